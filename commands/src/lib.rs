@@ -1,1 +1,4 @@
-//! annals.
+//! The write side: the log, the execution of commands, reactors and the effects they perform.
+
+pub mod execute;
+pub mod log;

@@ -1,1 +1,15 @@
-//! annals.
+//! What annals knows: aggregates as pure deciders, and the vocabulary of the log.
+//!
+//! A command and the folded history of one stream go into [`Decider::decide`]; facts come out. Nothing here reads a
+//! clock, draws randomness, awaits or performs I/O.
+
+pub mod codec;
+pub mod decider;
+pub mod envelope;
+pub mod ids;
+pub mod testing;
+
+pub use decider::{Decider, Kind, Refusal};
+pub use envelope::{
+    Expected, Metadata, NewEvent, NotAStream, Position, Recorded, Revision, StreamId,
+};

@@ -1,0 +1,1 @@
+//! The live end of the log in memory.

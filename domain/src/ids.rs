@@ -1,0 +1,134 @@
+//! Typed ids. Uuid ids print in lower-case hyphenated form; text ids print as they are.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use uuid::Uuid;
+
+macro_rules! uuid_ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.fmt(f)
+            }
+        }
+
+        impl From<Uuid> for $name {
+            fn from(id: Uuid) -> Self {
+                Self(id)
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = uuid::Error;
+            fn from_str(text: &str) -> Result<Self, uuid::Error> {
+                text.parse().map(Self)
+            }
+        }
+    )+};
+}
+
+macro_rules! text_ids {
+    ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {$(
+        $(#[$doc])*
+        #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(pub String);
+
+        impl $name {
+            /// The id as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl From<String> for $name {
+            fn from(id: String) -> Self {
+                Self(id)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(id: &str) -> Self {
+                Self(id.to_owned())
+            }
+        }
+    )+};
+}
+
+uuid_ids! {
+    /// One model run, from request to end line.
+    RunId,
+    /// One conversation of one owner; derived from both, see [`ConversationId::of`].
+    ConversationId,
+    /// One process of annals, from its start to its end.
+    NodeId,
+    /// One login of one person (browser session or token family).
+    LoginId,
+    /// A value in the secret store; the log holds only this reference.
+    SecretId,
+}
+
+text_ids! {
+    /// A person: 32 hex digits for our own accounts, the proxy's name for accounts a trusted proxy vouches for.
+    UserId,
+    /// `agent_` and 8 hex digits.
+    AgentId,
+    /// A knowledge base: 32 hex digits.
+    KnowledgeBaseId,
+    /// A document of a knowledge base: 32 hex digits.
+    DocumentId,
+}
+
+impl UserId {
+    /// The actor of what no person did.
+    pub fn system() -> Self {
+        Self("system".to_owned())
+    }
+
+    /// Owner of what a caller without login starts, where the operator allows that.
+    pub fn anonymous() -> Self {
+        Self("default_user".to_owned())
+    }
+}
+
+/// Namespace under which conversation ids are derived; any fixed value serves.
+const CONVERSATIONS: Uuid = Uuid::from_u128(0x5a0c_55b3_9f0e_4c55_8a51_97f2_61d3_f6b4);
+
+impl ConversationId {
+    /// Session ids are chosen by clients, so the same id of two owners names two conversations.
+    pub fn of(owner: &UserId, session_id: &str) -> Self {
+        let name = format!("{}\0{session_id}", owner.0);
+        Self(Uuid::new_v5(&CONVERSATIONS, name.as_bytes()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn equal_session_ids_of_two_owners_never_meet() {
+        let (alice, bob) = (UserId::from("alice"), UserId::from("bob"));
+        assert_ne!(ConversationId::of(&alice, "1710"), ConversationId::of(&bob, "1710"));
+        assert_eq!(ConversationId::of(&alice, "1710"), ConversationId::of(&alice, "1710"));
+    }
+
+    #[test]
+    fn the_border_between_owner_and_session_counts() {
+        assert_ne!(
+            ConversationId::of(&UserId::from("a"), "bc"),
+            ConversationId::of(&UserId::from("ab"), "c")
+        );
+    }
+}
