@@ -1,1 +1,45 @@
-//! annals.
+//! The read side: one file per read model, each with what it applies and what it answers.
+//!
+//! Projections have no ports: they take events and write rows, so rebuilding one can send no mail and call no model.
+//! Statements name their tables without a schema, so that the same code fills the live tables and a copy built beside
+//! them.
+
+use domain::Recorded;
+use futures::future::BoxFuture;
+use sqlx::PgConnection;
+
+/// A read model: tables that are a fold of the log, and nothing else.
+pub trait Projection: Send + Sync + 'static {
+    /// Name of its checkpoint and of `annals rebuild NAME`; a plural noun in snake case.
+    fn name(&self) -> &'static str;
+
+    /// The tables it owns, parents before children. Rows depend on events only: no clock, no sequence, no randomness.
+    fn tables(&self) -> &'static [&'static str];
+
+    /// Categories of the events it wants.
+    fn categories(&self) -> &'static [&'static str];
+
+    /// Types it wants within these categories; empty for all.
+    fn kinds(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// Folds one event into the rows. Runs in the transaction that also moves the checkpoint, so every event is applied
+    /// exactly once.
+    fn apply<'a>(
+        &'a self,
+        db: &'a mut PgConnection,
+        event: &'a Recorded,
+    ) -> BoxFuture<'a, Result<(), ApplyError>>;
+}
+
+/// Why an event could not be folded in. The projection stops at that event and tries again.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// The event does not fit its type: written by a newer version, or damaged.
+    #[error("the event cannot be understood: {0}")]
+    Undecodable(#[from] serde_json::Error),
+    /// The database refused or is away.
+    #[error(transparent)]
+    Database(#[from] sqlx::Error),
+}
