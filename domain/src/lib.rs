@@ -3,11 +3,18 @@
 //! A command and the folded history of one stream go into [`Decider::decide`]; facts come out. Nothing here reads a
 //! clock, draws randomness, awaits or performs I/O.
 
+pub mod admins;
+pub mod billing;
 pub mod codec;
 pub mod decider;
 pub mod envelope;
 pub mod ids;
+pub mod login;
+pub mod name;
+pub mod quota;
+pub mod system;
 pub mod testing;
+pub mod user;
 
 pub use decider::{Decider, Kind, Refusal};
 pub use envelope::{
