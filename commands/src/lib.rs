@@ -1,4 +1,7 @@
 //! The write side: the log, the execution of commands, reactors and the effects they perform.
 
+pub mod effects;
 pub mod execute;
+pub mod identity;
 pub mod log;
+pub mod usage;

@@ -92,6 +92,12 @@ pub struct Name<N> {
     namespace: PhantomData<N>,
 }
 
+impl<N> Clone for Name<N> {
+    fn clone(&self) -> Self {
+        Self { holder: self.holder.clone(), namespace: PhantomData }
+    }
+}
+
 impl<N> Default for Name<N> {
     fn default() -> Self {
         Self { holder: None, namespace: PhantomData }

@@ -1,0 +1,10 @@
+//! The ports through which annals acts on the world, and their implementations.
+
+pub mod codes;
+pub mod keys;
+pub mod mail;
+pub mod passwords;
+pub mod secret;
+pub mod vault;
+
+pub use secret::Sensitive;
