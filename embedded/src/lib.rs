@@ -21,6 +21,7 @@ mod account;
 mod cluster;
 mod error;
 mod install;
+mod launch;
 mod layout;
 mod postmaster;
 mod server;

@@ -1,11 +1,8 @@
-//! One running server process: starting it, finding one that is already there, stopping it.
+//! One running server process: finding it and stopping it.
 
-use std::fs::OpenOptions;
-use std::io::{ErrorKind, Read, Seek, SeekFrom};
-use std::os::unix::fs::OpenOptionsExt;
-use std::os::unix::process::CommandExt;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::Child;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -13,18 +10,12 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::net::UnixStream;
 
-use crate::account::Account;
-use crate::error::{At, Error};
-use crate::install::{Install, tail};
-use crate::layout::{Layout, socket_file};
+use crate::error::Error;
+use crate::layout::socket_file;
 
-/// Crash recovery replays at most `max_wal_size`; slow disks need minutes for that.
-const READY_DEADLINE: Duration = Duration::from_secs(300);
-/// After a kill the backends of the old server need a moment to notice and leave.
-const STALE_DEADLINE: Duration = Duration::from_secs(10);
 const FAST_DEADLINE: Duration = Duration::from_secs(60);
 const IMMEDIATE_DEADLINE: Duration = Duration::from_secs(15);
-const TICK: Duration = Duration::from_millis(10);
+pub(crate) const TICK: Duration = Duration::from_millis(10);
 
 /// A server that accepts connections (or did when it was last looked at).
 #[derive(Debug)]
@@ -38,21 +29,21 @@ pub(crate) struct Postmaster {
 
 /// What `postmaster.pid` says.
 #[derive(Debug, PartialEq, Eq)]
-struct PidFile {
-    pid: u32,
+pub(crate) struct PidFile {
+    pub(crate) pid: u32,
     port: u16,
     socket_dir: PathBuf,
-    ready: bool,
+    pub(crate) ready: bool,
 }
 
 impl PidFile {
-    fn read(pgdata: &Path) -> Option<Self> {
+    pub(crate) fn read(pgdata: &Path) -> Option<Self> {
         Self::parse(&std::fs::read_to_string(pgdata.join("postmaster.pid")).ok()?)
     }
 
     /// Lines: pid, data folder, start time, port, socket folder, address, shared memory, state. The
     /// server writes the last ones while it starts, so a short file is a server not ready yet.
-    fn parse(text: &str) -> Option<Self> {
+    pub(crate) fn parse(text: &str) -> Option<Self> {
         let lines: Vec<&str> = text.lines().collect();
         Some(Self {
             pid: lines.first()?.trim().parse().ok()?,
@@ -64,6 +55,10 @@ impl PidFile {
 }
 
 impl Postmaster {
+    pub(crate) fn new(file: PidFile, child: Option<Child>) -> Self {
+        Self { pid: file.pid, socket_dir: file.socket_dir, port: file.port, child }
+    }
+
     /// Finds a server on `pgdata` that accepts connections; waits while one starts or stops.
     pub(crate) async fn find(pgdata: &Path) -> Result<Option<Self>, Error> {
         let started = Instant::now();
@@ -72,8 +67,7 @@ impl Postmaster {
                 return Ok(None);
             }
             if file.ready && answers(&file).await {
-                let PidFile { pid, port, socket_dir, .. } = file;
-                return Ok(Some(Self { pid, socket_dir, port, child: None }));
+                return Ok(Some(Self::new(file, None)));
             }
             if started.elapsed() > FAST_DEADLINE {
                 let what = format!("process {} on {}", file.pid, pgdata.display());
@@ -82,43 +76,6 @@ impl Postmaster {
             tokio::time::sleep(TICK).await;
         }
         Ok(None)
-    }
-
-    /// Whether the server was started with just these arguments, so that it can be taken over.
-    pub(crate) fn runs_with(&self, install: &Install, pgdata: &Path, arguments: &[String]) -> bool {
-        let mut expected = install.program("postgres").display().to_string();
-        for argument in arguments {
-            expected.push_str(&format!(" \"{argument}\""));
-        }
-        std::fs::read_to_string(pgdata.join("postmaster.opts"))
-            .is_ok_and(|text| text.trim_end() == expected)
-    }
-
-    /// Starts a server and waits until it accepts connections.
-    pub(crate) async fn start(
-        install: &Install,
-        account: &Account,
-        layout: &Layout,
-        arguments: &[String],
-    ) -> Result<Self, Error> {
-        let started = Instant::now();
-        loop {
-            forget_stale_pid(&layout.pgdata)?;
-            let child = spawn(install, account, layout, arguments)?;
-            match wait_ready(child, &layout.pgdata).await? {
-                Ok(postmaster) => return Ok(postmaster),
-                Err(status) => {
-                    let said = log_tail(&layout.log);
-                    let stale = said.contains("\"postmaster.pid\" already exists")
-                        || said.contains("pre-existing shared memory block");
-                    if !stale || started.elapsed() > STALE_DEADLINE {
-                        let detail = format!("{status}: {said}");
-                        return Err(Error::Failed { what: "starting PostgreSQL", detail });
-                    }
-                }
-            }
-            tokio::time::sleep(Duration::from_millis(100)).await;
-        }
     }
 
     /// Asks for a shutdown that keeps everything and waits for no client.
@@ -164,81 +121,8 @@ impl Postmaster {
     }
 }
 
-fn spawn(
-    install: &Install,
-    account: &Account,
-    layout: &Layout,
-    arguments: &[String],
-) -> Result<Child, Error> {
-    let log = &layout.log;
-    if log.exists() {
-        std::fs::rename(log, log.with_extension("log.old")).at("cannot rename", log)?;
-    }
-    let out = OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .open(log)
-        .at("cannot open", log)?;
-    layout.belong_to_owner(log)?;
-    let err = out.try_clone().at("cannot open", log)?;
-    let mut command = install.command("postgres");
-    account.run(&mut command);
-    command
-        .args(arguments)
-        .stdin(Stdio::null())
-        .stdout(out)
-        .stderr(err)
-        // Ctrl-C in the terminal is for annals, which stops the server after its own work.
-        .process_group(0);
-    command.spawn().at("cannot run", &install.program("postgres"))
-}
-
-async fn wait_ready(
-    mut child: Child,
-    pgdata: &Path,
-) -> Result<Result<Postmaster, ExitStatus>, Error> {
-    let started = Instant::now();
-    loop {
-        if let Some(status) = child.try_wait().at("cannot wait for", pgdata)? {
-            return Ok(Err(status));
-        }
-        if let Some(file) =
-            PidFile::read(pgdata).filter(|file| file.ready && file.pid == child.id())
-        {
-            let PidFile { pid, port, socket_dir, .. } = file;
-            return Ok(Ok(Postmaster { pid, socket_dir, port, child: Some(child) }));
-        }
-        if started.elapsed() > READY_DEADLINE {
-            signal(child.id(), Signal::SIGINT);
-            let what = "starting PostgreSQL".to_owned();
-            return Err(Error::TimedOut { what, after: READY_DEADLINE });
-        }
-        tokio::time::sleep(TICK).await;
-    }
-}
-
-/// PostgreSQL itself refuses to start when `postmaster.pid` names any living process of the same
-/// account, and in a container the same small pids come back at every start. Where the system
-/// tells that the process is no server on this folder, the file is stale. (Server processes that
-/// outlived their postmaster are still noticed through the shared memory.)
-fn forget_stale_pid(pgdata: &Path) -> Result<(), Error> {
-    let path = pgdata.join("postmaster.pid");
-    match PidFile::read(pgdata) {
-        Some(file) if cfg!(target_os = "linux") && !alive(file.pid, pgdata) => {
-            match std::fs::remove_file(&path) {
-                Err(error) if error.kind() != ErrorKind::NotFound => {
-                    Err(error).at("cannot remove", &path)
-                }
-                _ => Ok(()),
-            }
-        }
-        _ => Ok(()),
-    }
-}
-
 /// Whether `pid` is a living server on `pgdata`, as far as the system tells.
-fn alive(pid: u32, pgdata: &Path) -> bool {
+pub(crate) fn alive(pid: u32, pgdata: &Path) -> bool {
     let Ok(raw) = i32::try_from(pid) else { return false };
     if kill(Pid::from_raw(raw), None) == Err(Errno::ESRCH) {
         return false;
@@ -272,16 +156,6 @@ pub(crate) fn signal(pid: u32, signal: Signal) {
         // It fails only for a process that is gone, which is what is wanted.
         let _ = kill(Pid::from_raw(pid), signal);
     }
-}
-
-fn log_tail(log: &Path) -> String {
-    let mut bytes = Vec::new();
-    if let Ok(mut file) = std::fs::File::open(log) {
-        let length = file.metadata().map_or(0, |meta| meta.len());
-        let _ = file.seek(SeekFrom::Start(length.saturating_sub(2000)));
-        let _ = file.take(2000).read_to_end(&mut bytes);
-    }
-    tail(&bytes, 1000)
 }
 
 #[cfg(test)]

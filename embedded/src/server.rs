@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 
 use crate::account::Account;
 use crate::error::{At, Error};
-use crate::install::{self, Install};
+use crate::install;
+use crate::launch::Launch;
 use crate::layout::{self, Layout};
 use crate::postmaster::Postmaster;
 use crate::{Options, cluster};
@@ -52,9 +53,7 @@ struct Inner {
 
 #[derive(Debug)]
 struct Owned {
-    install: Install,
-    account: Account,
-    arguments: Vec<String>,
+    launch: Launch,
     /// None once stopped.
     postmaster: Mutex<Option<Postmaster>>,
     _lock: File,
@@ -108,19 +107,16 @@ async fn own(options: Options, layout: Layout, lock: File) -> Result<Server, Err
     account.check_reach(&layout.root, "ANNALS_DATA")?;
     let made_by = cluster::made_by(&layout.pgdata)?;
     let install = install::locate(&options, made_by, &account).await?;
+    let launch = Launch::new(install, account, layout.clone(), &options)?;
     if made_by.is_none() {
         options.say("initialising the database");
         empty_or_missing(&layout.pgdata)?;
-        cluster::create(&install, &account, &layout.pgdata, options.durability).await?;
+        launch.create_cluster(options.durability).await?;
     }
-    let socket = layout.socket_dir(&account)?;
-    let arguments = cluster::arguments(&layout.pgdata, &socket, &options);
     let mut found = Postmaster::find(&layout.pgdata).await?;
-    if let Some(other) =
-        found.take_if(|running| !running.runs_with(&install, &layout.pgdata, &arguments))
-    {
+    if let Some(mut other) = found.take_if(|_| !launch.is_running()) {
         options.say("stopping a PostgreSQL that was left running with other settings");
-        { other }.stop(&layout.pgdata, true).await?;
+        other.stop(&layout.pgdata, true).await?;
     }
     let postmaster = match found {
         Some(running) => {
@@ -129,10 +125,10 @@ async fn own(options: Options, layout: Layout, lock: File) -> Result<Server, Err
         }
         None => {
             options.say("starting PostgreSQL");
-            Postmaster::start(&install, &account, &layout, &arguments).await?
+            launch.start().await?
         }
     };
-    let owned = Owned { install, account, arguments, postmaster: Mutex::default(), _lock: lock };
+    let owned = Owned { launch, postmaster: Mutex::default(), _lock: lock };
     let server = Server::new(layout, &postmaster, Some(owned));
     if let Some(owned) = &server.inner.owned {
         *owned.postmaster.lock().await = Some(postmaster);
@@ -226,9 +222,7 @@ impl Drop for Server {
 
 impl Inner {
     async fn start_again(&self, owned: &Owned, slot: &mut Option<Postmaster>) -> Result<(), Error> {
-        let started =
-            Postmaster::start(&owned.install, &owned.account, &self.layout, &owned.arguments)
-                .await?;
+        let started = owned.launch.start().await?;
         self.pid.store(started.pid, Ordering::Relaxed);
         *slot = Some(started);
         Ok(())

@@ -20,10 +20,11 @@ use tokio::sync::OnceCell;
 
 use crate::account::Account;
 use crate::error::{At, Error};
-use crate::install::{self, Install};
+use crate::install;
+use crate::launch::Launch;
 use crate::layout::{Layout, hex, url};
 use crate::postmaster::Postmaster;
-use crate::{Durability, Options, cluster};
+use crate::{Durability, Options};
 
 /// Many programs with a pool for each test share it.
 const CONNECTIONS: u16 = 400;
@@ -94,21 +95,18 @@ async fn join() -> Result<String, Error> {
     account.let_through(&layout.root)?;
     account.check_reach(&layout.root, "TMPDIR")?;
     let install = install::locate(&options, None, &account).await?;
-    let socket = layout.socket_dir(&account)?;
-    let arguments = cluster::arguments(&layout.pgdata, &socket, &options);
+    let launch = Launch::new(install, account, layout.clone(), &options)?;
     let users = layout.root.join("users");
 
     // Registered first, so that the watcher cannot stop the server under us; unless it already does.
     let open = register(&users)?;
     let mut running = Postmaster::find(&layout.pgdata).await?;
-    if let Some(other) =
-        running.take_if(|found| !open || !found.runs_with(&install, &layout.pgdata, &arguments))
-    {
-        { other }.stop(&layout.pgdata, true).await?;
+    if let Some(mut other) = running.take_if(|_| !open || !launch.is_running()) {
+        other.stop(&layout.pgdata, true).await?;
     }
     let postmaster = match running {
         Some(postmaster) => postmaster,
-        None => fresh(&install, &account, &layout, &arguments).await?,
+        None => fresh(&launch).await?,
     };
     if !open {
         std::fs::create_dir_all(&users).at("cannot make", &users)?;
@@ -119,20 +117,16 @@ async fn join() -> Result<String, Error> {
 }
 
 /// A new cluster every time: one left behind was never synced and cannot be trusted.
-async fn fresh(
-    install: &Install,
-    account: &Account,
-    layout: &Layout,
-    arguments: &[String],
-) -> Result<Postmaster, Error> {
-    match std::fs::remove_dir_all(&layout.pgdata) {
+async fn fresh(launch: &Launch) -> Result<Postmaster, Error> {
+    let pgdata = &launch.layout.pgdata;
+    match std::fs::remove_dir_all(pgdata) {
         Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(error).at("cannot remove", &layout.pgdata);
+            return Err(error).at("cannot remove", pgdata);
         }
         _ => {}
     }
-    cluster::create(install, account, &layout.pgdata, Durability::FastForTests).await?;
-    Postmaster::start(install, account, layout, arguments).await
+    launch.create_cluster(Durability::FastForTests).await?;
+    launch.start().await
 }
 
 /// The folder lies in a place where others may write: it must be ours.
