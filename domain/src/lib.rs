@@ -10,6 +10,7 @@ pub mod decider;
 pub mod envelope;
 pub mod ids;
 pub mod message;
+pub mod prompt_text;
 pub mod run;
 pub mod testing;
 
