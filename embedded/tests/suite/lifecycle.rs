@@ -1,12 +1,10 @@
 //! The life of a data folder: first start, warm start, refusals, crashes.
 
-mod folder;
-
 use std::time::{Duration, Instant};
 
+use crate::folder::{Annals, DATA, Folder, READY, connect, connect_when_up, kill};
 use annals_embedded::{Error, Options, Shutdown, attach_or_start, start};
 use anyhow::{Context, Result, ensure};
-use folder::{Folder, connect, kill};
 use sqlx::Row;
 
 #[tokio::test]
@@ -95,7 +93,7 @@ async fn acknowledged_rows_survive_a_killed_server_and_the_watch_brings_it_back(
     drop(db);
     let before = server.pid();
     kill(before)?;
-    let mut db = folder::connect_when_up(server.url()).await?;
+    let mut db = connect_when_up(server.url()).await?;
     let rows: i64 = sqlx::query_scalar("select count(*) from t").fetch_one(&mut db).await?;
     assert_eq!(rows, 100);
     assert_ne!(server.pid(), before);
@@ -115,7 +113,7 @@ async fn acknowledged_rows_survive_a_killed_server_and_the_watch_brings_it_back(
 #[tokio::test]
 async fn a_folder_killed_as_a_whole_starts_again_with_its_data() -> Result<()> {
     let folder = Folder::new("crash")?;
-    let annals = folder::Annals::spawn(&folder)?;
+    let annals = Annals::spawn(&folder)?;
     let mut db = connect(annals.url()).await?;
     sqlx::raw_sql("create table t (n int); insert into t values (7)").execute(&mut db).await?;
     let postmaster = annals.kill()?;
@@ -132,7 +130,7 @@ async fn a_folder_killed_as_a_whole_starts_again_with_its_data() -> Result<()> {
 #[tokio::test]
 async fn a_server_that_outlived_its_annals_is_taken_over() -> Result<()> {
     let folder = Folder::new("adopt")?;
-    let annals = folder::Annals::spawn(&folder)?;
+    let annals = Annals::spawn(&folder)?;
     let mut db = connect(annals.url()).await?;
     sqlx::raw_sql("create table t (n int); insert into t values (7)").execute(&mut db).await?;
     let postmaster = annals.kill()?;
@@ -150,7 +148,7 @@ async fn a_server_that_outlived_its_annals_is_taken_over() -> Result<()> {
 #[tokio::test]
 async fn a_left_over_server_with_other_settings_is_replaced() -> Result<()> {
     let folder = Folder::new("settings")?;
-    let annals = folder::Annals::spawn(&folder)?;
+    let annals = Annals::spawn(&folder)?;
     let postmaster = annals.kill()?;
     let server = start(Options { max_connections: 50, ..folder.options() }).await?;
     assert_ne!(server.pid(), postmaster);
@@ -179,9 +177,9 @@ async fn another_major_version_and_foreign_files_are_named() -> Result<()> {
 #[tokio::test]
 #[ignore = "run by the tests above as a process of its own"]
 async fn annals_process() -> Result<()> {
-    let data = std::env::var_os(folder::DATA).context("only for the tests above")?;
+    let data = std::env::var_os(DATA).context("only for the tests above")?;
     let server = start(Options::new(data)).await?;
-    println!("{}{} {}", folder::READY, server.pid(), server.url());
+    println!("{}{} {}", READY, server.pid(), server.url());
     std::future::pending::<()>().await;
     Ok(())
 }

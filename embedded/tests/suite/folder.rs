@@ -1,6 +1,7 @@
 //! Temporary data folders and a stand-in for annals that can be killed.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -21,6 +22,8 @@ impl Folder {
     pub fn new(name: &str) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("annals-it-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path)?;
+        // As root the server runs as somebody else, who has to get through.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
         Ok(Self(path.canonicalize()?))
     }
 
@@ -81,7 +84,7 @@ pub struct Annals {
 impl Annals {
     pub fn spawn(folder: &Folder) -> Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
-            .args(["annals_process", "--exact", "--ignored", "--nocapture"])
+            .args(["lifecycle::annals_process", "--exact", "--ignored", "--nocapture"])
             .env(DATA, folder.path())
             .stdout(Stdio::piped())
             .spawn()?;
