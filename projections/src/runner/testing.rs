@@ -244,7 +244,7 @@ pub async fn until(node: &Projections, wanted: impl Fn(&Status) -> bool) -> Stat
 /// A database of its own for each test.
 async fn database() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    let server = server_url().await;
+    let server = embedded::testing::server_url().await.unwrap();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let name = format!("projections_{}_{number}", std::process::id());
     let mut db = PgConnection::connect(&server).await.unwrap();
@@ -255,8 +255,4 @@ async fn database() -> String {
     let (base, query) = server.split_once('?').unwrap_or((&server, ""));
     let host = base.rsplit_once('/').unwrap().0;
     format!("{host}/{name}?{query}")
-}
-
-async fn server_url() -> String {
-    std::env::var("DATABASE_URL").unwrap()
 }
