@@ -4,4 +4,5 @@ pub mod effects;
 pub mod execute;
 pub mod identity;
 pub mod log;
+pub mod reactors;
 pub mod usage;
