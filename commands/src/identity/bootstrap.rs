@@ -82,7 +82,7 @@ impl Identity {
             return Err(Error::UsernameTaken);
         }
         self.reset_password(&user, password, metadata).await?;
-        let position = self.appoint(&[user.clone()], metadata).await?;
+        let position = self.appoint(std::slice::from_ref(&user), metadata).await?;
         Ok(Some(Bootstrapped { user, made_up, position }))
     }
 }
