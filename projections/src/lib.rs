@@ -4,7 +4,9 @@
 //! Statements name their tables without a schema, so that the same code fills the live tables and a copy built beside
 //! them.
 
+pub mod agents;
 mod checkpoints;
+pub mod conversations;
 mod runner;
 mod wait;
 
