@@ -2,6 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -86,6 +87,7 @@ impl Annals {
         let mut process = Command::new(std::env::current_exe()?)
             .args(["lifecycle::annals_process", "--exact", "--ignored", "--nocapture"])
             .env(DATA, folder.path())
+            .process_group(0)
             .stdout(Stdio::piped())
             .spawn()?;
         let out = BufReader::new(process.stdout.take().context("no output")?);
@@ -101,6 +103,14 @@ impl Annals {
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What Ctrl-C in its terminal does; answers the pid of the server.
+    pub fn interrupt_from_terminal(mut self) -> Result<u32> {
+        let group = Pid::from_raw(-i32::try_from(self.process.id())?);
+        nix::sys::signal::kill(group, Signal::SIGINT)?;
+        self.process.wait()?;
+        Ok(self.postmaster)
     }
 
     /// SIGKILL; answers the pid of the server that is left running.

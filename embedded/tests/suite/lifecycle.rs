@@ -146,6 +146,33 @@ async fn a_server_that_outlived_its_annals_is_taken_over() -> Result<()> {
 }
 
 #[tokio::test]
+async fn ctrl_c_in_the_terminal_reaches_annals_and_not_the_server() -> Result<()> {
+    let folder = Folder::new("terminal")?;
+    let annals = Annals::spawn(&folder)?;
+    let mut db = connect(annals.url()).await?;
+    let postmaster = annals.interrupt_from_terminal()?;
+    // A server that was told to stop would have cut this session off and not be there to take over.
+    let server = start(folder.options()).await?;
+    assert_eq!(server.pid(), postmaster);
+    sqlx::raw_sql("select 1").execute(&mut db).await?;
+    server.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_left_over_server_without_its_socket_is_replaced() -> Result<()> {
+    let folder = Folder::new("socket")?;
+    let annals = Annals::spawn(&folder)?;
+    let postmaster = annals.kill()?;
+    std::fs::remove_file(folder.path().join("socket/.s.PGSQL.5432"))?;
+    let server = start(folder.options()).await?;
+    assert_ne!(server.pid(), postmaster);
+    connect(server.url()).await?;
+    server.stop().await?;
+    Ok(())
+}
+
+#[tokio::test]
 async fn a_left_over_server_with_other_settings_is_replaced() -> Result<()> {
     let folder = Folder::new("settings")?;
     let annals = Annals::spawn(&folder)?;
