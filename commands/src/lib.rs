@@ -3,6 +3,8 @@
 pub mod chat;
 pub mod effects;
 pub mod execute;
+pub mod identity;
 pub mod log;
 pub mod nodes;
 pub mod reactors;
+pub mod usage;

@@ -7,7 +7,10 @@
 pub mod agents;
 mod checkpoints;
 pub mod conversations;
+pub mod logins;
 mod runner;
+pub mod usage;
+pub mod users;
 mod wait;
 
 pub use runner::{
