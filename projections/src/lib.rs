@@ -5,9 +5,13 @@
 //! them.
 
 mod checkpoints;
+mod compare;
+mod rebuild;
 mod runner;
 mod wait;
 
+pub use compare::{Comparison, Difference, compare};
+pub use rebuild::{FoldError, RebuildProgress, Rebuilt, rebuild};
 pub use runner::{
     Batch, Delivery, Failure, Feed, FeedError, Interest, NameTaken, Page, Projections, Status,
 };
