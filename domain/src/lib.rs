@@ -12,6 +12,7 @@ pub mod decider;
 pub mod envelope;
 pub mod ids;
 pub mod login;
+pub mod json;
 pub mod message;
 pub mod name;
 pub mod prompt_text;

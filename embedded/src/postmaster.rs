@@ -12,10 +12,11 @@ use nix::unistd::Pid;
 use tokio::net::UnixStream;
 
 use crate::error::Error;
+use crate::launch::READY_DEADLINE;
 use crate::layout::socket_file;
 
 const FAST_DEADLINE: Duration = Duration::from_secs(60);
-const ANSWER_DEADLINE: Duration = Duration::from_secs(10);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 const IMMEDIATE_DEADLINE: Duration = Duration::from_secs(15);
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
@@ -77,9 +78,9 @@ impl Postmaster {
             if file.ready && started.elapsed() > ANSWER_DEADLINE {
                 return Ok(Some(Self { reachable: false, ..Self::new(file, None) }));
             }
-            if started.elapsed() > FAST_DEADLINE {
+            if started.elapsed() > READY_DEADLINE {
                 let what = format!("process {} on {}", file.pid, pgdata.display());
-                return Err(Error::TimedOut { what, after: FAST_DEADLINE });
+                return Err(Error::TimedOut { what, after: READY_DEADLINE });
             }
             tokio::time::sleep(TICK).await;
         }

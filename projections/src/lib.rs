@@ -4,13 +4,19 @@
 //! Statements name their tables without a schema, so that the same code fills the live tables and a copy built beside
 //! them.
 
+pub mod agents;
 mod checkpoints;
+mod compare;
+pub mod conversations;
 pub mod logins;
+mod rebuild;
 mod runner;
 pub mod usage;
 pub mod users;
 mod wait;
 
+pub use compare::{Comparison, Difference, compare};
+pub use rebuild::{FoldError, RebuildProgress, Rebuilt, rebuild};
 pub use runner::{
     Batch, Delivery, Failure, Feed, FeedError, Interest, NameTaken, Page, Projections, Status,
 };

@@ -195,6 +195,8 @@ fn answer(open: Open, script: Script, body: Value) -> Body {
         for sent in 0..=chunks.len() {
             if script.break_after == Some(sent) {
                 open.answered();
+                // Lets the server flush: what was sent before the cut must arrive.
+                tokio::task::yield_now().await;
                 yield Err(io::Error::other("cut as scripted"));
                 return;
             }

@@ -92,6 +92,11 @@ impl Reply {
         self.lock().len()
     }
 
+    /// Whether no new runs are taken.
+    pub fn is_draining(&self) -> bool {
+        self.tasks.is_closed()
+    }
+
     /// Performs a run that names this node as its performer, in the background. Does nothing while draining: the run
     /// stays in the log and another node takes it over.
     pub fn perform(self: &Arc<Self>, run: RunId, metadata: Metadata) {
