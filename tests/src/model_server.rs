@@ -15,7 +15,7 @@ use async_stream::stream;
 use axum::{
     Json, Router,
     body::{Body, Bytes},
-    extract::{DefaultBodyLimit, State},
+    extract::{ConnectInfo, DefaultBodyLimit, State},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
     routing::{get, post, put},
@@ -32,7 +32,7 @@ use std::{
 use tokio::{
     net::TcpListener,
     task::JoinHandle,
-    time::{Instant, sleep_until},
+    time::{Instant, sleep, sleep_until},
 };
 
 /// A running server; it ends when this is dropped.
@@ -66,7 +66,7 @@ impl ModelServer {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         let provider = Provider { script: Arc::new(RwLock::new(script)), ..Provider::default() };
-        let router = router(provider.clone());
+        let router = router(provider.clone()).into_make_service_with_connect_info::<SocketAddr>();
         let serving = tokio::spawn(async move {
             // It never returns: accept errors are retried inside.
             let _ = axum::serve(listener, router).await;
@@ -133,10 +133,11 @@ async fn new_script(State(provider): State<Provider>, Json(script): Json<Script>
 
 async fn complete(
     State(provider): State<Provider>,
+    ConnectInfo(peer): ConnectInfo<SocketAddr>,
     headers: HeaderMap,
     Json(body): Json<Value>,
 ) -> Response {
-    let (open, before) = provider.calls.begin(&headers, &body, last_user_text(&body));
+    let (open, before) = provider.calls.begin(peer, &headers, &body, last_user_text(&body));
     let own = provider.script.read().unwrap_or_else(PoisonError::into_inner).clone();
     let script = match Script::of_request(&body, &own) {
         Ok(script) => script,
@@ -231,18 +232,18 @@ fn answer(open: Open, script: Script, body: Value) -> Body {
             last["usage"] = script.usage(&body);
             yield Ok(line(&last.to_string()));
         }
+        let linger = Duration::from_millis(script.linger_ms);
         // Told before the last piece is sent: a client may go as soon as it has it.
-        let lingering = if script.linger {
-            Some(open)
-        } else {
+        let mut open = Some(open);
+        if linger.is_zero() && let Some(open) = open.take() {
             open.answered();
-            None
-        };
+        }
         if script.done {
             yield Ok(line("[DONE]"));
         }
-        if lingering.is_some() {
-            pending::<()>().await;
+        if let Some(open) = open {
+            sleep(linger).await;
+            open.answered();
         }
     };
     Body::from_stream(cut(frames, split))

@@ -8,7 +8,10 @@ use commands::effects::model::{
 };
 use futures::StreamExt;
 use serde_json::{Value, json};
-use std::time::{Duration, Instant};
+use std::{
+    collections::BTreeSet,
+    time::{Duration, Instant},
+};
 
 const KEY: &str = "sk-test-0123456789";
 
@@ -278,11 +281,11 @@ async fn what_breaks_off_later_is_never_tried_again() -> Result<()> {
 #[tokio::test]
 async fn a_finished_answer_needs_no_done_and_no_tidy_end() -> Result<()> {
     let idle = Duration::from_millis(400);
-    for linger in [false, true] {
-        let script = Script { done: false, linger, deltas: 3, ..Script::default() };
+    for linger_ms in [0, 60_000] {
+        let script = Script { done: false, linger_ms, deltas: 3, ..Script::default() };
         let server = ModelServer::start(script).await?;
         let (deltas, error) = run(&server, Limits { idle, ..limits() }).await?;
-        assert_eq!((deltas.len(), deltas.last(), error), (5, Some(&stop()), None), "{linger}");
+        assert_eq!((deltas.len(), deltas.last(), error), (5, Some(&stop()), None), "{linger_ms}");
     }
     Ok(())
 }
@@ -321,5 +324,18 @@ async fn dropping_the_stream_or_the_call_ends_it_at_the_provider() -> Result<()>
     server.calls().until(|calls| calls.len() == 2).await?;
     call.abort();
     assert_eq!(server.calls().fate_of(1).await?, Fate::Abandoned);
+    Ok(())
+}
+
+#[tokio::test]
+async fn finished_calls_leave_their_connection_to_the_next() -> Result<()> {
+    let server = ModelServer::start(Script { linger_ms: 30, ..Script::default() }).await?;
+    let model = OpenAi::new(limits());
+    for number in 0..10 {
+        drain(model.stream(ask(&server, "hello")).await?).await;
+        assert_eq!(server.calls().fate_of(number).await?, Fate::Answered);
+    }
+    let peers: BTreeSet<_> = server.calls().all().into_iter().map(|call| call.peer).collect();
+    assert!(peers.len() < 10, "every call made a connection of its own");
     Ok(())
 }

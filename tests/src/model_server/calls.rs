@@ -6,6 +6,7 @@ use serde::Serialize;
 use serde_json::Value;
 use std::{
     collections::BTreeMap,
+    net::SocketAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -21,6 +22,8 @@ const DEADLINE: Duration = Duration::from_secs(20);
 pub struct Call {
     /// Its number, from 0.
     pub number: usize,
+    /// The client's end of the connection: equal for calls on the same one.
+    pub peer: SocketAddr,
     /// Its headers, names in lower case.
     pub headers: BTreeMap<String, String>,
     /// Its JSON body.
@@ -105,7 +108,13 @@ impl Calls {
     }
 
     /// Remembers a call; `prompt` counts the calls that ask the same.
-    pub(super) fn begin(&self, headers: &HeaderMap, body: &Value, prompt: String) -> (Open, usize) {
+    pub(super) fn begin(
+        &self,
+        peer: SocketAddr,
+        headers: &HeaderMap,
+        body: &Value,
+        prompt: String,
+    ) -> (Open, usize) {
         let text = |value: &axum::http::HeaderValue| {
             String::from_utf8_lossy(value.as_bytes()).into_owned()
         };
@@ -113,7 +122,7 @@ impl Calls {
         let mut seen = self.lock();
         let number = seen.next;
         seen.next += 1;
-        let call = Call { number, headers, body: body.clone(), fate: Fate::Running };
+        let call = Call { number, peer, headers, body: body.clone(), fate: Fate::Running };
         seen.calls.insert(number, call);
         if seen.calls.len() > REMEMBERED {
             seen.calls.pop_first();

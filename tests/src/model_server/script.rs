@@ -34,8 +34,8 @@ pub struct Script {
     pub finish: bool,
     /// Whether `[DONE]` is sent.
     pub done: bool,
-    /// Keeps the connection open when everything is sent.
-    pub linger: bool,
+    /// Keeps the body open for so many milliseconds after everything is sent.
+    pub linger_ms: u64,
     /// Answers the first calls with this same user message with an error status.
     pub fail: Option<Fail>,
     /// Refuses `stream_options` as older servers do.
@@ -96,7 +96,7 @@ impl Default for Script {
             comments: false,
             finish: true,
             done: true,
-            linger: false,
+            linger_ms: 0,
             fail: None,
             no_stream_options: false,
             break_after: None,

@@ -229,6 +229,13 @@ fn deltas(mut response: Response, first: Bytes, limits: Limits, key: Secret) -> 
                 Ok(None) => answer.end(&mut out),
                 Err(error) => answer.broke(error, &mut out),
             };
+            if answer.is_done() {
+                tokio::spawn(timeout(GRACE, drain(response)));
+                for delta in out {
+                    yield Ok(delta);
+                }
+                return;
+            }
             if !out.is_empty() {
                 for delta in out.drain(..) {
                     yield Ok(delta);
@@ -239,13 +246,15 @@ fn deltas(mut response: Response, first: Bytes, limits: Limits, key: Secret) -> 
                 yield Err(error);
                 return;
             }
-            if answer.is_done() {
-                return;
-            }
             let idle = if answer.has_finish() { limits.idle.min(GRACE) } else { limits.idle };
             next = read(&mut response, idle, last + limits.keep_alive, &limits, &key).await;
         }
     })
+}
+
+/// Reads what follows the end of an answer (a few bytes as a rule), so that the connection can serve another call.
+async fn drain(mut response: Response) {
+    while let Ok(Some(_)) = response.chunk().await {}
 }
 
 /// The next piece of the body; `None` at its end.
