@@ -101,7 +101,7 @@ impl Identity {
     }
 
     /// The derived keys of this installation.
-    pub fn keys(&self) -> &Keys {
+    pub fn keys(&self) -> &Arc<Keys> {
         &self.keys
     }
 
