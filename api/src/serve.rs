@@ -24,11 +24,9 @@ pub async fn serve(config: Config) -> Result<()> {
     tracing::info!(%address, node = %app.node, "serving");
     eprintln!("annals is serving http://{address}");
     let draining = app.draining.clone();
-    let server = axum::serve(
-        listener,
-        router(app).into_make_service_with_connect_info::<SocketAddr>(),
-    )
-    .with_graceful_shutdown(draining.clone().cancelled_owned());
+    let server =
+        axum::serve(listener, router(app).into_make_service_with_connect_info::<SocketAddr>())
+            .with_graceful_shutdown(draining.clone().cancelled_owned());
     let server = tokio::spawn(async move { server.await });
     stopped.await;
     tracing::info!("draining");

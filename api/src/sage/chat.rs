@@ -125,7 +125,7 @@ async fn begin(
         while let Some(chunk) = bytes.next().await {
             yield chunk;
         }
-        tie.over = true;
+        tie.loosen();
     };
     Ok(run_stream::response(reader, Body::from_stream(tied)))
 }
@@ -151,6 +151,13 @@ struct Tie {
     run: RunId,
     metadata: Metadata,
     over: bool,
+}
+
+impl Tie {
+    /// The stream came to its end, or the server drains: nobody went away.
+    fn loosen(&mut self) {
+        self.over = true;
+    }
 }
 
 impl Drop for Tie {

@@ -157,7 +157,8 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_that_leads_home_resolves_to_nothing() -> Result<(), Box<dyn std::error::Error>> {
+    async fn a_name_that_leads_home_resolves_to_nothing() -> Result<(), Box<dyn std::error::Error>>
+    {
         let resolved = PublicOnly.resolve("localhost".parse()?).await;
         assert!(resolved.is_err());
         Ok(())

@@ -198,9 +198,10 @@ async fn choose_model(
         if let Some(key) = config.api_key.filter(|key| !key.expose().is_empty()) {
             let secret = SecretId(Uuid::now_v7());
             let subject = format!("run-model-{secret}");
-            app.vault.put(&subject, secret, &key).await.map_err(|error| {
-                Fault::Core(Error::Unavailable(error.to_string()))
-            })?;
+            app.vault
+                .put(&subject, secret, &key)
+                .await
+                .map_err(|error| Fault::Core(Error::Unavailable(error.to_string())))?;
             settings.api_key = Some(secret);
         }
     }
@@ -246,7 +247,8 @@ fn check(request: &StreamRequest) -> Result<(), Fault> {
             let expected = "Input should be 'user', 'assistant', 'system' or 'tool'".to_owned();
             return Err(invalid(&["messages", &at, "role"], expected));
         }
-        if !matches!(message.content, None | Some(Value::String(_) | Value::Array(_) | Value::Null)) {
+        if !matches!(message.content, None | Some(Value::String(_) | Value::Array(_) | Value::Null))
+        {
             let expected = "Input should be a string or a list of parts".to_owned();
             return Err(invalid(&["messages", &at, "content"], expected));
         }
@@ -265,7 +267,9 @@ fn bad_id() -> String {
 
 fn invalid(path: &[&str], msg: String) -> Fault {
     let mut loc = vec![json!("body")];
-    loc.extend(path.iter().map(|step| step.parse::<u64>().map_or_else(|_| json!(step), Value::from)));
+    loc.extend(
+        path.iter().map(|step| step.parse::<u64>().map_or_else(|_| json!(step), Value::from)),
+    );
     let problem = Problem { kind: "value_error", loc, msg, input: Value::Null };
     Fault::Core(Error::Invalid(vec![problem]))
 }

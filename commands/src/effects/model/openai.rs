@@ -2,9 +2,10 @@
 
 use super::answer::Answer;
 use super::{Deltas, Model, ModelError, Request, Secret, excerpt};
+use crate::effects::outbound::PublicOnly;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use reqwest::{Client, Response, StatusCode, Url, header, redirect};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, header, redirect};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
