@@ -20,6 +20,9 @@ const SILENCE: Duration = Duration::from_secs(10);
 /// Longest pause between two attempts to reach the database.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How the writer's connection is called in `pg_stat_activity`.
+pub(super) const APPLICATION: &str = "annals-log-writer";
+
 /// How a batch is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -53,6 +56,7 @@ impl Writer {
             .options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")])
             // Should this process freeze while it holds the lock of the log's end.
             .options([("idle_in_transaction_session_timeout", "5s")])
+            .application_name(APPLICATION)
             .disable_statement_logging();
         let (later, connection, memory, failures) = (Vec::new(), None, Memory::new(), 0);
         Self { options, node, tail, queue, later, connection, memory, failures }
@@ -217,7 +221,7 @@ impl Writer {
                 let undone = writes.into_iter().map(|write| write.request);
                 // What a caller has seen may be stale by now: the next attempt looks for itself.
                 requests.extend(undone.map(|it| Request { uncertain, seen: None, ..it }));
-                requests.extend(doubtful);
+                requests.extend(doubtful.into_iter().map(|it| Request { seen: None, ..it }));
                 Err(error)
             }
         }
