@@ -5,8 +5,10 @@
 
 pub mod codec;
 pub mod decider;
+pub mod document;
 pub mod envelope;
 pub mod ids;
+pub mod knowledge_base;
 pub mod testing;
 
 pub use decider::{Decider, Kind, Refusal};
