@@ -1,4 +1,5 @@
 //! The write side: the log, the execution of commands, reactors and the effects they perform.
 
+pub mod effects;
 pub mod execute;
 pub mod log;
