@@ -3,6 +3,8 @@
 //! Ingestion is performed by one node at a time. Starting an attempt hands out its number, and everything the attempt
 //! reports carries that number: a node that lost its claim is refused, so that no passage is ever stored twice.
 
+pub mod words;
+
 use crate::{
     Decider, Kind,
     ids::{DocumentId, KnowledgeBaseId, NodeId, UserId},
