@@ -3,12 +3,16 @@
 //! A command and the folded history of one stream go into [`Decider::decide`]; facts come out. Nothing here reads a
 //! clock, draws randomness, awaits or performs I/O.
 
+pub mod agent;
 pub mod codec;
+pub mod conversation;
 pub mod decider;
 pub mod document;
 pub mod envelope;
 pub mod ids;
 pub mod knowledge_base;
+pub mod message;
+pub mod run;
 pub mod testing;
 
 pub use decider::{Decider, Kind, Refusal};

@@ -1,7 +1,8 @@
-//! What reactors do in the world: ports, and the adapters behind them.
+//! The ports through which reactors act on the world, and their implementations.
 
 pub mod blobs;
 pub mod chunk;
 pub mod extract;
 mod extract_entities;
 mod extract_html;
+pub mod model;

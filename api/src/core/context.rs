@@ -1,0 +1,136 @@
+//! What every line of a request's handling may need to know: which dialect is spoken, in which language, under which id.
+//!
+//! Carried as a task local, so that a malformed body met by a shared extractor is still answered in the dialect of the
+//! route it was sent to.
+
+use super::Error;
+use axum::{
+    extract::Request,
+    http::{HeaderMap, HeaderName, HeaderValue, header},
+    middleware::Next,
+    response::Response,
+};
+use domain::{Metadata, ids::UserId};
+use uuid::Uuid;
+
+/// How a dialect answers a failure.
+pub type Render = fn(Error) -> Response;
+
+/// Language of human-readable messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Locale {
+    /// Chinese, the upstream's default.
+    Chinese,
+    /// English.
+    English,
+}
+
+/// Facts of the request being handled.
+#[derive(Debug, Clone)]
+pub struct Context {
+    /// How failures are answered.
+    pub render: Render,
+    /// Language of messages.
+    pub locale: Locale,
+    /// Id of the request: the correlation id of every event it causes, and `x-request-id` of its answer.
+    pub request_id: Uuid,
+    /// W3C trace context, when the request carried a well-formed one.
+    pub traceparent: Option<String>,
+}
+
+tokio::task_local! {
+    static CONTEXT: Context;
+}
+
+/// Header that names the request.
+pub static REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+impl Context {
+    /// The context of the request being handled; outside of one, a neutral context.
+    pub fn current() -> Self {
+        CONTEXT.try_with(Clone::clone).unwrap_or_else(|_| Self {
+            render: super::error::plain,
+            locale: Locale::English,
+            request_id: Uuid::now_v7(),
+            traceparent: None,
+        })
+    }
+
+    /// Metadata of events that `actor` causes by this request.
+    pub fn metadata(&self, actor: UserId) -> Metadata {
+        Metadata {
+            actor,
+            on_behalf_of: None,
+            correlation: self.request_id,
+            causation: None,
+            traceparent: self.traceparent.clone(),
+        }
+    }
+}
+
+/// Runs a request in its context and stamps its id on the answer. `render` is the dialect of the routes below.
+pub async fn enter(render: Render, request: Request, next: Next) -> Response {
+    let context = Context {
+        render,
+        locale: locale(request.headers()),
+        request_id: request_id(request.headers()),
+        traceparent: traceparent(request.headers()),
+    };
+    let id = context.request_id;
+    let mut response = CONTEXT.scope(context, next.run(request)).await;
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        response.headers_mut().insert(REQUEST_ID.clone(), value);
+    }
+    response
+}
+
+/// A client's own request id is kept when it is a UUID, so that retries and proxies can be correlated.
+fn request_id(headers: &HeaderMap) -> Uuid {
+    let sent = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
+    sent.and_then(|text| text.parse().ok()).unwrap_or_else(Uuid::now_v7)
+}
+
+fn locale(headers: &HeaderMap) -> Locale {
+    let wish = headers
+        .get("x-sage-locale")
+        .or_else(|| headers.get(header::ACCEPT_LANGUAGE))
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    if wish.trim_start().to_ascii_lowercase().starts_with("en") {
+        Locale::English
+    } else {
+        Locale::Chinese
+    }
+}
+
+fn traceparent(headers: &HeaderMap) -> Option<String> {
+    let text = headers.get("traceparent")?.to_str().ok()?;
+    let parts: Vec<&str> = text.split('-').collect();
+    let hex = |part: &str, len| part.len() == len && part.bytes().all(|b| b.is_ascii_hexdigit());
+    let well_formed = matches!(parts[..], [version, trace, span, flags]
+        if hex(version, 2) && hex(trace, 32) && hex(span, 16) && hex(flags, 2));
+    well_formed.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn headers(name: &'static str, value: &'static str) -> HeaderMap {
+        HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
+    }
+
+    #[test]
+    fn english_only_when_asked_for() {
+        assert_eq!(locale(&headers("accept-language", "en-US,en;q=0.9")), Locale::English);
+        assert_eq!(locale(&headers("accept-language", "fr")), Locale::Chinese);
+        assert_eq!(locale(&HeaderMap::new()), Locale::Chinese);
+    }
+
+    #[test]
+    fn a_malformed_traceparent_is_dropped() {
+        assert_eq!(traceparent(&headers("traceparent", "00-zz-1-01")), None);
+        let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+        assert_eq!(traceparent(&headers("traceparent", good)).as_deref(), Some(good));
+    }
+}

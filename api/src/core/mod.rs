@@ -1,0 +1,11 @@
+//! What all dialects share: extractors, errors, the request's context. Knows no dialect.
+
+pub mod caller;
+pub mod context;
+pub mod error;
+pub mod extract;
+
+pub use caller::Caller;
+pub use context::{Context, Locale};
+pub use error::{Error, Problem};
+pub use extract::{Json, Path, Query};

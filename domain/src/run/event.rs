@@ -1,0 +1,178 @@
+//! What happens in a run, as stored.
+
+use crate::{
+    ids::{AgentId, ConversationId, KnowledgeBaseId, NodeId, SecretId, UserId},
+    message::{Line, Message},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// Kept for ever. Variant names are the event types in the log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub enum Event {
+    /// Somebody asked; the node named in the request is the first performer.
+    RunRequested(Box<Request>),
+    /// Another node goes on where a performer left off.
+    RunClaimed {
+        /// The new performer.
+        node: NodeId,
+        /// From 2.
+        attempt: u32,
+    },
+    /// A model turn begins.
+    TurnStarted {
+        /// Turn number within the run, from 0.
+        turn: u32,
+        /// The attempt it belongs to.
+        attempt: u32,
+        /// Id of the message it will produce.
+        message_id: String,
+    },
+    /// Lines that clients may now be sent.
+    LinesRecorded {
+        /// Index of the first.
+        first: u64,
+        /// The lines.
+        lines: Vec<Line>,
+    },
+    /// A model turn is complete; it is never repeated.
+    TurnCompleted {
+        /// Turn number.
+        turn: u32,
+        /// What it said.
+        message: Option<Box<Message>>,
+        /// What it cost.
+        usage: TurnUsage,
+    },
+    /// A model turn broke off.
+    TurnAbandoned {
+        /// Turn number.
+        turn: u32,
+        /// What it said until then, as it stays in the history.
+        message: Option<Box<Message>>,
+        /// `superseded`, `interrupted`, or what failed.
+        reason: String,
+    },
+    /// A complete message that is not a model's.
+    MessagePosted(Box<Message>),
+    /// Somebody wants the run stopped.
+    InterruptRequested(Interrupt),
+    /// Over, once and for all.
+    RunEnded {
+        /// How.
+        outcome: Outcome,
+        /// Index of the end line: the number of lines before it.
+        index: u64,
+        /// The end line.
+        line: Line,
+        /// What went wrong, if something did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<String>,
+    },
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// To the end.
+    #[default]
+    Completed,
+    /// Stopped by its owner, or because the connection it was tied to broke.
+    Interrupted,
+    /// Stopped because another run took the floor.
+    Replaced,
+    /// Because of the model or the machine.
+    Failed,
+}
+
+/// Why a run shall stop.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Interrupt {
+    /// For people.
+    pub reason: String,
+    /// Whether it is because another run took the floor.
+    #[serde(default)]
+    pub replaced: bool,
+}
+
+/// Which door the request came through.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Surface {
+    /// Sage `/api/chat`: tied to its connection.
+    SageChat,
+    /// Sage `/api/stream`: tied to its connection.
+    SageStream,
+    /// Sage `/api/web-stream`: independent of any connection.
+    SageWebStream,
+}
+
+impl Surface {
+    /// Whether the run shall stop when its connection breaks.
+    pub fn attached(self) -> bool {
+        match self {
+            Self::SageChat | Self::SageStream => true,
+            Self::SageWebStream => false,
+        }
+    }
+}
+
+/// What was asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// Whose run.
+    pub owner: UserId,
+    /// In which conversation.
+    pub conversation: ConversationId,
+    /// The session id as the client chose it.
+    pub session_id: String,
+    /// Through which door.
+    pub surface: Surface,
+    /// The first performer.
+    pub node: NodeId,
+    /// The agent spoken to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent_id: Option<AgentId>,
+    /// Its name, as lines carry it.
+    pub agent_name: String,
+    /// New messages; the history before them is in the conversation.
+    pub messages: Vec<Message>,
+    /// How the agent shall work.
+    #[serde(default)]
+    pub settings: Settings,
+}
+
+/// How an agent works in a run: its saved configuration with the request's overrides applied. Holds no secret.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Settings {
+    /// System prompt.
+    pub system_prefix: Option<String>,
+    /// Structured context.
+    pub system_context: Map<String, Value>,
+    /// Knowledge bases to answer from.
+    pub knowledge_bases: Vec<KnowledgeBaseId>,
+    /// Most model turns.
+    pub max_loop_count: Option<u32>,
+    /// Base URL of another model endpoint than the default.
+    pub base_url: Option<String>,
+    /// The key for it, in the secret store.
+    pub api_key: Option<SecretId>,
+    /// Model name.
+    pub model: Option<String>,
+    /// Sampling parameters, sent as they are.
+    pub parameters: Map<String, Value>,
+    /// Everything else of the request, for parts that read it.
+    pub overrides: Map<String, Value>,
+}
+
+/// What one model turn cost.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct TurnUsage {
+    /// The model that answered.
+    pub model: String,
+    /// The provider's usage object; `None` when it gave none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub usage: Option<Value>,
+}

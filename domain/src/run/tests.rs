@@ -1,0 +1,142 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use super::*;
+use crate::testing::given;
+use serde_json::value::RawValue;
+use uuid::Uuid;
+
+const A: NodeId = NodeId(Uuid::from_u128(0xa));
+const B: NodeId = NodeId(Uuid::from_u128(0xb));
+
+fn line(n: u64) -> Line {
+    Line(RawValue::from_string(format!("{{\"n\":{n}}}")).unwrap())
+}
+
+fn request() -> Box<Request> {
+    Box::new(Request {
+        owner: "alice".into(),
+        conversation: Uuid::nil().into(),
+        session_id: "s".to_owned(),
+        surface: Surface::SageWebStream,
+        node: A,
+        agent_id: None,
+        agent_name: "SimpleAgent".to_owned(),
+        messages: vec![],
+        settings: Settings::default(),
+    })
+}
+
+fn requested() -> Event {
+    Event::RunRequested(request())
+}
+
+fn recorded(first: u64, n: u64) -> Event {
+    Event::LinesRecorded { first, lines: (first..first + n).map(line).collect() }
+}
+
+fn turn_started() -> Event {
+    Event::TurnStarted { turn: 0, attempt: 1, message_id: "m".to_owned() }
+}
+
+fn lines(node: NodeId, first: u64, n: u64) -> Command {
+    let lines = (first..first + n).map(line).collect();
+    Command::Advance { node, steps: vec![Step::Lines { first, lines }] }
+}
+
+fn end(node: NodeId, index: u64) -> Command {
+    let step = Step::End { outcome: Outcome::Completed, index, line: line(index), error: None };
+    Command::Advance { node, steps: vec![step] }
+}
+
+fn ended(index: u64) -> Event {
+    Event::RunEnded { outcome: Outcome::Completed, index, line: line(index), error: None }
+}
+
+#[test]
+fn lines_follow_one_another() {
+    given::<Run>([requested(), recorded(0, 2)]).when(lines(A, 2, 3)).then([recorded(2, 3)]);
+}
+
+#[test]
+fn lines_brought_twice_are_recorded_once() {
+    given::<Run>([requested(), recorded(0, 3)]).when(lines(A, 0, 3)).then_nothing();
+    given::<Run>([requested(), recorded(0, 3)]).when(lines(A, 1, 4)).then([recorded(3, 2)]);
+}
+
+#[test]
+fn a_gap_is_refused() {
+    given::<Run>([requested(), recorded(0, 3)]).when(lines(A, 4, 1)).then_refused(Refusal::Moved);
+}
+
+#[test]
+fn only_the_performer_advances_a_run() {
+    given::<Run>([requested()]).when(lines(B, 0, 1)).then_refused(Refusal::NotPerformer);
+}
+
+#[test]
+fn a_run_ends_once() {
+    given::<Run>([requested(), recorded(0, 3)]).when(end(A, 3)).then([ended(3)]);
+    given::<Run>([requested(), ended(0)]).when(end(A, 1)).then_refused(Refusal::Over);
+    given::<Run>([requested(), recorded(0, 3)]).when(end(A, 2)).then_refused(Refusal::Moved);
+}
+
+#[test]
+fn nothing_follows_the_end() {
+    given::<Run>([requested(), ended(0)]).when(lines(A, 1, 1)).then_refused(Refusal::Over);
+    let late = Interrupt { reason: "late".to_owned(), replaced: false };
+    given::<Run>([requested(), ended(0)]).when(Command::Interrupt(late)).then_nothing();
+}
+
+#[test]
+fn interrupting_twice_is_interrupting_once() {
+    let wish = Interrupt { reason: "enough".to_owned(), replaced: false };
+    given::<Run>([requested(), Event::InterruptRequested(wish.clone())])
+        .when(Command::Interrupt(wish))
+        .then_nothing();
+}
+
+#[test]
+fn a_take_over_closes_the_message_in_flight() {
+    let partial = Message { message_id: "m".to_owned(), ..Message::default() };
+    given::<Run>([requested(), turn_started(), recorded(0, 2)])
+        .when(Command::TakeOver {
+            node: B,
+            lines: 2,
+            closing: Some(Box::new((line(2), partial.clone()))),
+        })
+        .then([
+            Event::RunClaimed { node: B, attempt: 2 },
+            recorded(2, 1),
+            Event::TurnAbandoned {
+                turn: 0,
+                message: Some(Box::new(partial)),
+                reason: "superseded".to_owned(),
+            },
+        ]);
+}
+
+#[test]
+fn a_take_over_that_missed_a_line_is_refused() {
+    given::<Run>([requested(), turn_started(), recorded(0, 2)])
+        .when(Command::TakeOver { node: B, lines: 1, closing: None })
+        .then_refused(Refusal::Moved);
+}
+
+#[test]
+fn a_node_that_was_thought_dead_is_fenced() {
+    given::<Run>([requested(), Event::RunClaimed { node: B, attempt: 2 }])
+        .when(lines(A, 0, 1))
+        .then_refused(Refusal::NotPerformer);
+}
+
+#[test]
+fn a_finished_turn_is_not_finished_again() {
+    let complete = || Step::CompleteTurn { turn: 0, message: None, usage: TurnUsage::default() };
+    given::<Run>([
+        requested(),
+        turn_started(),
+        Event::TurnCompleted { turn: 0, message: None, usage: TurnUsage::default() },
+    ])
+    .when(Command::Advance { node: A, steps: vec![complete()] })
+    .then_nothing();
+}

@@ -1,0 +1,190 @@
+//! One running server process: finding it and stopping it.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::process::Child;
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use tokio::net::UnixStream;
+
+use crate::error::Error;
+use crate::layout::socket_file;
+
+const FAST_DEADLINE: Duration = Duration::from_secs(60);
+const IMMEDIATE_DEADLINE: Duration = Duration::from_secs(15);
+pub(crate) const TICK: Duration = Duration::from_millis(10);
+
+/// A server that accepts connections (or did when it was last looked at).
+#[derive(Debug)]
+pub(crate) struct Postmaster {
+    pub(crate) pid: u32,
+    pub(crate) socket_dir: PathBuf,
+    pub(crate) port: u16,
+    /// None for a server that another process started.
+    child: Option<Child>,
+}
+
+/// What `postmaster.pid` says.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct PidFile {
+    pub(crate) pid: u32,
+    port: u16,
+    socket_dir: PathBuf,
+    pub(crate) ready: bool,
+}
+
+impl PidFile {
+    pub(crate) fn read(pgdata: &Path) -> Option<Self> {
+        Self::parse(&std::fs::read_to_string(pgdata.join("postmaster.pid")).ok()?)
+    }
+
+    /// Lines: pid, data folder, start time, port, socket folder, address, shared memory, state. The
+    /// server writes the last ones while it starts, so a short file is a server not ready yet.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        let lines: Vec<&str> = text.lines().collect();
+        Some(Self {
+            pid: lines.first()?.trim().parse().ok()?,
+            port: lines.get(3).and_then(|line| line.trim().parse().ok()).unwrap_or(0),
+            socket_dir: lines.get(4).map(PathBuf::from).unwrap_or_default(),
+            ready: lines.get(7).is_some_and(|line| line.trim() == "ready"),
+        })
+    }
+}
+
+impl Postmaster {
+    pub(crate) fn new(file: PidFile, child: Option<Child>) -> Self {
+        Self { pid: file.pid, socket_dir: file.socket_dir, port: file.port, child }
+    }
+
+    /// Finds a server on `pgdata` that accepts connections; waits while one starts or stops.
+    pub(crate) async fn find(pgdata: &Path) -> Result<Option<Self>, Error> {
+        let started = Instant::now();
+        while let Some(file) = PidFile::read(pgdata) {
+            if !alive(file.pid, pgdata) {
+                return Ok(None);
+            }
+            if file.ready && answers(&file).await {
+                return Ok(Some(Self::new(file, None)));
+            }
+            if started.elapsed() > FAST_DEADLINE {
+                let what = format!("process {} on {}", file.pid, pgdata.display());
+                return Err(Error::TimedOut { what, after: FAST_DEADLINE });
+            }
+            tokio::time::sleep(TICK).await;
+        }
+        Ok(None)
+    }
+
+    /// Asks for a shutdown that keeps everything and waits for no client.
+    pub(crate) fn interrupt(&self) {
+        signal(self.pid, Signal::SIGINT);
+    }
+
+    /// Stops the server: fast (a checkpoint is written) or at once (the next start recovers). A fast
+    /// stop that does not end becomes an immediate one, which loses no acknowledged commit either.
+    pub(crate) async fn stop(&mut self, pgdata: &Path, fast: bool) -> Result<(), Error> {
+        if fast {
+            self.interrupt();
+            if self.wait_gone(pgdata, FAST_DEADLINE).await {
+                return Ok(());
+            }
+            tracing::warn!(pid = self.pid, "PostgreSQL ignores a fast shutdown; stopping at once");
+        }
+        signal(self.pid, Signal::SIGQUIT);
+        if self.wait_gone(pgdata, IMMEDIATE_DEADLINE).await {
+            return Ok(());
+        }
+        let what = format!("stopping PostgreSQL (pid {})", self.pid);
+        Err(Error::TimedOut { what, after: IMMEDIATE_DEADLINE })
+    }
+
+    /// Whether the process has ended; reaps it when it is ours.
+    pub(crate) fn gone(&mut self, pgdata: &Path) -> bool {
+        match &mut self.child {
+            Some(child) => !matches!(child.try_wait(), Ok(None)),
+            None => !alive(self.pid, pgdata),
+        }
+    }
+
+    async fn wait_gone(&mut self, pgdata: &Path, deadline: Duration) -> bool {
+        let started = Instant::now();
+        while !self.gone(pgdata) {
+            if started.elapsed() > deadline {
+                return false;
+            }
+            tokio::time::sleep(TICK).await;
+        }
+        true
+    }
+}
+
+/// Whether `pid` is a living server on `pgdata`, as far as the system tells.
+pub(crate) fn alive(pid: u32, pgdata: &Path) -> bool {
+    let Ok(raw) = i32::try_from(pid) else { return false };
+    if kill(Pid::from_raw(raw), None) == Err(Errno::ESRCH) {
+        return false;
+    }
+    if cfg!(target_os = "linux") {
+        // A postmaster works in its data folder; a dead one that nobody reaped has none.
+        match std::fs::read_link(format!("/proc/{pid}/cwd")) {
+            Ok(folder) => return folder == pgdata,
+            Err(error) => return error.kind() == ErrorKind::PermissionDenied,
+        }
+    }
+    true
+}
+
+/// Whether the process of the pid file listens on its socket.
+async fn answers(file: &PidFile) -> bool {
+    let path = socket_file(&file.socket_dir, file.port);
+    let Ok(Ok(stream)) =
+        tokio::time::timeout(Duration::from_secs(5), UnixStream::connect(path)).await
+    else {
+        return false;
+    };
+    match stream.peer_cred().ok().and_then(|peer| peer.pid()) {
+        Some(pid) => u32::try_from(pid) == Ok(file.pid),
+        None => true,
+    }
+}
+
+pub(crate) fn signal(pid: u32, signal: Signal) {
+    if let Ok(pid) = i32::try_from(pid) {
+        // It fails only for a process that is gone, which is what is wanted.
+        let _ = kill(Pid::from_raw(pid), signal);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pid_file_is_ready_only_when_its_last_line_says_so() {
+        let starting = "4711\n/data/postgres\n1700000000\n5432\n/data/socket\n\n";
+        let file = PidFile::parse(starting);
+        assert_eq!(file.as_ref().map(|file| (file.pid, file.ready)), Some((4711, false)));
+        let ready = format!("{starting}  1234  5\nready   \n");
+        assert_eq!(
+            PidFile::parse(&ready),
+            Some(PidFile {
+                pid: 4711,
+                port: 5432,
+                socket_dir: PathBuf::from("/data/socket"),
+                ready: true
+            })
+        );
+        assert_eq!(PidFile::parse(""), None);
+    }
+
+    #[test]
+    fn a_process_that_works_elsewhere_is_no_server_of_this_folder() {
+        if cfg!(target_os = "linux") {
+            assert!(!alive(std::process::id(), Path::new("/nonexistent")));
+        }
+        assert!(!alive(u32::MAX, Path::new("/")));
+    }
+}

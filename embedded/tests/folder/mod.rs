@@ -1,0 +1,109 @@
+//! Temporary data folders and a stand-in for annals that can be killed.
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use annals_embedded::Options;
+use anyhow::{Context, Result};
+use nix::sys::signal::Signal;
+use nix::unistd::Pid;
+use sqlx::{Connection, PgConnection};
+
+pub const DATA: &str = "ANNALS_EMBEDDED_TEST_DATA";
+pub const READY: &str = "server ready: ";
+
+/// An empty folder, removed at the end; a server left in it by a failed test is killed.
+pub struct Folder(PathBuf);
+
+impl Folder {
+    pub fn new(name: &str) -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("annals-it-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Self(path.canonicalize()?))
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    pub fn options(&self) -> Options {
+        Options::new(&self.0)
+    }
+
+    pub fn url_guess(&self) -> String {
+        let socket = self.0.join("socket");
+        format!("postgres://annals@localhost/annals?host={}&sslmode=disable", socket.display())
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        if let Ok(text) = std::fs::read_to_string(self.0.join("postgres/postmaster.pid"))
+            && let Some(pid) = text.lines().next().and_then(|line| line.parse().ok())
+        {
+            let _ = kill(pid);
+        }
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub async fn connect(url: &str) -> Result<PgConnection> {
+    let connecting = PgConnection::connect(url);
+    Ok(tokio::time::timeout(Duration::from_secs(10), connecting).await??)
+}
+
+/// Connects as soon as the server takes connections again.
+pub async fn connect_when_up(url: &str) -> Result<PgConnection> {
+    let started = Instant::now();
+    loop {
+        match connect(url).await {
+            Ok(db) => return Ok(db),
+            Err(error) if started.elapsed() > Duration::from_secs(30) => return Err(error),
+            Err(_) => tokio::time::sleep(Duration::from_millis(20)).await,
+        }
+    }
+}
+
+pub fn kill(pid: u32) -> Result<()> {
+    nix::sys::signal::kill(Pid::from_raw(i32::try_from(pid)?), Signal::SIGKILL)?;
+    Ok(())
+}
+
+/// A process that owns a folder as annals does.
+pub struct Annals {
+    process: Child,
+    postmaster: u32,
+    url: String,
+}
+
+impl Annals {
+    pub fn spawn(folder: &Folder) -> Result<Self> {
+        let mut process = Command::new(std::env::current_exe()?)
+            .args(["annals_process", "--exact", "--ignored", "--nocapture"])
+            .env(DATA, folder.path())
+            .stdout(Stdio::piped())
+            .spawn()?;
+        let out = BufReader::new(process.stdout.take().context("no output")?);
+        for line in out.lines() {
+            let line = line?;
+            if let Some((_, ready)) = line.split_once(READY) {
+                let (pid, url) = ready.split_once(' ').context("pid and url")?;
+                return Ok(Self { process, postmaster: pid.parse()?, url: url.to_owned() });
+            }
+        }
+        anyhow::bail!("the process ended: {}", process.wait()?)
+    }
+
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// SIGKILL; answers the pid of the server that is left running.
+    pub fn kill(mut self) -> Result<u32> {
+        self.process.kill()?;
+        self.process.wait()?;
+        Ok(self.postmaster)
+    }
+}
