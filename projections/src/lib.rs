@@ -4,6 +4,15 @@
 //! Statements name their tables without a schema, so that the same code fills the live tables and a copy built beside
 //! them.
 
+mod checkpoints;
+mod runner;
+mod wait;
+
+pub use runner::{
+    Batch, Delivery, Failure, Feed, FeedError, Interest, NameTaken, Page, Projections, Status,
+};
+pub use wait::Lagging;
+
 use domain::Recorded;
 use futures::future::BoxFuture;
 use sqlx::PgConnection;
