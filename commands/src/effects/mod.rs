@@ -2,6 +2,10 @@
 
 pub mod blobs;
 pub mod chunk;
+pub mod embedder;
+pub mod embedder_builtin;
+pub mod embedder_memo;
+pub mod embedder_remote;
 pub mod extract;
 mod extract_entities;
 mod extract_html;

@@ -1,7 +1,8 @@
 //! The log in memory, for tests: the same laws in few lines.
 
 use super::{
-    Append, AppendError, Appended, Batch, Delivery, Direction, EventLog, Filter, Page, ReadError, fits,
+    Append, AppendError, Appended, Batch, Delivery, Direction, EventLog, Filter, Page, ReadError,
+    fits,
     idempotence::{Earlier, Place},
     limits,
 };
@@ -77,7 +78,8 @@ impl Events {
         if !fits(expected, actual) {
             return Err(AppendError::WrongRevision { stream, actual });
         }
-        let recorded_at = self.all.last().map_or(Utc::now(), |last| last.recorded_at.max(Utc::now()));
+        let recorded_at =
+            self.all.last().map_or(Utc::now(), |last| last.recorded_at.max(Utc::now()));
         for event in events {
             let recorded = Arc::new(Recorded {
                 id: event.id,

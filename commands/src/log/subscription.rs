@@ -1,7 +1,7 @@
 //! Catch-up from the database, then live from the tail.
 
-use super::{Batch, Delivery, Direction, Filter, Page, ReadError, postgres::Reader};
 use super::tail::{Look, Tail, Watch};
+use super::{Batch, Delivery, Direction, Filter, Page, ReadError, postgres::Reader};
 use domain::{Position, Recorded, Revision, StreamId};
 use futures::{Stream, stream};
 use std::{sync::Arc, time::Duration};

@@ -24,7 +24,8 @@ pub(super) async fn places(connection: &mut PgConnection, ids: &[Uuid]) -> sqlx:
         sqlx::query_as(PLACES).bind(ids).fetch_all(connection).await?;
     let mut places = Places::with_capacity(rows.len());
     for (id, stream, revision, position) in rows {
-        let stream = StreamId::try_from(stream).map_err(|error| sqlx::Error::Decode(error.into()))?;
+        let stream =
+            StreamId::try_from(stream).map_err(|error| sqlx::Error::Decode(error.into()))?;
         let revision = Revision(revision.cast_unsigned());
         places.insert(id, Place { stream, revision, position: Position(position.cast_unsigned()) });
     }

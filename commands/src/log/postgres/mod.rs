@@ -80,7 +80,8 @@ impl PostgresLog {
     /// When the database does not answer or is not fit to hold the log.
     pub async fn open(pool: PgPool, settings: Settings) -> Result<Arc<Self>, OpenError> {
         let encoding = sqlx::query_scalar("show server_encoding").fetch_one(&pool);
-        let encoding: String = encoding.await.map_err(|error| ReadError(error.to_string().into()))?;
+        let encoding: String =
+            encoding.await.map_err(|error| ReadError(error.to_string().into()))?;
         if encoding != "UTF8" {
             return Err(OpenError::NotUtf8(encoding.into()));
         }

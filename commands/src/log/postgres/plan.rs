@@ -62,7 +62,11 @@ impl Write {
     /// Its events, as the statement takes them.
     pub(super) fn lines(&self) -> impl Iterator<Item = Line<'_>> {
         let Append { stream, events, .. } = &self.request.append;
-        events.iter().zip(self.first..).map(move |(event, revision)| Line { stream, revision, event })
+        events.iter().zip(self.first..).map(move |(event, revision)| Line {
+            stream,
+            revision,
+            event,
+        })
     }
 }
 

@@ -78,7 +78,12 @@ impl Reader {
         Ok(Page { events, scanned })
     }
 
-    async fn filtered(&self, after: Position, end: Position, filter: &Filter) -> sqlx::Result<Page> {
+    async fn filtered(
+        &self,
+        after: Position,
+        end: Position,
+        filter: &Filter,
+    ) -> sqlx::Result<Page> {
         let query = sqlx::query(FILTERED_PAGE).bind(signed(after.0)).bind(signed(end.0));
         let query = query.bind(&filter.categories).bind(&filter.kinds);
         let (events, whole) = self.fetch(query, None, HEAVIEST_PAGE).await?;
@@ -102,7 +107,9 @@ impl Reader {
             let query = sqlx::query(sql).bind(stream.as_str());
             query.bind(signed(from.0)).bind(signed(limit as u64))
         };
-        persist(move || self.fetch(query(), Some(stream), usize::MAX)).await.map(|(events, _)| events)
+        persist(move || self.fetch(query(), Some(stream), usize::MAX))
+            .await
+            .map(|(events, _)| events)
     }
 
     /// Position of the last event.

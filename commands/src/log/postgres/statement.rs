@@ -7,9 +7,7 @@ use sqlx::{
     Encode, PgConnection, Postgres, Row, Type,
     encode::IsNull,
     error::BoxDynError,
-    postgres::{
-        PgArgumentBuffer, PgBindIterExt, PgHasArrayType, PgTypeInfo, types::Oid,
-    },
+    postgres::{PgArgumentBuffer, PgBindIterExt, PgHasArrayType, PgTypeInfo, types::Oid},
 };
 
 /// Advances the head, inserts the events, records the batch and wakes other nodes, in one implicit transaction.

@@ -8,13 +8,7 @@ use super::{
 use crate::log::{Append, AppendError, Appended, tail::Tail};
 use domain::{Position, Recorded, Revision};
 use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
-use std::{
-    collections::VecDeque,
-    future::Future,
-    io,
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::VecDeque, future::Future, io, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
 /// A batch takes no further request when it has this many events.
