@@ -3,3 +3,4 @@
 pub mod effects;
 pub mod execute;
 pub mod log;
+pub mod reactors;

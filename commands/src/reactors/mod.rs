@@ -1,0 +1,3 @@
+//! Events in, effects performed, outcomes reported as commands.
+
+pub mod ingest;
