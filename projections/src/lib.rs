@@ -5,6 +5,10 @@
 //! them.
 
 mod checkpoints;
+pub mod documents;
+pub mod knowledge_bases;
+pub mod passages;
+pub mod retrieval;
 mod runner;
 mod wait;
 
