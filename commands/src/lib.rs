@@ -1,6 +1,11 @@
 //! The write side: the log, the execution of commands, reactors and the effects they perform.
 
+pub mod chat;
 pub mod effects;
 pub mod execute;
+pub mod identity;
 pub mod log;
 pub mod reactors;
+pub mod nodes;
+pub mod reactors;
+pub mod usage;

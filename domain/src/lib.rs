@@ -3,7 +3,9 @@
 //! A command and the folded history of one stream go into [`Decider::decide`]; facts come out. Nothing here reads a
 //! clock, draws randomness, awaits or performs I/O.
 
+pub mod admins;
 pub mod agent;
+pub mod billing;
 pub mod codec;
 pub mod conversation;
 pub mod decider;
@@ -11,9 +13,16 @@ pub mod document;
 pub mod envelope;
 pub mod ids;
 pub mod knowledge_base;
+pub mod login;
+pub mod json;
 pub mod message;
+pub mod name;
+pub mod prompt_text;
+pub mod quota;
 pub mod run;
+pub mod system;
 pub mod testing;
+pub mod user;
 
 pub use decider::{Decider, Kind, Refusal};
 pub use envelope::{

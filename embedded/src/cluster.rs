@@ -53,10 +53,7 @@ pub(crate) async fn create(
     for locale in locales(install.major) {
         let mut initdb = install.command("initdb");
         initdb.args(["--username=annals", "--encoding=UTF8", "--auth-local=trust"]);
-        initdb.args(["--auth-host=reject", "--no-instructions"]).args(*locale);
-        if durability == Durability::FastForTests {
-            initdb.arg("--no-sync");
-        }
+        initdb.args(["--auth-host=reject", "--no-instructions", "--no-sync"]).args(*locale);
         initdb.arg("--pgdata").arg(&staging);
         let output = run(initdb, account, "initdb", "").await?;
         done = output.status.success();
@@ -70,11 +67,7 @@ pub(crate) async fn create(
     }
 
     let mut single = install.command("postgres");
-    single.arg("--single").arg("-D").arg(&staging);
-    if durability == Durability::FastForTests {
-        single.args(["-c", "fsync=off"]);
-    }
-    single.arg("postgres");
+    single.args(["--single", "-c", "fsync=off", "-D"]).arg(&staging).arg("postgres");
     let what = "creating the database annals";
     let output = run(single, account, what, "CREATE DATABASE annals\n").await?;
     // Single-user mode goes on after an error and exits with success.
@@ -83,6 +76,16 @@ pub(crate) async fn create(
         return Err(Error::Failed { what, detail: tail(&output.stderr, 600) });
     }
 
+    // Everything is synced once, when it is complete.
+    if durability == Durability::Durable {
+        let mut sync = install.command("initdb");
+        sync.arg("--sync-only").arg("--pgdata").arg(&staging);
+        let output = run(sync, account, "initdb --sync-only", "").await?;
+        if !output.status.success() {
+            let detail = tail(&output.stderr, 600);
+            return Err(Error::Failed { what: "initdb --sync-only", detail });
+        }
+    }
     std::fs::rename(&staging, pgdata).at("cannot move into place", pgdata)?;
     if let Some(parent) = pgdata.parent().filter(|_| durability == Durability::Durable) {
         let folder = std::fs::File::open(parent).at("cannot open", parent)?;

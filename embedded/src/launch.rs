@@ -18,7 +18,7 @@ use crate::postmaster::{PidFile, Postmaster, TICK, alive, signal};
 use crate::{Durability, Options, cluster};
 
 /// Crash recovery replays at most `max_wal_size`; slow disks need minutes for that.
-const READY_DEADLINE: Duration = Duration::from_secs(300);
+pub(crate) const READY_DEADLINE: Duration = Duration::from_secs(300);
 /// After a kill the backends of the old server need a moment to notice and leave.
 const STALE_DEADLINE: Duration = Duration::from_secs(10);
 
@@ -107,24 +107,26 @@ impl Launch {
         command.spawn().at("cannot run", &self.install.program("postgres"))
     }
 
-    async fn wait_ready(&self, mut child: Child) -> Result<Result<Postmaster, ExitStatus>, Error> {
+    async fn wait_ready(&self, child: Child) -> Result<Result<Postmaster, ExitStatus>, Error> {
         let pgdata = &self.layout.pgdata;
         let started = Instant::now();
-        loop {
+        let mut starting = Starting(Some(child));
+        while let Some(child) = &mut starting.0 {
             if let Some(status) = child.try_wait().at("cannot wait for the server of", pgdata)? {
+                starting.0 = None;
                 return Ok(Err(status));
             }
             let file = PidFile::read(pgdata).filter(|file| file.ready && file.pid == child.id());
             if let Some(file) = file {
-                return Ok(Ok(Postmaster::new(file, Some(child))));
+                return Ok(Ok(Postmaster::new(file, starting.0.take())));
             }
             if started.elapsed() > READY_DEADLINE {
-                signal(child.id(), Signal::SIGINT);
-                let what = "starting PostgreSQL".to_owned();
-                return Err(Error::TimedOut { what, after: READY_DEADLINE });
+                break;
             }
             tokio::time::sleep(TICK).await;
         }
+        let what = "starting PostgreSQL".to_owned();
+        Err(Error::TimedOut { what, after: READY_DEADLINE })
     }
 
     /// PostgreSQL itself refuses to start when `postmaster.pid` or the lock beside the socket names
@@ -151,6 +153,17 @@ impl Launch {
             }
         }
         Ok(())
+    }
+}
+
+/// A server that is not ready yet: told to stop when nobody waits for it any more.
+struct Starting(Option<Child>);
+
+impl Drop for Starting {
+    fn drop(&mut self) {
+        if let Some(child) = &self.0 {
+            signal(child.id(), Signal::SIGINT);
+        }
     }
 }
 

@@ -28,7 +28,16 @@ impl Layout {
     /// Makes the data folder when it is missing.
     pub(crate) fn open(data: &Path) -> Result<Self, Error> {
         if !data.exists() {
-            DirBuilder::new().recursive(true).mode(0o700).create(data).at("cannot make", data)?;
+            // Only the folder itself is private: the server's account must get through the rest.
+            if let Some(parent) = data.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+                std::fs::create_dir_all(parent).at("cannot make", parent)?;
+            }
+            match DirBuilder::new().mode(0o700).create(data) {
+                Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+                    return Err(error).at("cannot make", data);
+                }
+                _ => {}
+            }
         }
         let root = data.canonicalize().at("cannot resolve", data)?;
         Ok(Self { pgdata: root.join("postgres"), log: root.join("postgres.log"), root })

@@ -1,6 +1,7 @@
 //! One running server process: finding it and stopping it.
 
 use std::io::ErrorKind;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 use std::process::Child;
 use std::time::{Duration, Instant};
@@ -11,9 +12,11 @@ use nix::unistd::Pid;
 use tokio::net::UnixStream;
 
 use crate::error::Error;
+use crate::launch::READY_DEADLINE;
 use crate::layout::socket_file;
 
 const FAST_DEADLINE: Duration = Duration::from_secs(60);
+const ANSWER_DEADLINE: Duration = Duration::from_secs(5);
 const IMMEDIATE_DEADLINE: Duration = Duration::from_secs(15);
 pub(crate) const TICK: Duration = Duration::from_millis(10);
 
@@ -23,6 +26,8 @@ pub(crate) struct Postmaster {
     pub(crate) pid: u32,
     pub(crate) socket_dir: PathBuf,
     pub(crate) port: u16,
+    /// False for a living server whose socket was taken away (by a cleaner of temp folders, say).
+    pub(crate) reachable: bool,
     /// None for a server that another process started.
     child: Option<Child>,
 }
@@ -56,10 +61,11 @@ impl PidFile {
 
 impl Postmaster {
     pub(crate) fn new(file: PidFile, child: Option<Child>) -> Self {
-        Self { pid: file.pid, socket_dir: file.socket_dir, port: file.port, child }
+        let PidFile { pid, port, socket_dir, .. } = file;
+        Self { pid, socket_dir, port, reachable: true, child }
     }
 
-    /// Finds a server on `pgdata` that accepts connections; waits while one starts or stops.
+    /// Finds a living server on `pgdata`; waits while one starts or stops.
     pub(crate) async fn find(pgdata: &Path) -> Result<Option<Self>, Error> {
         let started = Instant::now();
         while let Some(file) = PidFile::read(pgdata) {
@@ -69,9 +75,12 @@ impl Postmaster {
             if file.ready && answers(&file).await {
                 return Ok(Some(Self::new(file, None)));
             }
-            if started.elapsed() > FAST_DEADLINE {
+            if file.ready && started.elapsed() > ANSWER_DEADLINE {
+                return Ok(Some(Self { reachable: false, ..Self::new(file, None) }));
+            }
+            if started.elapsed() > READY_DEADLINE {
                 let what = format!("process {} on {}", file.pid, pgdata.display());
-                return Err(Error::TimedOut { what, after: FAST_DEADLINE });
+                return Err(Error::TimedOut { what, after: READY_DEADLINE });
             }
             tokio::time::sleep(TICK).await;
         }
@@ -129,9 +138,17 @@ pub(crate) fn alive(pid: u32, pgdata: &Path) -> bool {
     }
     if cfg!(target_os = "linux") {
         // A postmaster works in its data folder; a dead one that nobody reaped has none.
-        match std::fs::read_link(format!("/proc/{pid}/cwd")) {
+        let process = PathBuf::from(format!("/proc/{pid}"));
+        match std::fs::read_link(process.join("cwd")) {
             Ok(folder) => return folder == pgdata,
-            Err(error) => return error.kind() == ErrorKind::PermissionDenied,
+            // A root without CAP_SYS_PTRACE may not see that, but always the arguments.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                let arguments = std::fs::read(process.join("cmdline")).unwrap_or_default();
+                let folder = pgdata.as_os_str().as_bytes();
+                return arguments.split(|byte| *byte == 0).any(|argument| argument == folder);
+            }
+            // Without an entry the process is hidden from us, and the signal's word counts.
+            Err(_) => return !process.exists(),
         }
     }
     true

@@ -91,7 +91,9 @@ pub async fn attach_or_start(options: Options) -> Result<Server, Error> {
         if let Some(lock) = layout.try_lock()? {
             return own(options, layout, lock).await;
         }
-        if let Some(postmaster) = Postmaster::find(&layout.pgdata).await? {
+        if let Some(postmaster) =
+            Postmaster::find(&layout.pgdata).await?.filter(|found| found.reachable)
+        {
             return Ok(Server::new(layout, &postmaster, None));
         }
         if asked.elapsed() > ATTACH_DEADLINE {
@@ -114,8 +116,8 @@ async fn own(options: Options, layout: Layout, lock: File) -> Result<Server, Err
         launch.create_cluster(options.durability).await?;
     }
     let mut found = Postmaster::find(&layout.pgdata).await?;
-    if let Some(mut other) = found.take_if(|_| !launch.is_running()) {
-        options.say("stopping a PostgreSQL that was left running with other settings");
+    if let Some(mut other) = found.take_if(|found| !found.reachable || !launch.is_running()) {
+        options.say("stopping a PostgreSQL that was left running and cannot be taken over");
         other.stop(&layout.pgdata, true).await?;
     }
     let postmaster = match found {

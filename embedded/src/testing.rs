@@ -42,7 +42,7 @@ while kill -0 "$server" 2>/dev/null; do
   done
   if [ "$idle" -ge "$linger" ] && rmdir users 2>/dev/null; then
     kill -INT "$server"
-    while [ -e postgres/postmaster.pid ] && kill -0 "$server" 2>/dev/null; do sleep 0.2; done
+    while [ -e postgres/postmaster.pid ] && kill -0 "$server" 2>/dev/null; do sleep 1; done
     rm -rf postgres
     exit
   fi
@@ -101,7 +101,9 @@ async fn join() -> Result<String, Error> {
     // Registered first, so that the watcher cannot stop the server under us; unless it already does.
     let open = register(&users)?;
     let mut running = Postmaster::find(&layout.pgdata).await?;
-    if let Some(mut other) = running.take_if(|_| !open || !launch.is_running()) {
+    if let Some(mut other) =
+        running.take_if(|found| !open || !found.reachable || !launch.is_running())
+    {
         other.stop(&layout.pgdata, true).await?;
     }
     let postmaster = match running {

@@ -75,7 +75,9 @@ pub(crate) async fn prepare(options: &Options, account: &Account) -> Result<Inst
     let pin = pin().map_err(|platform| {
         Unprepared::Tried(vec![format!("there is no prepared PostgreSQL for {platform}")])
     })?;
-    let cache = cache_dir(account)?;
+    let cache = cache_dir(account).map_err(|error| {
+        Unprepared::Tried(vec![format!("{error} (ANNALS_CACHE names another cache folder)")])
+    })?;
     let home = cache.join(format!("postgres-18.4-pgvector-0.8.5-{}", &pin.sha256[..12]));
     let bin = home.join(SERVER).join("bin");
     if let Ok(install) = Install::inspect(&bin) {

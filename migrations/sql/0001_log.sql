@@ -19,7 +19,7 @@ with (autovacuum_freeze_min_age = 0);
 -- One row: where the log ends. Every batch advances it inside the statement that inserts the events, so its lock is
 -- held for one statement and its commit, and positions are handed out in the order of commits.
 create table log_head (
-    only        boolean primary key default true check (only),
+    singleton   boolean primary key default true check (singleton),
     position    bigint not null check (position >= 0),
     recorded_at timestamptz not null,
     chain       bytea not null check (length(chain) = 32)

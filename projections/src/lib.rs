@@ -4,14 +4,23 @@
 //! Statements name their tables without a schema, so that the same code fills the live tables and a copy built beside
 //! them.
 
+pub mod agents;
 mod checkpoints;
 pub mod documents;
 pub mod knowledge_bases;
 pub mod passages;
 pub mod retrieval;
+mod compare;
+pub mod conversations;
+pub mod logins;
+mod rebuild;
 mod runner;
+pub mod usage;
+pub mod users;
 mod wait;
 
+pub use compare::{Comparison, Difference, compare};
+pub use rebuild::{FoldError, RebuildProgress, Rebuilt, rebuild};
 pub use runner::{
     Batch, Delivery, Failure, Feed, FeedError, Interest, NameTaken, Page, Projections, Status,
 };

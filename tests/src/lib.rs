@@ -1,1 +1,3 @@
-//! annals.
+//! What the tests of annals share.
+
+pub mod model_server;

@@ -76,6 +76,11 @@ fn is_json(content_type: Option<&axum::http::HeaderValue>) -> Result<(), String>
 /// # Errors
 /// [`Error::Invalid`] with one problem.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
+    if domain::json::is_too_deep(bytes) {
+        let msg = format!("JSON nests deeper than {} levels", domain::json::DEEPEST);
+        let (kind, loc, input) = ("json_invalid", vec![json!("body")], Value::Null);
+        return Err(Error::Invalid(vec![Problem { kind, loc, msg, input }]));
+    }
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let problem = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Ok(value) => match deserializer.end() {

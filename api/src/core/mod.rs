@@ -4,6 +4,7 @@ pub mod caller;
 pub mod context;
 pub mod error;
 pub mod extract;
+pub mod run_stream;
 
 pub use caller::Caller;
 pub use context::{Context, Locale};

@@ -1,4 +1,4 @@
-//! The ports through which reactors act on the world, and their implementations.
+//! The ports through which annals acts on the world, and their implementations.
 
 pub mod blobs;
 pub mod chunk;
@@ -9,4 +9,12 @@ pub mod embedder_remote;
 pub mod extract;
 mod extract_entities;
 mod extract_html;
+pub mod codes;
+pub mod keys;
+pub mod mail;
 pub mod model;
+pub mod passwords;
+pub mod secret;
+pub mod vault;
+
+pub use secret::Sensitive;

@@ -175,3 +175,23 @@ impl EventLog for MemoryLog {
         ready(Ok(Position(self.events().all.len() as u64))).boxed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::MemoryLog;
+    use crate::log::{EventLog, contract::Backend};
+    use futures::{
+        FutureExt,
+        future::{BoxFuture, ready},
+    };
+    use std::sync::Arc;
+
+    impl Backend for MemoryLog {
+        fn open(&self) -> BoxFuture<'_, Arc<dyn EventLog>> {
+            let log: Arc<dyn EventLog> = Arc::new(self.clone());
+            ready(log).boxed()
+        }
+    }
+
+    crate::log_contract!(MemoryLog::new());
+}

@@ -5,6 +5,7 @@
 //! holds the claim may advance a run; everybody else is refused, which fences a node that was thought dead.
 
 mod event;
+mod lines;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use crate::{
     ids::{NodeId, RunId},
     message::{Line, Message},
 };
+pub use lines::{Lines, lines_in};
 pub use event::{Event, Interrupt, Outcome, Request, Settings, Surface, TurnUsage};
 
 /// What somebody wants.

@@ -140,3 +140,15 @@ fn a_finished_turn_is_not_finished_again() {
     .when(Command::Advance { node: A, steps: vec![complete()] })
     .then_nothing();
 }
+
+#[test]
+fn lines_are_found_in_the_events_that_carry_them() {
+    for (event, first, count, end) in [(recorded(3, 2), 3, 2, false), (ended(5), 5, 1, true)] {
+        let (kind, data) = crate::codec::encode(&event).unwrap();
+        let found = lines_in(&kind, &data).unwrap().unwrap();
+        assert_eq!((found.first, found.lines.len(), found.end), (first, count, end));
+        assert_eq!(found.lines[0].get(), line(first).get());
+    }
+    let (kind, data) = crate::codec::encode(&turn_started()).unwrap();
+    assert!(lines_in(&kind, &data).unwrap().is_none());
+}

@@ -13,8 +13,9 @@ mod tests;
 
 pub(crate) use failure::Trouble;
 pub use feed::{Batch, Delivery, Feed, FeedError, Interest, Page};
+pub(crate) use task::apply;
 
-use crate::{Projection, wait};
+use crate::{FoldError, Projection, wait};
 use domain::Position;
 use sqlx::PgPool;
 use std::{
@@ -161,6 +162,15 @@ impl Projections {
 
     pub(crate) fn progress(&self, name: &str) -> Option<watch::Receiver<wait::Progress>> {
         self.find(name).map(|running| running.progress.clone())
+    }
+
+    /// What it takes to fold the read model `name` anew.
+    pub(crate) fn parts(
+        &self,
+        name: &str,
+    ) -> Result<(&PgPool, &dyn Feed, &dyn Projection), FoldError> {
+        let running = self.find(name).ok_or_else(|| FoldError::Unknown(name.to_owned()))?;
+        Ok((&self.0.pool, &*self.0.feed, &*running.projection))
     }
 
     fn find(&self, name: &str) -> Option<&Running> {

@@ -1,6 +1,10 @@
 //! The port to chat models: one request in, a stream of deltas out.
 
+mod answer;
+mod excerpt;
 pub mod offline;
+pub mod openai;
+mod sse;
 
 use futures::{future::BoxFuture, stream::BoxStream};
 use serde_json::{Map, Value};

@@ -11,6 +11,8 @@ mod plan;
 mod read;
 mod recent;
 mod statement;
+#[cfg(test)]
+mod testing;
 mod writer;
 
 pub(super) use read::Reader;

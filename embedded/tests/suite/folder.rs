@@ -1,51 +1,68 @@
 //! Temporary data folders and a stand-in for annals that can be killed.
 
 use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use annals_embedded::Options;
+use annals_embedded::{Durability, Options};
 use anyhow::{Context, Result};
 use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use sqlx::{Connection, PgConnection};
 
 pub const DATA: &str = "ANNALS_EMBEDDED_TEST_DATA";
+pub const FAST: &str = "ANNALS_EMBEDDED_TEST_FAST";
 pub const READY: &str = "server ready: ";
 
 /// An empty folder, removed at the end; a server left in it by a failed test is killed.
-pub struct Folder(PathBuf);
+pub struct Folder {
+    path: PathBuf,
+    durability: Durability,
+}
 
 impl Folder {
+    /// For servers whose syncing to disk is not what the test is about.
     pub fn new(name: &str) -> Result<Self> {
+        Self::with(name, Durability::FastForTests)
+    }
+
+    pub fn durable(name: &str) -> Result<Self> {
+        Self::with(name, Durability::Durable)
+    }
+
+    fn with(name: &str, durability: Durability) -> Result<Self> {
         let path = std::env::temp_dir().join(format!("annals-it-{name}-{}", std::process::id()));
         std::fs::create_dir_all(&path)?;
-        Ok(Self(path.canonicalize()?))
+        // As root the server runs as somebody else, who has to get through.
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o755))?;
+        Ok(Self { path: path.canonicalize()?, durability })
     }
 
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     pub fn options(&self) -> Options {
-        Options::new(&self.0)
+        Options { durability: self.durability, ..Options::new(&self.path) }
     }
 
     pub fn url_guess(&self) -> String {
-        let socket = self.0.join("socket");
+        let socket = self.path.join("socket");
         format!("postgres://annals@localhost/annals?host={}&sslmode=disable", socket.display())
     }
 }
 
 impl Drop for Folder {
     fn drop(&mut self) {
-        if let Ok(text) = std::fs::read_to_string(self.0.join("postgres/postmaster.pid"))
+        if let Ok(text) = std::fs::read_to_string(self.path.join("postgres/postmaster.pid"))
             && let Some(pid) = text.lines().next().and_then(|line| line.parse().ok())
         {
             let _ = kill(pid);
         }
-        let _ = std::fs::remove_dir_all(&self.0);
+        let _ = std::fs::remove_dir_all(&self.path);
     }
 }
 
@@ -81,8 +98,10 @@ pub struct Annals {
 impl Annals {
     pub fn spawn(folder: &Folder) -> Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
-            .args(["annals_process", "--exact", "--ignored", "--nocapture"])
+            .args(["lifecycle::annals_process", "--exact", "--ignored", "--nocapture"])
             .env(DATA, folder.path())
+            .env(FAST, (folder.durability == Durability::FastForTests).to_string())
+            .process_group(0)
             .stdout(Stdio::piped())
             .spawn()?;
         let out = BufReader::new(process.stdout.take().context("no output")?);
@@ -98,6 +117,14 @@ impl Annals {
 
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// What Ctrl-C in its terminal does; answers the pid of the server.
+    pub fn interrupt_from_terminal(mut self) -> Result<u32> {
+        let group = Pid::from_raw(-i32::try_from(self.process.id())?);
+        nix::sys::signal::kill(group, Signal::SIGINT)?;
+        self.process.wait()?;
+        Ok(self.postmaster)
     }
 
     /// SIGKILL; answers the pid of the server that is left running.

@@ -1,0 +1,390 @@
+//! Configuration: environment variables, and an optional TOML file of the same names under them.
+
+use commands::effects::Sensitive;
+use ipnet::IpNet;
+use std::{
+    collections::BTreeMap,
+    env, fmt, fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+
+/// Every name this program knows, with its default as it is shown. Secrets are marked and never shown.
+const NAMES: &[(&str, Kind)] = &[
+    ("ANNALS_LISTEN", Kind::Plain("127.0.0.1:8000")),
+    ("ANNALS_DATA", Kind::Plain("./data")),
+    ("DATABASE_URL", Kind::Secret),
+    ("EVENTSTORE_URL", Kind::Secret),
+    ("NATS_URL", Kind::Secret),
+    ("ANNALS_MASTER_KEY", Kind::Secret),
+    ("ANNALS_MASTER_KEY_FILE", Kind::Plain("")),
+    ("ANNALS_ADMIN_USERNAME", Kind::Plain("admin")),
+    ("ANNALS_ADMIN_PASSWORD", Kind::Secret),
+    ("ANNALS_AUTH_MODE", Kind::Plain("native")),
+    ("ANNALS_ALLOW_REGISTRATION", Kind::Plain("false")),
+    ("ANNALS_ANONYMOUS_CHAT", Kind::Plain("false")),
+    ("ANNALS_SHARE", Kind::Plain("open")),
+    ("ANNALS_TRUSTED_PROXIES", Kind::Plain("")),
+    ("ANNALS_LLM_BASE_URL", Kind::Plain("")),
+    ("ANNALS_LLM_API_KEY", Kind::Secret),
+    ("ANNALS_LLM_MODEL", Kind::Plain("")),
+    ("ANNALS_EMBEDDING_BASE_URL", Kind::Plain("")),
+    ("ANNALS_EMBEDDING_API_KEY", Kind::Secret),
+    ("ANNALS_EMBEDDING_MODEL", Kind::Plain("")),
+    ("ANNALS_OAUTH2_CLIENTS", Kind::Secret),
+    ("ANNALS_OAUTH2_ISSUER", Kind::Plain("")),
+    ("ANNALS_AUTH_PROVIDERS", Kind::Secret),
+    ("ANNALS_RBAC_SYNC_SECRET", Kind::Secret),
+    ("ANNALS_CREDENTIALS_KEY_B64", Kind::Secret),
+    ("ANNALS_BLOBS", Kind::Plain("file://{data}/blobs")),
+    ("ANNALS_SMTP_URL", Kind::Secret),
+    ("ANNALS_ALLOW_PRIVATE_URLS", Kind::Plain("false")),
+    ("ANNALS_LOG_FORMAT", Kind::Plain("")),
+];
+
+/// Names with the prefix that belong to the launcher of the embedded database and to this loader.
+const ELSEWHERE: &[&str] = &["ANNALS_CONFIG", "ANNALS_PG_DIR", "ANNALS_CACHE"];
+
+#[derive(Clone, Copy)]
+enum Kind {
+    Plain(&'static str),
+    Secret,
+}
+
+/// The configuration of one process.
+#[derive(Debug, Clone)]
+pub struct Config {
+    /// Address to serve on.
+    pub listen: SocketAddr,
+    /// Embedded database, blobs, keys.
+    pub data: PathBuf,
+    /// PostgreSQL with pgvector; `None` for the embedded one.
+    pub database_url: Option<Sensitive>,
+    /// NATS server to publish to.
+    pub nats_url: Option<Sensitive>,
+    /// 32 bytes in base64.
+    pub master_key: Option<Sensitive>,
+    /// A file holding the same.
+    pub master_key_file: Option<PathBuf>,
+    /// Name of the first administrator.
+    pub admin_username: String,
+    /// Their password; `None` to make one up.
+    pub admin_password: Option<Sensitive>,
+    /// How people log in.
+    pub auth_mode: AuthMode,
+    /// Initial value of the system flag.
+    pub allow_registration: bool,
+    /// Whether `/api/chat` and `/api/stream` work without login.
+    pub anonymous_chat: bool,
+    /// Who may open shared conversations.
+    pub share: Share,
+    /// Peers whose identity headers and X-Forwarded-For count.
+    pub trusted_proxies: Vec<IpNet>,
+    /// The default chat provider; `None` for the offline one.
+    pub llm: Option<Endpoint>,
+    /// The embedding provider; `None` for the built-in one.
+    pub embedding: Option<Endpoint>,
+    /// Secret of the role-change webhook.
+    pub rbac_sync_secret: Option<Sensitive>,
+    /// `file://…` or `s3://bucket/prefix`.
+    pub blobs: String,
+    /// Whether every user's URLs may reach loopback and private ranges.
+    pub allow_private_urls: bool,
+    /// Log lines as JSON.
+    pub log_json: Option<bool>,
+    shown: BTreeMap<&'static str, String>,
+}
+
+/// How people log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AuthMode {
+    /// Name and password.
+    Native,
+    /// A proxy vouches.
+    TrustedProxy,
+    /// Upstream OAuth providers.
+    Oauth,
+}
+
+/// Who may open shared conversations.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Share {
+    /// Everybody who knows the session id.
+    Open,
+    /// Everybody with a login.
+    Members,
+    /// Nobody.
+    Off,
+}
+
+/// An OpenAI-compatible service.
+#[derive(Debug, Clone)]
+pub struct Endpoint {
+    /// Often ends with `/v1`.
+    pub base_url: String,
+    /// Bearer key; empty for none.
+    pub api_key: Sensitive,
+    /// Model name.
+    pub model: String,
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// A name nobody reads: a slip, most likely.
+    #[error("unknown setting {0}; `annals config` lists the known ones")]
+    Unknown(String),
+    /// A value that does not fit its name.
+    #[error("{name}: {reason}")]
+    Bad {
+        /// The name.
+        name: &'static str,
+        /// What would fit.
+        reason: String,
+    },
+    /// The file cannot be read.
+    #[error("{path}: {reason}")]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+}
+
+impl Config {
+    /// From the process's environment, and the file `ANNALS_CONFIG` names.
+    ///
+    /// # Errors
+    /// On unknown names and values that do not fit.
+    pub fn load() -> Result<Self, ConfigError> {
+        let file = match env::var_os("ANNALS_CONFIG") {
+            Some(path) => read_file(Path::new(&path))?,
+            None => BTreeMap::new(),
+        };
+        let environment = env::vars_os().filter_map(|(name, value)| {
+            let name = name.into_string().ok()?;
+            let ours = name.starts_with("ANNALS_") || NAMES.iter().any(|(known, _)| *known == name);
+            Some((name, value.into_string().ok()?)).filter(|_| ours)
+        });
+        Self::from_values(file.into_iter().chain(environment))
+    }
+
+    /// From name-value pairs; later ones win, empty values count as unset.
+    ///
+    /// # Errors
+    /// On unknown names and values that do not fit.
+    pub fn from_values(
+        pairs: impl IntoIterator<Item = (String, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut values = Values(BTreeMap::new());
+        for (name, value) in pairs {
+            if ELSEWHERE.contains(&name.as_str()) {
+                continue;
+            }
+            let Some((known, _)) = NAMES.iter().find(|(known, _)| *known == name) else {
+                return Err(ConfigError::Unknown(name));
+            };
+            values.0.insert(known, value);
+        }
+        values.config()
+    }
+
+    /// Every name with its value in force, one per line; secrets only say whether they are set.
+    pub fn shown(&self) -> impl fmt::Display + '_ {
+        struct Shown<'a>(&'a BTreeMap<&'static str, String>);
+        impl fmt::Display for Shown<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.iter().try_for_each(|(name, value)| writeln!(f, "{name}={value}"))
+            }
+        }
+        Shown(&self.shown)
+    }
+}
+
+fn read_file(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
+    let bad = |reason: String| ConfigError::File { path: path.to_owned(), reason };
+    let text = fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
+    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| bad(error.to_string()))?;
+    let plain = |(name, value): (String, toml::Value)| match value {
+        toml::Value::String(text) => Ok((name, text)),
+        toml::Value::Boolean(_) | toml::Value::Integer(_) => Ok((name, value.to_string())),
+        _ => Err(bad(format!("{name} has to be a string, a number or a boolean"))),
+    };
+    table.into_iter().map(plain).collect()
+}
+
+struct Values(BTreeMap<&'static str, String>);
+
+impl Values {
+    fn get(&self, name: &'static str) -> Option<&str> {
+        let default = || match NAMES.iter().find(|(known, _)| *known == name) {
+            Some((_, Kind::Plain(default))) => Some(*default),
+            _ => None,
+        };
+        let set = self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
+        set.or_else(default).filter(|value| !value.is_empty())
+    }
+
+    fn text(&self, name: &'static str) -> String {
+        self.get(name).unwrap_or_default().to_owned()
+    }
+
+    fn secret(&self, name: &'static str) -> Option<Sensitive> {
+        self.get(name).map(|value| Sensitive::from(value.to_owned()))
+    }
+
+    fn parse<T>(
+        &self,
+        name: &'static str,
+        fits: &str,
+        parse: impl FnOnce(&str) -> Option<T>,
+    ) -> Result<T, ConfigError> {
+        let text = self.get(name).unwrap_or_default();
+        parse(text).ok_or_else(|| ConfigError::Bad { name, reason: format!("has to be {fits}") })
+    }
+
+    fn flag(&self, name: &'static str) -> Result<bool, ConfigError> {
+        self.parse(name, "true or false", |text| match text {
+            "true" | "1" | "yes" => Some(true),
+            "false" | "0" | "no" => Some(false),
+            _ => None,
+        })
+    }
+
+    fn endpoint(&self, [url, key, model]: [&'static str; 3]) -> Result<Option<Endpoint>, ConfigError> {
+        let Some(base_url) = self.get(url) else { return Ok(None) };
+        if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
+            return Err(ConfigError::Bad { name: url, reason: "has to be an http(s) URL".to_owned() });
+        }
+        let Some(name) = self.get(model) else {
+            return Err(ConfigError::Bad { name: model, reason: format!("is needed with {url}") });
+        };
+        let api_key = self.secret(key).unwrap_or_else(|| Sensitive::from(String::new()));
+        let base_url = base_url.trim_end_matches('/').to_owned();
+        Ok(Some(Endpoint { base_url, api_key, model: name.to_owned() }))
+    }
+
+    fn config(self) -> Result<Config, ConfigError> {
+        let data = PathBuf::from(self.text("ANNALS_DATA"));
+        if self.get("EVENTSTORE_URL").is_some() {
+            let reason = "this build keeps its log in PostgreSQL only".to_owned();
+            return Err(ConfigError::Bad { name: "EVENTSTORE_URL", reason });
+        }
+        let config = Config {
+            listen: self.parse("ANNALS_LISTEN", "an address such as 127.0.0.1:8000", |text| {
+                text.parse().ok()
+            })?,
+            database_url: self.secret("DATABASE_URL"),
+            nats_url: self.secret("NATS_URL"),
+            master_key: self.secret("ANNALS_MASTER_KEY"),
+            master_key_file: self.get("ANNALS_MASTER_KEY_FILE").map(PathBuf::from),
+            admin_username: self.text("ANNALS_ADMIN_USERNAME"),
+            admin_password: self.secret("ANNALS_ADMIN_PASSWORD"),
+            auth_mode: self.parse(
+                "ANNALS_AUTH_MODE",
+                "native, trusted_proxy or oauth",
+                |text| match text {
+                    "native" => Some(AuthMode::Native),
+                    "trusted_proxy" => Some(AuthMode::TrustedProxy),
+                    "oauth" => Some(AuthMode::Oauth),
+                    _ => None,
+                },
+            )?,
+            allow_registration: self.flag("ANNALS_ALLOW_REGISTRATION")?,
+            anonymous_chat: self.flag("ANNALS_ANONYMOUS_CHAT")?,
+            share: self.parse("ANNALS_SHARE", "open, members or off", |text| match text {
+                "open" => Some(Share::Open),
+                "members" => Some(Share::Members),
+                "off" => Some(Share::Off),
+                _ => None,
+            })?,
+            trusted_proxies: self.parse(
+                "ANNALS_TRUSTED_PROXIES",
+                "a comma-separated list of addresses or CIDRs",
+                networks,
+            )?,
+            llm: self.endpoint(["ANNALS_LLM_BASE_URL", "ANNALS_LLM_API_KEY", "ANNALS_LLM_MODEL"])?,
+            embedding: self.endpoint([
+                "ANNALS_EMBEDDING_BASE_URL",
+                "ANNALS_EMBEDDING_API_KEY",
+                "ANNALS_EMBEDDING_MODEL",
+            ])?,
+            rbac_sync_secret: self.secret("ANNALS_RBAC_SYNC_SECRET"),
+            blobs: self.text("ANNALS_BLOBS").replace("{data}", &data.to_string_lossy()),
+            allow_private_urls: self.flag("ANNALS_ALLOW_PRIVATE_URLS")?,
+            log_json: self.parse("ANNALS_LOG_FORMAT", "text or json", |text| match text {
+                "" => Some(None),
+                "text" => Some(Some(false)),
+                "json" => Some(Some(true)),
+                _ => None,
+            })?,
+            shown: self.shown(),
+            data,
+        };
+        Ok(config)
+    }
+
+    fn shown(&self) -> BTreeMap<&'static str, String> {
+        let show = |&(name, kind): &(&'static str, Kind)| {
+            let value = match (kind, self.get(name)) {
+                (Kind::Secret, Some(_)) => "(set)".to_owned(),
+                (Kind::Secret, None) | (_, None) => String::new(),
+                (Kind::Plain(_), Some(value)) => value.to_owned(),
+            };
+            (name, value)
+        };
+        NAMES.iter().map(show).collect()
+    }
+}
+
+fn networks(text: &str) -> Option<Vec<IpNet>> {
+    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
+    let parse = |part: &str| {
+        part.parse::<IpNet>().ok().or_else(|| part.parse().ok().map(|ip: std::net::IpAddr| ip.into()))
+    };
+    parts.map(parse).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::from_values(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())))
+    }
+
+    #[test]
+    fn nothing_set_is_a_working_configuration() {
+        let config = config(&[]).unwrap();
+        assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
+        assert!(config.llm.is_none() && config.database_url.is_none());
+        assert_eq!(config.blobs, "file://./data/blobs");
+    }
+
+    #[test]
+    fn a_slip_in_a_name_is_refused() {
+        let error = config(&[("ANNALS_LISTN", "x")]).unwrap_err().to_string();
+        assert!(error.contains("ANNALS_LISTN"), "{error}");
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let config = config(&[
+            ("DATABASE_URL", "postgres://u:hunter2@h/d"),
+            ("ANNALS_LLM_BASE_URL", "http://127.0.0.1:1/v1"),
+            ("ANNALS_LLM_API_KEY", "sk-hunter2"),
+            ("ANNALS_LLM_MODEL", "m"),
+        ])
+        .unwrap();
+        assert!(!config.shown().to_string().contains("hunter2"));
+        assert!(!format!("{config:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn bad_values_say_what_would_fit() {
+        let error = config(&[("ANNALS_SHARE", "all")]).unwrap_err().to_string();
+        assert_eq!(error, "ANNALS_SHARE: has to be open, members or off");
+    }
+}

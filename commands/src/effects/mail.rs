@@ -1,0 +1,47 @@
+//! Mail, behind a port.
+
+use super::Sensitive;
+use domain::user::EmailAddress;
+use futures::future::{BoxFuture, ready};
+use std::time::Duration;
+
+/// A mail to one person.
+#[derive(Debug, Clone)]
+pub enum Mail {
+    /// The code that proves an address.
+    VerificationCode {
+        /// Whose address.
+        to: EmailAddress,
+        /// Six digits.
+        code: Sensitive,
+        /// How long it can be used.
+        valid_for: Duration,
+    },
+}
+
+/// The mail was not taken.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the mail could not be sent: {0}")]
+pub struct MailError(pub String);
+
+/// Takes mails on their way.
+pub trait Mailer: Send + Sync {
+    /// Sends one; answers when the next machine has taken it.
+    fn send(&self, mail: Mail) -> BoxFuture<'_, Result<(), MailError>>;
+}
+
+/// Says in the log that a mail would have been sent, and not what was in it.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LogMailer;
+
+impl Mailer for LogMailer {
+    fn send(&self, mail: Mail) -> BoxFuture<'_, Result<(), MailError>> {
+        match mail {
+            Mail::VerificationCode { valid_for, .. } => tracing::info!(
+                valid_for_seconds = valid_for.as_secs(),
+                "a verification code was made; no mail server is configured, so nobody gets it"
+            ),
+        }
+        Box::pin(ready(Ok(())))
+    }
+}

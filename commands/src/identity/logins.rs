@@ -1,0 +1,130 @@
+//! Proving who somebody is, and the logins that come of it.
+
+use super::{Error, Identity, Result};
+use crate::{effects::Sensitive, execute};
+use chrono::{DateTime, Utc};
+use domain::{
+    Metadata, Position,
+    ids::{LoginId, UserId},
+    login::{self, Audience, CloseReason, Login},
+    user::{Account, EmailAddress, Role, Status},
+};
+use uuid::Uuid;
+
+/// Somebody who has proved who they are.
+#[derive(Debug, Clone)]
+pub struct Authenticated {
+    /// Who.
+    pub user: UserId,
+    /// What is known of them.
+    pub account: Account,
+    /// What they may do.
+    pub role: Role,
+}
+
+/// A login that has begun.
+#[derive(Debug, Clone)]
+pub struct OpenedLogin {
+    /// Which.
+    pub login: LoginId,
+    /// What the browser keeps: the login's id and a random secret.
+    pub cookie: Sensitive,
+    /// When it ends by itself.
+    pub expires_at: DateTime<Utc>,
+    /// The read model `logins` shows it from here on.
+    pub position: Position,
+}
+
+impl OpenedLogin {
+    /// The parts of a cookie's value: which login, and the secret that proves it.
+    pub fn parse_cookie(value: &str) -> Option<(LoginId, Sensitive)> {
+        let (login, secret) = value.split_once('.')?;
+        let login = Uuid::try_parse(login).ok()?;
+        (secret.len() == 2 * SECRET_BYTES)
+            .then(|| (LoginId(login), Sensitive::from(secret.to_owned())))
+    }
+}
+
+const SECRET_BYTES: usize = 32;
+
+impl Identity {
+    /// Who signs in with this name (exactly as registered) or else this e-mail address, and this password.
+    ///
+    /// # Errors
+    /// [`Error::BadCredentials`] after the same time whether the person exists or not; [`Error::Suspended`] only for
+    /// those who know the password; or a failure of log or vault.
+    pub async fn authenticate(
+        &self,
+        username_or_email: &str,
+        password: &Sensitive,
+    ) -> Result<Authenticated> {
+        let mut found = self.named(username_or_email).await?;
+        if found.is_none() {
+            if let Ok(email) = EmailAddress::parse(username_or_email) {
+                found = self.reached_at(&email).await?;
+            }
+        }
+        let Some((user, account)) = found else {
+            self.passwords.verify(password, None).await?;
+            return Err(Error::BadCredentials);
+        };
+        if !self.knows_password(&user, &account, password).await? {
+            return Err(Error::BadCredentials);
+        }
+        let admins = self.admins().await?;
+        if admins.status_of(&user, &account) != Status::Active {
+            return Err(Error::Suspended);
+        }
+        let role = admins.role_of(&user, &account);
+        Ok(Authenticated { user, account, role })
+    }
+
+    /// Begins a login of somebody who has proved who they are. A password changed since then ends it at once.
+    ///
+    /// # Errors
+    /// A failure of the log.
+    pub async fn open_login(
+        &self,
+        who: &Authenticated,
+        audience: Audience,
+        expires_at: DateTime<Utc>,
+        metadata: &Metadata,
+    ) -> Result<OpenedLogin> {
+        let login = LoginId(Uuid::now_v7());
+        let secret = Sensitive::random(SECRET_BYTES);
+        let command = login::Command::Open {
+            user: who.user.clone(),
+            audience,
+            digest: secret.digest(),
+            generation: who.account.generation,
+            expires_at,
+        };
+        match self.execute::<Login>(&login, command, metadata).await {
+            Ok(decided) => {
+                let cookie = format!("{}.{}", login.0.simple(), secret.expose());
+                let position = decided.position.unwrap_or_default();
+                Ok(OpenedLogin { login, cookie: Sensitive::from(cookie), expires_at, position })
+            }
+            // The id is fresh, so nothing can have been opened under it.
+            Err(execute::Error::Refused(_)) => Err(Error::BadCredentials),
+            Err(execute::Error::Failed(failure)) => Err(failure.into()),
+        }
+    }
+
+    /// Ends a login. `None` when it had ended before, or never begun.
+    ///
+    /// # Errors
+    /// A failure of the log.
+    pub async fn close_login(
+        &self,
+        login: LoginId,
+        reason: CloseReason,
+        metadata: &Metadata,
+    ) -> Result<Option<Position>> {
+        match self.execute::<Login>(&login, login::Command::Close { reason }, metadata).await {
+            Ok(decided) => Ok(decided.position),
+            Err(execute::Error::Refused(_)) => Ok(None),
+            Err(execute::Error::Failed(failure)) => Err(failure.into()),
+        }
+    }
+}

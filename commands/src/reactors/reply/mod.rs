@@ -1,0 +1,182 @@
+//! Performs runs: asks the model, records what it says line by line, and ends every run exactly once.
+
+mod lines;
+mod perform;
+mod prompt;
+mod recorder;
+mod takeover;
+
+use crate::{
+    effects::model::{Endpoint, Model, Passage},
+    execute::Loaded,
+    log::{EventLog, Filter},
+};
+use domain::{
+    Metadata, Position,
+    ids::{ConversationId, KnowledgeBaseId, NodeId, RunId, UserId},
+    message::Message,
+    run::{Event, Run, Settings},
+};
+use futures::{StreamExt, future::BoxFuture};
+use recorder::Halt;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
+use uuid::Uuid;
+
+/// What a performer needs from elsewhere, behind one object so that `commands` knows no read model.
+pub trait Surroundings: Send + Sync {
+    /// The last `limit` messages of the conversation before `run`, oldest first.
+    fn history<'a>(
+        &'a self,
+        conversation: ConversationId,
+        run: RunId,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Message>, Unavailable>>;
+
+    /// What the owner's knowledge bases say about `query`, best first. Bases that are not the owner's are left out.
+    fn passages<'a>(
+        &'a self,
+        owner: &'a UserId,
+        bases: &'a [KnowledgeBaseId],
+        query: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<Passage>, Unavailable>>;
+
+    /// The model for these settings.
+    fn model<'a>(&'a self, settings: &'a Settings) -> BoxFuture<'a, Result<Choice, Unavailable>>;
+
+    /// Runs that go on under a node that is gone.
+    fn orphans(&self) -> BoxFuture<'_, Result<Vec<RunId>, Unavailable>>;
+}
+
+/// Something a performer needs cannot be had.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("{0}")]
+pub struct Unavailable(pub Arc<str>);
+
+/// A model and where it answers.
+#[derive(Clone)]
+pub struct Choice {
+    /// The client.
+    pub model: Arc<dyn Model>,
+    /// Where, with which key and model name.
+    pub endpoint: Endpoint,
+}
+
+/// The reactor. Cheap to share.
+pub struct Reply {
+    log: Arc<dyn EventLog>,
+    node: NodeId,
+    surroundings: Arc<dyn Surroundings>,
+    performing: Mutex<HashMap<RunId, Arc<watch::Sender<Option<Halt>>>>>,
+    tasks: TaskTracker,
+}
+
+impl Reply {
+    /// A reactor that performs runs as `node`.
+    pub fn new(
+        log: Arc<dyn EventLog>,
+        node: NodeId,
+        surroundings: Arc<dyn Surroundings>,
+    ) -> Arc<Self> {
+        let performing = Mutex::default();
+        Arc::new(Self { log, node, surroundings, performing, tasks: TaskTracker::new() })
+    }
+
+    /// Runs performed here right now.
+    pub fn performing(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Whether no new runs are taken.
+    pub fn is_draining(&self) -> bool {
+        self.tasks.is_closed()
+    }
+
+    /// Performs a run that names this node as its performer, in the background. Does nothing while draining: the run
+    /// stays in the log and another node takes it over.
+    pub fn perform(self: &Arc<Self>, run: RunId, metadata: Metadata) {
+        if self.tasks.is_closed() {
+            return;
+        }
+        let halt = Arc::new(watch::Sender::new(None));
+        if self.lock().insert(run, halt.clone()).is_some() {
+            tracing::error!(%run, "performed twice by the same node");
+        }
+        let this = self.clone();
+        self.tasks.spawn(async move {
+            if let Err(failure) = this.run(run, metadata, halt).await {
+                tracing::error!(%run, %failure, "run cannot be performed");
+            }
+            this.lock().remove(&run);
+        });
+    }
+
+    /// Listens for interrupts and take-overs of the runs performed here. Never returns.
+    pub async fn listen(self: Arc<Self>, from: Position) {
+        let wanted = Filter::categories(&["run"]).kinds(&["InterruptRequested", "RunClaimed"]);
+        let mut news = self.log.subscribe(from, wanted);
+        while let Some(delivery) = news.next().await {
+            for recorded in &delivery.events {
+                let Ok(run) = recorded.stream.key().parse::<RunId>() else { continue };
+                let Some(halt) = self.lock().get(&run).cloned() else { continue };
+                match crate::execute::unpack::<Run>(recorded) {
+                    Ok(Event::InterruptRequested(wish)) => {
+                        halt.send_if_modified(|halt| {
+                            let first = halt.is_none();
+                            if first {
+                                *halt = Some(Halt::Interrupted(wish));
+                            }
+                            first
+                        });
+                    }
+                    Ok(Event::RunClaimed { node, .. }) if node != self.node => {
+                        halt.send_replace(Some(Halt::Lost));
+                    }
+                    Ok(_) => {}
+                    Err(failure) => tracing::error!(%run, %failure, "unreadable event"),
+                }
+            }
+        }
+    }
+
+    /// Stops taking runs and lets go of those performed here, so that another node, or this one after its restart,
+    /// goes on with them. Waits until all that was said is recorded, at most until `deadline`.
+    pub async fn drain(&self, deadline: Duration) {
+        self.tasks.close();
+        for halt in self.lock().values() {
+            halt.send_replace(Some(Halt::Draining));
+        }
+        if tokio::time::timeout(deadline, self.tasks.wait()).await.is_err() {
+            tracing::warn!(runs = self.performing(), "left runs in the middle of a line");
+        }
+    }
+
+    async fn run(
+        &self,
+        id: RunId,
+        metadata: Metadata,
+        halt: Arc<watch::Sender<Option<Halt>>>,
+    ) -> Result<(), crate::execute::Failure> {
+        let run = Loaded::<Run>::load(&*self.log, &id).await?;
+        if let Run::Active(active) = run.state()
+            && active.node == self.node
+        {
+            perform::Performance::new(self, id, (**active).clone(), halt).play(run, metadata).await;
+        }
+        Ok(())
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Arc<watch::Sender<Option<Halt>>>>> {
+        // Nothing panics while holding it, and a map stays whole even if something did.
+        self.performing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn new_message_id() -> String {
+    Uuid::new_v4().to_string()
+}

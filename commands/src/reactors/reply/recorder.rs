@@ -1,0 +1,236 @@
+//! The pen of a run: takes what the performer does and writes it, everything that has gathered in one event batch.
+//!
+//! While one batch is being committed the next one gathers, so a lone delta is written at once and a busy run writes
+//! fewer, larger events. Nobody is told of a line before it is durable: readers follow the log.
+
+use super::lines;
+use crate::{
+    execute::{Error, Failure, Loaded},
+    log::{AppendError, EventLog},
+};
+use domain::{
+    Metadata,
+    ids::NodeId,
+    message::{Line, Message},
+    run::{Command, Interrupt, Outcome, Refusal, Run, Step, TurnUsage},
+};
+use std::{sync::Arc, time::Duration};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+    time::sleep,
+};
+
+/// Entries that may wait while the log is slow; then the performer waits, and the provider with it.
+const WAITING: usize = 1_024;
+/// Bytes of lines after which an event batch is closed.
+const BATCH: usize = 64 * 1_024;
+/// Pause between attempts while the log is unavailable.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Something a performer did, before lines have their index.
+#[derive(Debug)]
+pub(super) enum Entry {
+    BeginTurn { turn: u32, message_id: String },
+    Lines(Vec<Line>),
+    CompleteTurn { turn: u32, message: Option<Box<Message>>, usage: TurnUsage },
+    AbandonTurn { turn: u32, message: Option<Box<Message>>, reason: String },
+    Post(Box<Message>),
+    End { outcome: Outcome, error: Option<String> },
+}
+
+/// Why a performer has to stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// Somebody asked for it; the run is still ours and has to be ended.
+    Interrupted(Interrupt),
+    /// The run is not ours any more, or over.
+    Lost,
+    /// The node is going down; another one will go on.
+    Draining,
+}
+
+/// Hand side of the pen.
+pub(super) struct Recorder {
+    entries: mpsc::Sender<Vec<Entry>>,
+    writer: JoinHandle<()>,
+}
+
+impl Recorder {
+    /// Starts writing. `halt` is told when the log says that the run is interrupted or lost.
+    pub fn start(
+        log: Arc<dyn EventLog>,
+        run: Loaded<Run>,
+        node: NodeId,
+        metadata: Metadata,
+        halt: Arc<watch::Sender<Option<Halt>>>,
+    ) -> Self {
+        let (entries, waiting) = mpsc::channel(WAITING);
+        let pen = Pen { log, run, node, metadata, halt };
+        Self { entries, writer: tokio::spawn(pen.write(waiting)) }
+    }
+
+    /// Hands over entries that are written together or not at all. Waits while too many are waiting. What is handed over
+    /// after the run was lost is dropped: its new performer speaks.
+    pub async fn write(&self, entries: Vec<Entry>) {
+        // A closed channel means that the run was lost, which the performer learns from `halt`.
+        let _lost = self.entries.send(entries).await;
+    }
+
+    /// Returns when everything handed over is written, or the run was lost.
+    pub async fn finish(self) {
+        drop(self.entries);
+        if let Err(error) = self.writer.await {
+            tracing::error!(%error, "the recorder of a run failed");
+        }
+    }
+}
+
+struct Pen {
+    log: Arc<dyn EventLog>,
+    run: Loaded<Run>,
+    node: NodeId,
+    metadata: Metadata,
+    halt: Arc<watch::Sender<Option<Halt>>>,
+}
+
+impl Pen {
+    async fn write(mut self, mut waiting: mpsc::Receiver<Vec<Entry>>) {
+        let Run::Active(active) = self.run.state() else { return };
+        let (mut index, session) = (active.lines, active.request.session_id.clone());
+        let mut held = None;
+        loop {
+            let first = match held.take() {
+                Some(entries) => entries,
+                None => match waiting.recv().await {
+                    Some(entries) => entries,
+                    None => return,
+                },
+            };
+            let mut weight = weigh(&first);
+            let mut steps = Vec::new();
+            number(first, &mut index, &session, &mut steps);
+            while let Ok(more) = waiting.try_recv() {
+                let heavier = weight + weigh(&more);
+                if heavier > BATCH {
+                    held = Some(more);
+                    break;
+                }
+                weight = heavier;
+                number(more, &mut index, &session, &mut steps);
+            }
+            if !self.record(steps).await {
+                return;
+            }
+        }
+    }
+
+    /// False when the run is lost or over.
+    async fn record(&mut self, steps: Vec<Step>) -> bool {
+        let mut ends = matches!(steps.last(), Some(Step::End { .. }));
+        let mut command = Command::Advance { node: self.node, steps };
+        loop {
+            match self.run.execute(&*self.log, &command, &self.metadata).await {
+                Ok(_) => {
+                    self.look_for_interrupt();
+                    return !ends;
+                }
+                Err(Error::Refused(Refusal::Over)) if ends => return false,
+                Err(Error::Refused(refusal)) => {
+                    tracing::info!(stream = %self.run.stream(), %refusal, "run lost");
+                    self.halt.send_replace(Some(Halt::Lost));
+                    return false;
+                }
+                Err(Error::Failed(failure)) if !passing(&failure) => {
+                    tracing::error!(stream = %self.run.stream(), %failure, "run cannot go on");
+                    let Some(end) = self.give_up(&failure) else { return false };
+                    if ends {
+                        return false;
+                    }
+                    (ends, command) =
+                        (true, Command::Advance { node: self.node, steps: vec![end] });
+                    self.halt.send_replace(Some(Halt::Lost));
+                }
+                // Steps carry their index, so what was written without our learning of it is not written twice.
+                Err(Error::Failed(failure)) => {
+                    tracing::warn!(stream = %self.run.stream(), %failure, "line not written yet");
+                    sleep(PAUSE).await;
+                    if let Err(failure) = self.run.refresh(&*self.log).await {
+                        tracing::debug!(%failure, "log still away");
+                    }
+                }
+            }
+        }
+    }
+
+    /// The end of a run whose lines the log will never take.
+    fn give_up(&self, failure: &Failure) -> Option<Step> {
+        let Run::Active(active) = self.run.state() else { return None };
+        let (index, error) = (active.lines, Some(failure.to_string()));
+        let line = lines::stream_end(&active.request.session_id, index)?;
+        Some(Step::End { outcome: Outcome::Failed, index, line, error })
+    }
+
+    /// A conflict may have brought an interrupt into the state before the watcher heard of it.
+    fn look_for_interrupt(&self) {
+        if let Run::Active(active) = self.run.state()
+            && let Some(interrupt) = &active.interrupt
+        {
+            self.halt.send_if_modified(|halt| match halt {
+                Some(_) => false,
+                None => {
+                    *halt = Some(Halt::Interrupted(interrupt.clone()));
+                    true
+                }
+            });
+        }
+    }
+}
+
+/// Whether trying again can help.
+fn passing(failure: &Failure) -> bool {
+    match failure {
+        Failure::Contended(_) | Failure::Read(_) | Failure::Append(AppendError::Unavailable(_)) => {
+            true
+        }
+        Failure::Append(_) | Failure::Undecodable { .. } | Failure::Unencodable(_) => false,
+    }
+}
+
+fn weigh(entries: &[Entry]) -> usize {
+    let lines = entries.iter().filter_map(|entry| match entry {
+        Entry::Lines(lines) => Some(lines),
+        _ => None,
+    });
+    lines.flatten().map(|line| line.get().len()).sum()
+}
+
+/// Gives lines their index; neighbours become one step.
+fn number(entries: Vec<Entry>, index: &mut u64, session: &str, steps: &mut Vec<Step>) {
+    for entry in entries {
+        let step = match entry {
+            Entry::Lines(new) => {
+                let first = *index;
+                *index += new.len() as u64;
+                if let Some(Step::Lines { lines, .. }) = steps.last_mut() {
+                    lines.extend(new);
+                    continue;
+                }
+                Step::Lines { first, lines: new }
+            }
+            Entry::BeginTurn { turn, message_id } => Step::BeginTurn { turn, message_id },
+            Entry::CompleteTurn { turn, message, usage } => {
+                Step::CompleteTurn { turn, message, usage }
+            }
+            Entry::AbandonTurn { turn, message, reason } => {
+                Step::AbandonTurn { turn, message, reason }
+            }
+            Entry::Post(message) => Step::Post(message),
+            Entry::End { outcome, error } => {
+                let Some(line) = lines::stream_end(session, *index) else { continue };
+                Step::End { outcome, index: *index, line, error }
+            }
+        };
+        steps.push(step);
+    }
+}

@@ -1,0 +1,97 @@
+//! Goes on with runs whose performer is gone.
+
+use super::{Reply, Unavailable, lines::Voice};
+use crate::{
+    execute::{Error, Failure, Loaded, unpack},
+    log::Direction,
+};
+use domain::{
+    Metadata, Revision,
+    ids::RunId,
+    message::{Line, Message, Transcript},
+    run::{Active, Command, Event, Refusal, Run},
+};
+use std::sync::Arc;
+use uuid::Uuid;
+
+/// Events read at a time while the abandoned turn is looked for.
+const PAGE: usize = 1_000;
+
+impl Reply {
+    /// Takes over every run whose performer is gone. Safe to call on any number of nodes at once: the log lets one win.
+    ///
+    /// # Errors
+    /// When the orphans cannot be listed; single runs that cannot be taken over now are logged and left for the next time.
+    pub async fn take_over_orphans(self: &Arc<Self>) -> Result<(), Unavailable> {
+        for run in self.surroundings.orphans().await? {
+            if self.tasks.is_closed() {
+                break;
+            }
+            match self.take_over(run).await {
+                Ok(true) => tracing::info!(%run, "run taken over"),
+                Ok(false) => {}
+                Err(failure) => tracing::warn!(%run, %failure, "run not taken over yet"),
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the run is ours now.
+    async fn take_over(self: &Arc<Self>, id: RunId) -> Result<bool, Failure> {
+        let mut run = Loaded::<Run>::load(&*self.log, &id).await?;
+        let metadata = Metadata::system(Uuid::now_v7());
+        loop {
+            let Run::Active(active) = run.state() else { return Ok(false) };
+            if active.node == self.node {
+                return Ok(false);
+            }
+            let (former, attempt) = (active.node, active.attempt);
+            let closing = self.closing(&run, active).await?.map(Box::new);
+            let command = Command::TakeOver { node: self.node, lines: active.lines, closing };
+            match run.execute(&*self.log, &command, &metadata).await {
+                Ok(_) => {
+                    self.perform(id, metadata);
+                    return Ok(true);
+                }
+                Err(Error::Refused(Refusal::Moved)) => match run.state() {
+                    // Still the run we saw orphaned: only lines of its old performer came in late.
+                    Run::Active(now) if (now.node, now.attempt) == (former, attempt) => {}
+                    _ => return Ok(false),
+                },
+                Err(Error::Refused(_)) => return Ok(false),
+                Err(Error::Failed(failure)) => return Err(failure),
+            }
+        }
+    }
+
+    /// What closes the turn in flight: the line that marks its message as superseded, and the message as it stays.
+    async fn closing(
+        &self,
+        run: &Loaded<Run>,
+        active: &Active,
+    ) -> Result<Option<(Line, Message)>, Failure> {
+        let (Some(speaking), Some(last)) = (&active.speaking, run.revision()) else {
+            return Ok(None);
+        };
+        let mut batches: Vec<Vec<Line>> = Vec::new();
+        let mut from = Some(last);
+        'reading: while let Some(revision) = from {
+            let page = self.log.read(run.stream(), revision, Direction::Backward, PAGE).await?;
+            for recorded in &page {
+                match unpack::<Run>(recorded)? {
+                    Event::LinesRecorded { lines, .. } => batches.push(lines),
+                    Event::TurnStarted { .. } => break 'reading,
+                    _ => {}
+                }
+            }
+            let lowest = page.last().map(|event| event.revision.0);
+            from = lowest.and_then(|revision| revision.checked_sub(1)).map(Revision);
+        }
+        let mut transcript = Transcript::default();
+        for line in batches.iter().rev().flatten() {
+            transcript.push(line.get());
+        }
+        let partial = transcript.into_messages().into_iter().find(|m| m.message_id == *speaking);
+        Ok(partial.and_then(|partial| Voice::of(&active.request).superseded(&partial)))
+    }
+}

@@ -1,0 +1,155 @@
+//! Counting billable work.
+
+use crate::{
+    execute::{self, Failure, Loaded},
+    log::EventLog,
+};
+use chrono::{DateTime, Utc};
+use domain::{
+    Metadata, Position,
+    billing::{Cycle, Subscription, Tier},
+    ids::UserId,
+    quota::{Action, Command, Limit, Quota, Refusal, TierLimits},
+    user::User,
+};
+use std::{
+    hash::{DefaultHasher, Hash, Hasher},
+    sync::Arc,
+};
+use tokio::sync::Mutex;
+
+/// Locks that people share; more only make collisions rarer.
+const LANES: usize = 64;
+
+/// The use cases; cheap to clone.
+#[derive(Clone)]
+pub struct Usage {
+    log: Arc<dyn EventLog>,
+    limits: Arc<TierLimits>,
+    lanes: Arc<[Mutex<()>]>,
+}
+
+/// Work to be counted.
+#[derive(Debug, Clone)]
+pub struct Charge {
+    /// Whose.
+    pub user: UserId,
+    /// Which kind.
+    pub action: Action,
+    /// How much.
+    pub amount: u64,
+    /// The client's name for it: a repeat within 24 hours is not counted again.
+    pub reference: Option<String>,
+    /// The time of the request.
+    pub now: DateTime<Utc>,
+}
+
+/// How things stand after a charge.
+#[derive(Debug, Clone)]
+pub struct Charged {
+    /// What the tier allows per cycle.
+    pub limit: Limit,
+    /// What has been used in this one.
+    pub usage: u64,
+    /// The billing cycle.
+    pub cycle: Cycle,
+    /// Position of the new fact; `None` for a repeat.
+    pub position: Option<Position>,
+}
+
+/// What a person's plan allows at the moment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Plan {
+    /// The tier.
+    pub tier: Tier,
+    /// The running billing cycle.
+    pub cycle: Cycle,
+}
+
+/// A refusal with what is known of the plan.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The quota says no.
+    #[error("{refusal}")]
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// The person's plan, when it could be read.
+        plan: Option<Plan>,
+    },
+    /// The log does not take the charge. Nothing was counted, as far as is known.
+    #[error(transparent)]
+    Failed(#[from] Failure),
+}
+
+impl Usage {
+    /// The use cases on this log, with these limits.
+    pub fn new(log: Arc<dyn EventLog>, limits: TierLimits) -> Self {
+        let lanes = (0..LANES).map(|_| Mutex::new(())).collect();
+        Self { log, limits: Arc::new(limits), lanes }
+    }
+
+    /// What each tier allows.
+    pub fn limits(&self) -> &TierLimits {
+        &self.limits
+    }
+
+    /// Counts work, if all of it is allowed. Fails closed: whatever cannot be determined is not allowed.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with the reason; [`Error::Failed`] when it was allowed but could not be recorded.
+    pub async fn charge(&self, charge: Charge, metadata: &Metadata) -> Result<Charged, Error> {
+        let Charge { user, action, amount, reference, now } = charge;
+        let unknown = |plan| Error::Refused { refusal: Refusal::QuotaCheckFailed, plan };
+        let plan = match self.plan(&user, now).await {
+            Ok(Some(plan)) => plan,
+            Ok(None) => return Err(unknown(None)),
+            Err(failure) => {
+                tracing::warn!(%failure, "a quota could not be checked");
+                return Err(unknown(None));
+            }
+        };
+        let limit = match self.limits.limit(&plan.tier, action) {
+            Ok(limit) => limit,
+            Err(refusal) => return Err(Error::Refused { refusal, plan: Some(plan) }),
+        };
+        let cycle = plan.cycle;
+        let command = Command::Charge { action, amount, limit, cycle, reference, now };
+        // Only for speed: without it, parallel charges of one person would conflict and be decided again and again.
+        let _lane = self.lane(&user).lock().await;
+        match execute::execute::<Quota>(&*self.log, &user, &command, metadata).await {
+            Ok(decided) => {
+                let usage = decided.state.usage(action, cycle.start);
+                Ok(Charged { limit, usage, cycle, position: decided.position })
+            }
+            Err(execute::Error::Refused(refusal)) => {
+                Err(Error::Refused { refusal, plan: Some(plan) })
+            }
+            Err(execute::Error::Failed(failure)) => match failure {
+                Failure::Read(_) | Failure::Undecodable { .. } => {
+                    tracing::warn!(%failure, "a quota could not be checked");
+                    Err(unknown(Some(plan)))
+                }
+                failure => Err(failure.into()),
+            },
+        }
+    }
+
+    /// The person's plan; `None` when there is no such person or their cycle cannot be determined.
+    async fn plan(&self, user: &UserId, now: DateTime<Utc>) -> Result<Option<Plan>, Failure> {
+        let loaded = Loaded::<User>::load(&*self.log, user).await?;
+        let plan = loaded.state().account().and_then(|account| {
+            let subscription: Option<&Subscription> = account.subscription.as_ref();
+            let cycle = Cycle::at(now, subscription)?;
+            Some(Plan { tier: account.tier.clone(), cycle })
+        });
+        Ok(plan)
+    }
+
+    fn lane(&self, user: &UserId) -> &Mutex<()> {
+        let mut hasher = DefaultHasher::new();
+        user.hash(&mut hasher);
+        let lanes = self.lanes.len() as u64;
+        &self.lanes[usize::try_from(hasher.finish() % lanes).unwrap_or_default()]
+    }
+}

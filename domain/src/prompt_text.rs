@@ -1,0 +1,75 @@
+//! What clients prefix to a user's text, and the titles made of what is left.
+
+/// Tags that steer the agent and are no part of what the user said.
+const CONTROL: [&str; 4] = ["enable_deep_thinking", "thinking_level", "enable_plan", "skill"];
+/// Characters of a title before it is cut.
+const TITLE: usize = 50;
+
+/// The text without leading control tags (`<enable_plan>true</enable_plan>` …).
+pub fn without_control_tags(text: &str) -> &str {
+    let mut rest = text.trim_start();
+    while let Some(after) = CONTROL.iter().find_map(|tag| after_element(rest, tag)) {
+        rest = after.trim_start();
+    }
+    rest
+}
+
+/// What follows `<tag>…</tag>` at the start of the text.
+fn after_element<'a>(text: &'a str, tag: &str) -> Option<&'a str> {
+    let body = text.strip_prefix('<')?.strip_prefix(tag)?.strip_prefix('>')?;
+    let (_, after) = body.split_once("</")?;
+    after.strip_prefix(tag)?.strip_prefix('>')
+}
+
+/// A conversation's title from its first message: no tags, white space folded, at most 50 characters and `...`.
+/// Empty when nothing is left.
+pub fn title(text: &str) -> String {
+    let plain = without_tags(without_control_tags(text));
+    let folded = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    match folded.char_indices().nth(TITLE) {
+        None => folded,
+        Some((end, _)) => format!("{}...", &folded[..end]),
+    }
+}
+
+/// Drops everything that looks like a tag: `<`, an optional `/`, a letter, up to `>`.
+fn without_tags(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find('<') {
+        let inner = &rest[start + 1..];
+        let name = inner.strip_prefix('/').unwrap_or(inner);
+        let tag =
+            name.starts_with(|c: char| c.is_ascii_alphabetic()).then(|| inner.find('>')).flatten();
+        plain.push_str(&rest[..start]);
+        rest = match tag {
+            Some(end) => &inner[end + 1..],
+            None => {
+                plain.push('<');
+                inner
+            }
+        };
+    }
+    plain.push_str(rest);
+    plain
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_tags_are_no_part_of_what_was_said() {
+        let sent = "<enable_deep_thinking>true</enable_deep_thinking><skill>a</skill> 1 < 2?";
+        assert_eq!(without_control_tags(sent), "1 < 2?");
+        assert_eq!(without_control_tags("<enable_plan>open"), "<enable_plan>open");
+    }
+
+    #[test]
+    fn a_title_is_short_and_plain() {
+        assert_eq!(title("<skill>x</skill> <b>Hello</b>\n  world, 1 < 2"), "Hello world, 1 < 2");
+        assert_eq!(title(&"汉".repeat(51)), format!("{}...", "汉".repeat(50)));
+        assert_eq!(title(&"汉".repeat(50)), "汉".repeat(50));
+        assert_eq!(title("<b></b>"), "");
+    }
+}

@@ -1,0 +1,168 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+use super::*;
+use crate::testing::given;
+
+fn time(text: &str) -> DateTime<Utc> {
+    text.parse().unwrap()
+}
+
+fn november() -> Cycle {
+    Cycle { start: time("2026-11-01T00:00:00Z"), end: time("2026-12-01T00:00:00Z") }
+}
+
+fn charged(amount: u64, cycle_start: &str, reference: Option<&str>, at: &str) -> Event {
+    Event::UsageCharged {
+        action: Action::PostCreations,
+        amount,
+        billing_cycle_start: time(cycle_start),
+        charged_at: time(at),
+        reference: reference.map(str::to_owned),
+    }
+}
+
+fn in_november(amount: u64) -> Event {
+    charged(amount, "2026-11-01T00:00:00Z", None, "2026-11-20T00:00:00Z")
+}
+
+fn charge(amount: u64, limit: Limit) -> Command {
+    Command::Charge {
+        action: Action::PostCreations,
+        amount,
+        limit,
+        cycle: november(),
+        reference: None,
+        now: time("2026-11-20T00:00:00Z"),
+    }
+}
+
+#[test]
+fn work_within_the_limit_is_counted() {
+    given::<Quota>([in_november(1)]).when(charge(2, Limit::UpTo(3))).then([in_november(2)]);
+}
+
+#[test]
+fn work_that_would_pass_the_limit_is_refused_whole() {
+    given::<Quota>([in_november(2)])
+        .when(charge(2, Limit::UpTo(3)))
+        .then_refused(Refusal::LimitReached { limit: 3, usage: 2, resets_at: november().end });
+}
+
+#[test]
+fn the_last_piece_of_the_allowance_may_be_used() {
+    given::<Quota>([in_november(2)]).when(charge(1, Limit::UpTo(3))).then([in_november(1)]);
+}
+
+#[test]
+fn a_tier_without_this_work_says_so() {
+    given::<Quota>([]).when(charge(1, Limit::UpTo(0))).then_refused(Refusal::NotInTier);
+}
+
+#[test]
+fn without_a_limit_everything_goes() {
+    given::<Quota>([in_november(999_999)])
+        .when(charge(1_000, Limit::Unlimited))
+        .then([in_november(1_000)]);
+}
+
+#[test]
+fn amounts_outside_1_to_1000_are_refused() {
+    for amount in [0, 1_001] {
+        given::<Quota>([])
+            .when(charge(amount, Limit::Unlimited))
+            .then_refused(Refusal::AmountOutOfRange);
+    }
+}
+
+#[test]
+fn work_of_earlier_cycles_does_not_count() {
+    given::<Quota>([charged(3, "2026-10-01T00:00:00Z", None, "2026-10-20T00:00:00Z")])
+        .when(charge(3, Limit::UpTo(3)))
+        .then([in_november(3)]);
+}
+
+#[test]
+fn counters_of_cycles_begun_later_count() {
+    given::<Quota>([charged(3, "2026-11-10T00:00:00Z", None, "2026-11-11T00:00:00Z")])
+        .when(charge(1, Limit::UpTo(3)))
+        .then_refused(Refusal::LimitReached { limit: 3, usage: 3, resets_at: november().end });
+}
+
+#[test]
+fn kinds_of_work_are_counted_apart() {
+    let other = Event::UsageCharged {
+        action: Action::MediaModifications,
+        amount: 3,
+        billing_cycle_start: november().start,
+        charged_at: time("2026-11-20T00:00:00Z"),
+        reference: None,
+    };
+    given::<Quota>([other]).when(charge(3, Limit::UpTo(3))).then([in_november(3)]);
+}
+
+fn repeated(now: &str) -> Command {
+    Command::Charge {
+        action: Action::PostCreations,
+        amount: 1,
+        limit: Limit::UpTo(3),
+        cycle: november(),
+        reference: Some("job-7".to_owned()),
+        now: time(now),
+    }
+}
+
+#[test]
+fn the_same_reference_within_a_day_changes_nothing_even_at_the_limit() {
+    let first = charged(3, "2026-11-01T00:00:00Z", Some("job-7"), "2026-11-19T00:00:01Z");
+    given::<Quota>([first]).when(repeated("2026-11-20T00:00:00Z")).then_nothing();
+}
+
+#[test]
+fn after_a_day_a_reference_is_new_work() {
+    let first = charged(1, "2026-11-01T00:00:00Z", Some("job-7"), "2026-11-19T00:00:00Z");
+    let again = charged(1, "2026-11-01T00:00:00Z", Some("job-7"), "2026-11-20T00:00:00Z");
+    given::<Quota>([first]).when(repeated("2026-11-20T00:00:00Z")).then([again]);
+}
+
+#[test]
+fn old_references_are_forgotten() {
+    let at = |day: u32| format!("2026-11-{day:02}T00:00:00Z");
+    let quota = (1..=20).fold(Quota::default(), |quota, day| {
+        quota.evolve(&charged(1, "2026-11-01T00:00:00Z", Some(&format!("job-{day}")), &at(day)))
+    });
+    assert_eq!(quota.references.len(), 1);
+    assert_eq!(quota.usage(Action::PostCreations, november().start), 20);
+}
+
+#[test]
+fn an_unknown_tier_is_allowed_nothing() {
+    let limits = TierLimits::default();
+    assert_eq!(
+        limits.limit(&Tier::named("platinum"), Action::PostCreations),
+        Err(Refusal::QuotaCheckFailed)
+    );
+    assert_eq!(limits.limit(&Tier::named("elite"), Action::TaxonomyTags), Ok(Limit::Unlimited));
+}
+
+#[test]
+fn limits_are_read_from_configuration() {
+    let limits: TierLimits =
+        serde_json::from_str(r#"{"team": {"post_creations": -1, "taxonomy_tags": 0}}"#).unwrap();
+    let team = Tier::named("team");
+    assert_eq!(limits.limit(&team, Action::PostCreations), Ok(Limit::Unlimited));
+    assert_eq!(limits.limit(&team, Action::TaxonomyTags), Ok(Limit::UpTo(0)));
+    assert_eq!(limits.limit(&team, Action::MediaModifications), Err(Refusal::QuotaCheckFailed));
+    assert!(serde_json::from_str::<TierLimits>(r#"{"t": {"post_creations": -2}}"#).is_err());
+}
+
+#[test]
+fn actions_answer_to_their_other_names() {
+    for (name, action) in [
+        ("caption_generator", Action::PostCreations),
+        ("posts_ai_assisted", Action::PostCreations),
+        ("taxonomy_ai_calls", Action::TaxonomyTags),
+        ("watermark_ops", Action::MediaModifications),
+    ] {
+        assert_eq!(Action::named(name), Some(action));
+    }
+    assert_eq!(Action::named("chat"), None);
+}

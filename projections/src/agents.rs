@@ -1,0 +1,116 @@
+//! Read model: agents.
+
+use crate::{ApplyError, Projection};
+use chrono::{DateTime, Utc};
+use domain::{
+    Recorded,
+    agent::{Config, Event},
+    codec,
+    ids::{AgentId, UserId},
+};
+use futures::future::BoxFuture;
+use sqlx::{FromRow, PgConnection, PgPool, types::Json};
+
+/// Agents listed at most.
+const AGENTS: i64 = 1_000;
+
+/// The projection.
+pub struct Agents;
+
+impl Projection for Agents {
+    fn name(&self) -> &'static str {
+        "agents"
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["agents"]
+    }
+
+    fn categories(&self) -> &'static [&'static str] {
+        &["agent"]
+    }
+
+    fn apply<'a>(
+        &'a self,
+        db: &'a mut PgConnection,
+        recorded: &'a Recorded,
+    ) -> BoxFuture<'a, Result<(), ApplyError>> {
+        Box::pin(async move {
+            let id = recorded.stream.key();
+            let statement = match codec::decode::<Event>(&recorded.kind, &recorded.data)? {
+                Event::AgentCreated { owner, config } => sqlx::query(
+                    "insert into agents (agent_id, owner, name, config, created_at, updated_at,
+                         position, revision)
+                     values ($1, $2, $3, $4, $5, $5, $6, $7)",
+                )
+                .bind(id)
+                .bind(owner.0)
+                .bind(config.name.clone())
+                .bind(Json(config))
+                .bind(recorded.recorded_at)
+                .bind(i64::try_from(recorded.position.0).unwrap_or(i64::MAX))
+                .bind(i64::try_from(recorded.revision.0).unwrap_or(i64::MAX)),
+                Event::AgentDeleted {} => {
+                    sqlx::query("delete from agents where agent_id = $1").bind(id)
+                }
+            };
+            statement.execute(db).await?;
+            Ok(())
+        })
+    }
+}
+
+/// An agent.
+#[derive(Debug, Clone, FromRow)]
+pub struct Agent {
+    /// `agent_` and 8 hex digits.
+    pub agent_id: String,
+    /// Whose.
+    pub owner: String,
+    /// How it works.
+    pub config: Json<Config>,
+    /// When it was made.
+    pub created_at: DateTime<Utc>,
+    /// When it was last changed.
+    pub updated_at: DateTime<Utc>,
+}
+
+/// One agent.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn agent(db: &PgPool, id: &AgentId) -> sqlx::Result<Option<Agent>> {
+    sqlx::query_as(
+        "select agent_id, owner, config, created_at, updated_at from agents where agent_id = $1",
+    )
+    .bind(&id.0)
+    .fetch_optional(db)
+    .await
+}
+
+/// Agents in the order of their creation; `owner` `None` for everybody's.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn visible_to(db: &PgPool, owner: Option<&UserId>) -> sqlx::Result<Vec<Agent>> {
+    sqlx::query_as(
+        "select agent_id, owner, config, created_at, updated_at from agents
+         where $1::text is null or owner = $1 order by position limit $2",
+    )
+    .bind(owner.map(UserId::as_str))
+    .bind(AGENTS)
+    .fetch_all(db)
+    .await
+}
+
+/// Whether the owner has an agent of this name.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn named(db: &PgPool, owner: &UserId, name: &str) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from agents where owner = $1 and name = $2)")
+        .bind(&owner.0)
+        .bind(name)
+        .fetch_one(db)
+        .await
+}
