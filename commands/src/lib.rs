@@ -5,7 +5,6 @@ pub mod effects;
 pub mod execute;
 pub mod identity;
 pub mod log;
-pub mod reactors;
 pub mod nodes;
 pub mod reactors;
 pub mod usage;

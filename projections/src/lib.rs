@@ -6,14 +6,14 @@
 
 pub mod agents;
 mod checkpoints;
-pub mod documents;
-pub mod knowledge_bases;
-pub mod passages;
-pub mod retrieval;
 mod compare;
 pub mod conversations;
+pub mod documents;
+pub mod knowledge_bases;
 pub mod logins;
+pub mod passages;
 mod rebuild;
+pub mod retrieval;
 mod runner;
 pub mod usage;
 pub mod users;

@@ -87,8 +87,7 @@ impl FromRow<'_, PgRow> for Session {
         let login = LoginId(row.try_get("login")?);
         let generation: i32 = row.try_get("login_generation")?;
         // A login may be ahead of the row of its person for a moment, never behind a password that counts.
-        let current =
-            generation >= person.password_generation || person.kept_login == Some(login);
+        let current = generation >= person.password_generation || person.kept_login == Some(login);
         let audience: &str = row.try_get("audience")?;
         Ok(Self {
             login,

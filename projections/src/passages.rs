@@ -150,7 +150,17 @@ async fn store(
             terms.sort_unstable();
             let (terms, counts) = terms.into_iter().unzip();
             let Passage { text, start, end, heading } = passage;
-            New { ordinal, text, heading, indexed, starts: *start, ends: *end, terms, counts, words }
+            New {
+                ordinal,
+                text,
+                heading,
+                indexed,
+                starts: *start,
+                ends: *end,
+                terms,
+                counts,
+                words,
+            }
         })
         .collect();
     sqlx::query(
@@ -253,6 +263,3 @@ pub async fn index_vectors(db: &PgPool, dimensions: usize) -> sqlx::Result<()> {
     sqlx::query(AssertSqlSafe(statement)).execute(db).await?;
     Ok(())
 }
-
-#[cfg(test)]
-mod tests;

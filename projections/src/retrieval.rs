@@ -19,8 +19,6 @@ const CANDIDATES: i64 = 20_000;
 /// Up to so many passages their vectors are compared one by one: exact, and as fast as an index with a filter.
 const EXACT: i64 = 5_000;
 
-
-
 /// A question.
 #[derive(Debug, Clone, Copy)]
 pub struct Question<'a> {
@@ -107,7 +105,12 @@ impl Wanted {
     fn new(ids: &[&str], text: &str) -> Self {
         let (mut counted, _) = words::counted(text);
         counted.truncate(MAX_WORDS);
-        Self(counted.iter().map(|(word, _)| ids.iter().map(|id| term(id, *word)).collect()).collect())
+        Self(
+            counted
+                .iter()
+                .map(|(word, _)| ids.iter().map(|id| term(id, *word)).collect())
+                .collect(),
+        )
     }
 
     fn terms(&self) -> Vec<i64> {
@@ -290,6 +293,3 @@ from lexical l full join semantic v using (document, attempt, ordinal)
 join passages p using (document, attempt, ordinal)
 join passage_sources s using (document)
 order by document, ordinal";
-
-#[cfg(test)]
-mod tests;

@@ -92,12 +92,12 @@ async fn person(db: &mut PgConnection, at: &Recorded, event: &Event) -> sqlx::Re
         .bind(tier.as_str())
         .bind(subscription.period.as_str())
         .bind(subscription.start),
-        Event::ApiTokenIssued { digest } => sqlx::query(
-            "insert into api_tokens (digest, user_id, issued_at) values ($1, $2, $3)",
-        )
-        .bind(digest)
-        .bind(user)
-        .bind(at.recorded_at),
+        Event::ApiTokenIssued { digest } => {
+            sqlx::query("insert into api_tokens (digest, user_id, issued_at) values ($1, $2, $3)")
+                .bind(digest)
+                .bind(user)
+                .bind(at.recorded_at)
+        }
         Event::ApiTokenRevoked { digest } => {
             sqlx::query("delete from api_tokens where digest = $1").bind(digest)
         }
