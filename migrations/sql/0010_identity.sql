@@ -4,7 +4,7 @@
 
 -- Tells a node with another master key before it does harm.
 create table key_check (
-    only boolean primary key default true check (only),
+    single boolean primary key default true check (single),
     digest bytea not null
 );
 

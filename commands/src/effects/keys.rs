@@ -178,7 +178,7 @@ impl Keys {
     pub async fn confirm(&self, pool: &PgPool) -> Result<(), KeyError> {
         let known: Vec<u8> = sqlx::query_scalar(
             "insert into key_check (digest) values ($1)
-             on conflict (only) do update set only = true returning digest",
+             on conflict (single) do update set single = true returning digest",
         )
         .bind(self.check.as_slice())
         .fetch_one(pool)

@@ -46,10 +46,21 @@ impl Identity {
     /// [`Error::UsernameTaken`], [`Error::EmailTaken`], [`Error::Password`]; or a failure of log or vault.
     pub async fn register(&self, wanted: Registration, metadata: &Metadata) -> Result<Registered> {
         let username = username_hash(wanted.username.as_str());
+        if self.holder::<Usernames>(&username).await?.is_some() {
+            return Err(Error::UsernameTaken);
+        }
+        if let Some(email) = &wanted.email
+            && self.reached_at(email).await?.is_some()
+        {
+            return Err(Error::EmailTaken);
+        }
+        // The slow part comes before the first reservation: the shorter a registration is unfinished, the more rarely
+        // it is taken for one that crashed.
+        let hash = self.passwords.hash(&wanted.password).await?;
         if !self.reserve::<Usernames>(&username, &wanted.user, metadata).await? {
             return Err(Error::UsernameTaken);
         }
-        let registered = self.register_named(&wanted, metadata).await;
+        let registered = self.register_named(&wanted, &hash, metadata).await;
         if registered.is_err() {
             // Best effort: a name left with nobody is taken over by whoever wants it next.
             let _ = self.release::<Usernames>(&username, &wanted.user, metadata).await;
@@ -69,6 +80,7 @@ impl Identity {
     async fn register_named(
         &self,
         wanted: &Registration,
+        hash: &Sensitive,
         metadata: &Metadata,
     ) -> Result<Registered> {
         if let Some(email) = &wanted.email {
@@ -77,7 +89,8 @@ impl Identity {
                 return Err(Error::EmailTaken);
             }
         }
-        let secret = self.keep_password(&wanted.user, &wanted.password).await?;
+        let secret = SecretId(Uuid::now_v7());
+        self.vault.put(wanted.user.as_str(), secret, hash).await?;
         let command = user::Command::Register {
             username: wanted.username.clone(),
             email: wanted.email.clone(),
@@ -166,7 +179,9 @@ impl Identity {
         checked: Option<SecretId>,
         metadata: &Metadata,
     ) -> Result<Position> {
-        let secret = self.keep_password(user, new).await?;
+        let hash = self.passwords.hash(new).await?;
+        let secret = SecretId(Uuid::now_v7());
+        self.vault.put(user.as_str(), secret, &hash).await?;
         let command = user::Command::ChangePassword { secret, kept_login, checked };
         match self.execute::<User>(user, command, metadata).await {
             Ok(decided) => {
@@ -181,13 +196,6 @@ impl Identity {
             }
             Err(failed) => Err(refused(failed)),
         }
-    }
-
-    async fn keep_password(&self, user: &UserId, password: &Sensitive) -> Result<SecretId> {
-        let hash = self.passwords.hash(password).await?;
-        let secret = SecretId(Uuid::now_v7());
-        self.vault.put(user.as_str(), secret, &hash).await?;
-        Ok(secret)
     }
 
     /// Whether the name is the person's now.

@@ -5,8 +5,11 @@ use crate::effects::Sensitive;
 use domain::{
     Metadata, Position,
     ids::UserId,
-    user::{Role, Username},
+    user::{Account, Role, Username},
 };
+
+/// How often the account is tried for while other nodes try for it too.
+const ATTEMPTS: usize = 10;
 
 /// The first administrator has just come to be.
 #[derive(Debug, Clone)]
@@ -43,46 +46,51 @@ impl Identity {
                 (random.clone(), Some(random))
             }
         };
-        let name = username.as_str().to_owned();
-        let wanted = Registration {
-            user: mint_user_id(),
-            username,
-            password: password.clone(),
-            email: None,
-            phone: None,
-            role: Role::Administrator,
-        };
-        match self.register(wanted, metadata).await {
-            Ok(registered) => {
-                let (user, position) = (registered.user, registered.position);
-                // A node that met the account before its appointment has set a password of its own, and shows that.
-                let mine = self.account(&user).await?.generation == 1;
-                Ok(mine.then_some(Bootstrapped { user, made_up, position }))
+        for _ in 0..ATTEMPTS {
+            let wanted = Registration {
+                user: mint_user_id(),
+                username: username.clone(),
+                password: password.clone(),
+                email: None,
+                phone: None,
+                role: Role::Administrator,
+            };
+            match self.register(wanted, metadata).await {
+                Ok(registered) => {
+                    let (user, position) = (registered.user, registered.position);
+                    // A node that met the account before its appointment has set a password of its own, and shows that.
+                    let mine = self.account(&user).await?.generation == 1;
+                    return Ok(mine.then_some(Bootstrapped { user, made_up, position }));
+                }
+                Err(Error::UsernameTaken) => {}
+                Err(error) => return Err(error),
             }
-            Err(Error::UsernameTaken) => self.complete(&name, &password, made_up, metadata).await,
-            Err(error) => Err(error),
+            if !self.admins().await?.is_empty() {
+                return Ok(None);
+            }
+            if let Some((user, account)) = self.named(username.as_str()).await? {
+                return self.complete(user, &account, password, made_up, metadata).await.map(Some);
+            }
+            // Another node has just taken the name from this one and is not done with it: the next round finds out.
         }
+        Err(Error::UsernameTaken)
     }
 
-    /// The name is taken: by another node that was faster, by an earlier start that did not come to the appointment, or
-    /// by somebody else, who must not become an administrator by having guessed the name.
+    /// The name is taken: by another node or an earlier start that did not come to the appointment, or by somebody
+    /// else, who must not become an administrator by having guessed the name.
     async fn complete(
         &self,
-        name: &str,
-        password: &Sensitive,
+        user: UserId,
+        account: &Account,
+        password: Sensitive,
         made_up: Option<Sensitive>,
         metadata: &Metadata,
-    ) -> Result<Option<Bootstrapped>> {
-        if !self.admins().await?.is_empty() {
-            return Ok(None);
-        }
-        let found = self.named(name).await?;
-        let Some((user, account)) = found else { return Err(Error::UsernameTaken) };
+    ) -> Result<Bootstrapped> {
         if account.role != Role::Administrator {
             return Err(Error::UsernameTaken);
         }
-        self.reset_password(&user, password, metadata).await?;
-        let position = self.appoint(&[user.clone()], metadata).await?;
-        Ok(Some(Bootstrapped { user, made_up, position }))
+        self.reset_password(&user, &password, metadata).await?;
+        let position = self.appoint(std::slice::from_ref(&user), metadata).await?;
+        Ok(Bootstrapped { user, made_up, position })
     }
 }

@@ -59,10 +59,10 @@ impl Identity {
         password: &Sensitive,
     ) -> Result<Authenticated> {
         let mut found = self.named(username_or_email).await?;
-        if found.is_none() {
-            if let Ok(email) = EmailAddress::parse(username_or_email) {
-                found = self.reached_at(&email).await?;
-            }
+        if found.is_none()
+            && let Ok(email) = EmailAddress::parse(username_or_email)
+        {
+            found = self.reached_at(&email).await?;
         }
         let Some((user, account)) = found else {
             self.passwords.verify(password, None).await?;

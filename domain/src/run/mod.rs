@@ -14,8 +14,8 @@ use crate::{
     ids::{NodeId, RunId},
     message::{Line, Message},
 };
-pub use lines::{Lines, lines_in};
 pub use event::{Event, Interrupt, Outcome, Request, Settings, Surface, TurnUsage};
+pub use lines::{Lines, lines_in};
 
 /// What somebody wants.
 #[derive(Debug, Clone)]
