@@ -68,9 +68,9 @@ async fn a_rebuild_puts_right_what_was_wrong_and_keeps_every_name() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn writing_and_reading_go_on_during_rebuilds() {
-    let (scenario, node) = stroked(500).await;
+    let (scenario, node) = stroked(520).await;
     let other = scenario.node();
-    let (done, rebuilds) = (AtomicBool::new(false), 5);
+    let (done, rebuilds) = (AtomicBool::new(false), 2);
     let write = async {
         while !done.load(Ordering::Relaxed) {
             scenario.append("Stroked", &json!({}));
