@@ -1,8 +1,12 @@
 //! The log: append-only streams with one gapless order over all of them.
 
+#[cfg(any(test, feature = "contract"))]
 pub mod contract;
+mod idempotence;
+mod limits;
 pub mod memory;
 pub mod postgres;
+mod subscription;
 mod tail;
 
 use domain::{Expected, NewEvent, Position, Recorded, Revision, StreamId};
@@ -157,4 +161,13 @@ pub trait EventLog: Send + Sync {
 
     /// Position of the last event.
     fn head(&self) -> BoxFuture<'_, Result<Position, ReadError>>;
+}
+
+/// Whether a stream that ends at `actual` is what the writer expects.
+fn fits(expected: Expected, actual: Option<Revision>) -> bool {
+    match expected {
+        Expected::Any => true,
+        Expected::NoStream => actual.is_none(),
+        Expected::Exact(revision) => actual == Some(revision),
+    }
 }

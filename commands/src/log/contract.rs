@@ -1,1 +1,0 @@
-//! One test suite for every backend of the log.

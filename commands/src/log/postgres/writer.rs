@@ -1,0 +1,254 @@
+//! The one writer of a node: takes whatever waits, commits it as one batch, answers everybody for themselves.
+
+use super::{
+    lookup,
+    plan::{Memory, Plan, Request, Write},
+    statement::{self, Failure, Line, Written},
+};
+use crate::log::{Append, AppendError, Appended, tail::Tail};
+use domain::{Position, Recorded, Revision};
+use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+use std::{collections::VecDeque, future::Future, io, sync::Arc, time::Duration};
+use tokio::sync::mpsc;
+
+/// A batch takes no further request when it has this many events.
+const EVENTS: usize = 500;
+/// A batch takes no further request when it weighs this much, bytes.
+const BYTES: usize = 1 << 20;
+/// After this long a silent connection counts as lost.
+const SILENCE: Duration = Duration::from_secs(10);
+/// Longest pause between two attempts to reach the database.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// The writer. Ends when nobody can send it requests any more.
+pub(super) struct Writer {
+    options: PgConnectOptions,
+    node: Box<str>,
+    tail: Arc<Tail>,
+    queue: mpsc::Receiver<Request>,
+    later: Vec<Request>,
+    connection: Option<PgConnection>,
+    memory: Memory,
+    failures: u32,
+}
+
+impl Writer {
+    pub(super) fn new(
+        options: PgConnectOptions,
+        node: Box<str>,
+        tail: Arc<Tail>,
+        queue: mpsc::Receiver<Request>,
+    ) -> Self {
+        // The same statement over and over: planned once, and too small for a compiler to pay off.
+        let options = options
+            .options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")])
+            .disable_statement_logging();
+        let (later, connection, memory, failures) = (Vec::new(), None, Memory::new(), 0);
+        Self { options, node, tail, queue, later, connection, memory, failures }
+    }
+
+    /// Serves until the last sender is gone.
+    pub(super) async fn run(mut self) {
+        while let Some(batch) = self.collect().await {
+            self.settle(batch).await;
+        }
+    }
+
+    /// What is waiting, up to the size of a batch; waits for the first.
+    async fn collect(&mut self) -> Option<Vec<Request>> {
+        let mut batch = std::mem::take(&mut self.later);
+        if batch.is_empty() {
+            batch.push(self.queue.recv().await?);
+        }
+        let weight = |request: &Request| {
+            let events = request.append.events.iter();
+            events.map(|event| event.data.get().len() + event.metadata.get().len()).sum::<usize>()
+        };
+        let mut events: usize = batch.iter().map(|request| request.append.events.len()).sum();
+        let mut bytes: usize = batch.iter().map(weight).sum();
+        while events < EVENTS && bytes < BYTES {
+            let Ok(request) = self.queue.try_recv() else { break };
+            events += request.append.events.len();
+            bytes += weight(&request);
+            batch.push(request);
+        }
+        Some(batch)
+    }
+
+    /// Commits the batch, again and in smaller pieces if need be, until nobody waits for an answer any more.
+    async fn settle(&mut self, batch: Vec<Request>) {
+        let mut rounds = VecDeque::from([batch]);
+        let mut conflicts = 0;
+        while let Some(mut round) = rounds.pop_front() {
+            round.retain(|request| !request.reply.is_closed());
+            let Err(error) = self.commit(&mut round).await else { continue };
+            let failure = Failure::of(&error);
+            tracing::debug!(%error, ?failure, requests = round.len(), "a batch was not committed");
+            let alone = match failure {
+                Failure::Lost => {
+                    self.pause(&error).await;
+                    false
+                }
+                Failure::Taken => {
+                    conflicts += 1;
+                    conflicts > 1
+                }
+                Failure::NotStorable | Failure::Other if round.len() == 1 => {
+                    let refusal = refusal(failure, &error);
+                    round.into_iter().for_each(|request| request.settle(Err(refusal.clone())));
+                    continue;
+                }
+                Failure::NotStorable | Failure::Other => true,
+            };
+            if alone {
+                rounds.extend(round.into_iter().map(|request| vec![request]));
+            } else {
+                rounds.push_front(round);
+            }
+        }
+    }
+
+    /// One attempt. Requests that are settled, sent back or deferred leave `requests`; on an error the others stay.
+    async fn commit(&mut self, requests: &mut Vec<Request>) -> sqlx::Result<()> {
+        if requests.is_empty() {
+            return Ok(());
+        }
+        let mut connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => in_time(self.options.connect()).await?,
+        };
+        let done = self.commit_on(&mut connection, requests).await;
+        match &done {
+            Ok(()) => self.recovered(),
+            Err(error) if Failure::of(error) == Failure::Lost => return done,
+            Err(_) => {}
+        }
+        self.connection = Some(connection);
+        done
+    }
+
+    async fn commit_on(
+        &mut self,
+        connection: &mut PgConnection,
+        requests: &mut Vec<Request>,
+    ) -> sqlx::Result<()> {
+        if requests.iter().any(|request| request.uncertain) {
+            self.resolve(connection, requests).await?;
+        }
+        let unknown: Vec<&str> = self.memory.unknown(requests).into_iter().collect();
+        if !unknown.is_empty() {
+            for (stream, length) in in_time(lookup::lengths(connection, &unknown)).await? {
+                self.memory.learn(stream, length);
+            }
+        }
+        let Plan { writes, doubtful, mut later } = self.memory.plan(std::mem::take(requests));
+        self.later.append(&mut later);
+        if !writes.is_empty() {
+            let lines: Vec<Line<'_>> = writes.iter().flat_map(Write::lines).collect();
+            match in_time(statement::write(connection, &self.node, &lines)).await {
+                Ok(written) => self.committed(writes, written),
+                Err(error) => {
+                    self.memory.forget(&writes);
+                    let uncertain = matches!(Failure::of(&error), Failure::Taken | Failure::Lost);
+                    let undone = writes.into_iter().map(|write| write.request);
+                    requests.extend(undone.map(|request| Request { uncertain, ..request }));
+                    requests.extend(doubtful);
+                    return Err(error);
+                }
+            }
+        }
+        // Only now: what made them doubtful is committed, so their callers will find it.
+        doubtful.into_iter().for_each(Request::doubt);
+        Ok(())
+    }
+
+    /// Answers those of the uncertain requests that are in the log.
+    async fn resolve(
+        &mut self,
+        connection: &mut PgConnection,
+        requests: &mut Vec<Request>,
+    ) -> sqlx::Result<()> {
+        let uncertain = requests.iter().filter(|request| request.uncertain);
+        let events = uncertain.flat_map(|request| &request.append.events);
+        let ids: Vec<_> = events.map(|event| event.id).collect();
+        let places = in_time(lookup::places(connection, &ids)).await?;
+        for mut request in std::mem::take(requests) {
+            match lookup::earlier(&request.append, &places) {
+                Some(answer) => {
+                    if let Ok(appended) = answer {
+                        self.tail.reaches(appended.position);
+                    }
+                    request.settle(answer);
+                }
+                None => {
+                    request.uncertain = false;
+                    requests.push(request);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Publishes a committed batch, then answers its callers.
+    fn committed(&mut self, writes: Vec<Write>, written: Written) {
+        let mut position = written.base.0;
+        let mut events = Vec::with_capacity(writes.len());
+        let mut answers = Vec::with_capacity(writes.len());
+        for write in writes {
+            self.memory.committed(&write, Position(position + 1));
+            let Write { request: Request { append, reply, .. }, first } = write;
+            let Append { stream, events: new, .. } = append;
+            let mut revision = first;
+            for event in new {
+                position += 1;
+                events.push(Arc::new(Recorded {
+                    id: event.id,
+                    stream: stream.clone(),
+                    revision: Revision(revision),
+                    position: Position(position),
+                    kind: event.kind,
+                    data: event.data,
+                    metadata: event.metadata,
+                    recorded_at: written.recorded_at,
+                }));
+                revision += 1;
+            }
+            let appended =
+                Appended { revision: Revision(revision - 1), position: Position(position) };
+            answers.push((reply, appended));
+        }
+        self.tail.publish(events);
+        for (reply, appended) in answers {
+            drop(reply.send(super::plan::Reply::Settled(Ok(appended))));
+        }
+    }
+
+    /// Waits before the next attempt, longer each time; told once per outage.
+    async fn pause(&mut self, error: &sqlx::Error) {
+        if self.failures == 0 {
+            tracing::warn!(%error, "the database is away; appends wait");
+        }
+        let pause = Duration::from_millis(10) * 2_u32.pow(self.failures.min(10));
+        self.failures += 1;
+        tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
+    }
+
+    fn recovered(&mut self) {
+        if std::mem::take(&mut self.failures) > 0 {
+            tracing::info!("the database is back; appends go on");
+        }
+    }
+}
+
+fn refusal(failure: Failure, error: &sqlx::Error) -> AppendError {
+    match failure {
+        Failure::NotStorable => AppendError::Invalid("the database cannot store it"),
+        _ => AppendError::Unavailable(error.to_string().into()),
+    }
+}
+
+/// A connection that stays silent is as good as lost.
+async fn in_time<T>(answer: impl Future<Output = sqlx::Result<T>>) -> sqlx::Result<T> {
+    let silent = |_| sqlx::Error::Io(io::Error::from(io::ErrorKind::TimedOut));
+    tokio::time::timeout(SILENCE, answer).await.map_err(silent)?
+}
