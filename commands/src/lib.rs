@@ -2,3 +2,4 @@
 
 pub mod execute;
 pub mod log;
+pub mod publish;
