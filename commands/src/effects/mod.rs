@@ -1,9 +1,19 @@
 //! The ports through which annals acts on the world, and their implementations.
 
+pub mod blobs;
+pub mod chunk;
+pub mod embedder;
+pub mod embedder_builtin;
+pub mod embedder_memo;
+pub mod embedder_remote;
+pub mod extract;
+mod extract_entities;
+mod extract_html;
 pub mod codes;
 pub mod keys;
 pub mod mail;
 pub mod model;
+pub mod outbound;
 pub mod passwords;
 pub mod secret;
 pub mod vault;

@@ -1,3 +1,4 @@
 //! Events in, effects performed, outcomes reported as commands.
 
+pub mod ingest;
 pub mod reply;

@@ -1,0 +1,233 @@
+//! Cuts a text into passages along its structure: headings first, then paragraphs, then sentences.
+//!
+//! A passage is exactly `text[start..end]`, so a quotation can be checked against the file. Sizes are in bytes: about
+//! four to a token in English, three to a character in Chinese, so bytes are a fair measure of both.
+
+use super::extract::Heading;
+use std::ops::Range;
+
+/// How large passages are, in bytes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Sizes {
+    /// A passage is closed before it grows beyond this.
+    pub target: usize,
+    /// How much of a passage's end the next one of the same section repeats, at most.
+    pub overlap: usize,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { target: 1_200, overlap: 200 }
+    }
+}
+
+/// Where a passage stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Piece {
+    /// Bytes of the text.
+    pub range: Range<usize>,
+    /// Headings above it, outermost first, joined by ` > `.
+    pub heading: String,
+}
+
+/// The passages of a text, in order. `outline` is in order too.
+///
+/// Every character that is not white space or part of a heading lies in at least one of them.
+pub fn chunk(text: &str, outline: &[Heading], sizes: Sizes) -> Vec<Piece> {
+    let mut pieces = Vec::new();
+    let mut path: Vec<&Heading> = Vec::new();
+    let first = outline.first().map_or(text.len(), |heading| heading.start);
+    cut_section(text, 0..first, "", sizes, &mut pieces);
+    for (n, heading) in outline.iter().enumerate() {
+        path.retain(|above| above.level < heading.level);
+        path.push(heading);
+        let next = outline.get(n + 1);
+        let body = heading.end..next.map_or(text.len(), |next| next.start);
+        let above = joined(&path);
+        if !text[body.clone()].trim().is_empty() {
+            cut_section(text, body, &above, sizes, &mut pieces);
+        } else if next.is_none_or(|next| next.level <= heading.level) {
+            // Nothing below it at all: the heading is what there is to find.
+            let parents = joined(&path[..path.len() - 1]);
+            cut_section(text, heading.start..heading.end, &parents, sizes, &mut pieces);
+        }
+    }
+    pieces
+}
+
+/// Longest heading path kept; headings are context, not text.
+const MAX_PATH: usize = 300;
+
+fn joined(path: &[&Heading]) -> String {
+    let mut joined = String::new();
+    for heading in path {
+        if !joined.is_empty() {
+            joined.push_str(" > ");
+        }
+        joined.push_str(&heading.title);
+    }
+    joined.truncate(joined.floor_char_boundary(MAX_PATH));
+    joined
+}
+
+/// A sentence, a line, or a part of one that is too long.
+#[derive(Debug, Clone)]
+struct Unit {
+    range: Range<usize>,
+    /// Whether a paragraph begins here.
+    opens: bool,
+}
+
+fn cut_section(
+    text: &str,
+    section: Range<usize>,
+    heading: &str,
+    sizes: Sizes,
+    into: &mut Vec<Piece>,
+) {
+    let units = units(text, section, sizes.target);
+    let mut first = 0;
+    while first < units.len() {
+        let start = units[first].range.start;
+        let mut end = first + 1;
+        while end < units.len() && units[end].range.end - start <= sizes.target {
+            end += 1;
+        }
+        if end < units.len() {
+            end = at_paragraph(&units, first, end, sizes.target);
+        }
+        let range = start..units[end - 1].range.end;
+        into.push(Piece { range, heading: heading.to_owned() });
+        if end == units.len() {
+            return;
+        }
+        first = overlap_start(&units, first, end, sizes);
+    }
+}
+
+/// The last paragraph border before `end` that leaves at least half a passage; `end` when there is none.
+fn at_paragraph(units: &[Unit], first: usize, end: usize, target: usize) -> usize {
+    let start = units[first].range.start;
+    (first + 1..=end)
+        .rev()
+        .find(|&n| units[n].opens && units[n - 1].range.end - start >= target / 2)
+        .unwrap_or(end)
+}
+
+/// Where the next passage begins: some sentences back, but never inside the previous passage's first sentence, and
+/// never across a paragraph border, and only so far that there is room for something new.
+fn overlap_start(units: &[Unit], first: usize, end: usize, sizes: Sizes) -> usize {
+    let mut start = end;
+    while start > first + 1
+        && !units[start].opens
+        && units[end - 1].range.end - units[start - 1].range.start <= sizes.overlap
+        && units[end].range.end - units[start - 1].range.start <= sizes.target
+    {
+        start -= 1;
+    }
+    start
+}
+
+/// Cuts a section into units without white space around them, none longer than `max` bytes.
+fn units(text: &str, section: Range<usize>, max: usize) -> Vec<Unit> {
+    let mut units = Vec::new();
+    let mut opens = true;
+    let mut at = section.start;
+    while at < section.end {
+        let rest = &text[at..section.end];
+        let length = sentence(rest);
+        let raw = &rest[..length];
+        let body = raw.trim();
+        if !body.is_empty() {
+            let start = at + (raw.len() - raw.trim_start().len());
+            push_cut(text, start..start + body.len(), max, opens, &mut units);
+            opens = false;
+        }
+        let breaks = text[at..section.end][..length].trim_end_matches([' ', '\t', '\r']);
+        let rest = &rest[length..];
+        let blank = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
+        if (breaks.ends_with('\n') && rest[..blank].contains('\n')) || body.is_empty() {
+            opens = true;
+        }
+        at += length;
+    }
+    units
+}
+
+/// Length of the first sentence or line, its line break included.
+fn sentence(text: &str) -> usize {
+    let mut chars = text.char_indices().peekable();
+    while let Some((at, c)) = chars.next() {
+        let after = at + c.len_utf8();
+        let ends = match c {
+            '\n' => return after,
+            '。' | '！' | '？' | '；' | '｡' | '…' => true,
+            '.' | '!' | '?' => {
+                chars.peek().is_none_or(|(_, next)| next.is_whitespace() || is_closing(*next))
+            }
+            _ => false,
+        };
+        if !ends {
+            continue;
+        }
+        let tail = &text[after..];
+        let closing = tail.find(|c: char| !is_closing(c)).unwrap_or(tail.len());
+        let behind = &tail[closing..];
+        // A line break right behind the sentence belongs to it, so that paragraphs are seen.
+        let spaces = behind.find(|c| !matches!(c, ' ' | '\t' | '\r')).unwrap_or(behind.len());
+        let newline = usize::from(behind[spaces..].starts_with('\n'));
+        return after + closing + if newline == 1 { spaces + 1 } else { 0 };
+    }
+    text.len()
+}
+
+fn is_closing(c: char) -> bool {
+    matches!(
+        c,
+        '"' | '\''
+            | ')'
+            | ']'
+            | '”'
+            | '’'
+            | '»'
+            | '」'
+            | '』'
+            | '）'
+            | '】'
+            | '》'
+            | '.'
+            | '!'
+            | '?'
+            | '。'
+            | '！'
+            | '？'
+            | '…'
+    )
+}
+
+/// Adds one unit, or several when it is too long; cut at white space where there is some in the last quarter.
+fn push_cut(text: &str, range: Range<usize>, max: usize, opens: bool, into: &mut Vec<Unit>) {
+    let (mut start, mut opens) = (range.start, opens);
+    while range.end - start > max {
+        let limit = text.floor_char_boundary(start + max).max(start + 1);
+        let limit = text.ceil_char_boundary(limit);
+        let from = text.floor_char_boundary(start + max / 4 * 3);
+        let space = text.get(from..limit).and_then(|s| s.rfind(char::is_whitespace));
+        let end = space.map_or(limit, |space| from + space).max(start + 1);
+        let end = text.ceil_char_boundary(end);
+        let kept = text[start..end].trim_end().len();
+        if kept > 0 {
+            into.push(Unit { range: start..start + kept, opens });
+            opens = false;
+        }
+        let rest = &text[end..range.end];
+        start = end + (rest.len() - rest.trim_start().len());
+    }
+    if start < range.end {
+        into.push(Unit { range: start..range.end, opens });
+    }
+}
+
+#[cfg(test)]
+#[path = "chunk_tests.rs"]
+mod tests;

@@ -1,0 +1,218 @@
+//! One attempt at one document, from the claim to its end.
+
+use super::{Ingest, Limits};
+use crate::{
+    effects::{
+        blobs,
+        chunk::chunk,
+        embedder::{self, EnsureError},
+        extract::extract,
+    },
+    execute::{Error, Failure, Loaded},
+};
+use domain::{
+    Metadata,
+    document::{Command, Document, Event, File, Passage, Refusal},
+    ids::KnowledgeBaseId,
+    knowledge_base::{Authority, KnowledgeBase},
+};
+use std::sync::Arc;
+use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use uuid::Uuid;
+
+/// Bytes of passages in one event, headings included.
+const EVENT_BYTES: usize = 192 << 10;
+/// Longest reason recorded, in bytes.
+const MAX_REASON: usize = 500;
+
+/// A claimed document.
+pub(super) struct Attempt<'a> {
+    ingest: &'a Ingest,
+    document: &'a mut Loaded<Document>,
+    file: File,
+    number: u32,
+    metadata: Metadata,
+}
+
+/// How an attempt ended.
+pub(super) enum Outcome {
+    /// The document can be searched.
+    Done,
+    /// It cannot, or not yet.
+    Failed(String),
+    /// Another node took over, or the document was deleted meanwhile.
+    Lost,
+}
+
+/// Why an attempt stopped early.
+enum Stop {
+    /// The document itself is the reason.
+    Bad(String),
+    /// Something else is, and it may pass.
+    Away(String),
+    /// The claim is gone.
+    Lost,
+    /// The log is.
+    Log(Failure),
+}
+
+/// Claims the document. `None` when there is nothing to do: somebody else was faster, its knowledge base is gone, or it
+/// has just been given up.
+pub(super) async fn begin<'a>(
+    ingest: &'a Ingest,
+    document: &'a mut Loaded<Document>,
+    begin: Command,
+) -> Result<Option<Attempt<'a>>, Failure> {
+    let Some(file) = document.state().file.clone() else { return Ok(None) };
+    let metadata = Metadata::system(Uuid::now_v7());
+    let shelf = shelf(ingest, &file.knowledge_base).await?;
+    let command = if shelf == KnowledgeBase::Deleted {
+        Command::Delete { by: Authority::Admin }
+    } else {
+        begin
+    };
+    let events = match document.execute(&*ingest.log, &command, &metadata).await {
+        Ok(news) => news.events,
+        Err(Error::Refused(_)) => return Ok(None),
+        Err(Error::Failed(failure)) => return Err(failure),
+    };
+    Ok(events
+        .iter()
+        .find_map(|event| match event {
+            Event::IngestionStarted { attempt, .. } => Some(*attempt),
+            Event::DocumentUploaded { .. }
+            | Event::PassagesStored { .. }
+            | Event::DocumentIngested { .. }
+            | Event::IngestionFailed { .. }
+            | Event::DocumentDeleted {} => None,
+        })
+        .map(|number| Attempt { ingest, document, file, number, metadata }))
+}
+
+async fn shelf(ingest: &Ingest, id: &KnowledgeBaseId) -> Result<KnowledgeBase, Failure> {
+    Ok(Loaded::<KnowledgeBase>::load(&*ingest.log, id).await?.state().clone())
+}
+
+impl Attempt<'_> {
+    /// Does the work and reports how it ended.
+    pub(super) async fn perform(&mut self, readers: &Arc<Semaphore>) -> Result<Outcome, Failure> {
+        let (reason, passes) = match self.work(readers).await {
+            Ok(()) => return Ok(Outcome::Done),
+            Err(Stop::Lost) => return Ok(Outcome::Lost),
+            Err(Stop::Log(failure)) => return Err(failure),
+            Err(Stop::Bad(reason)) => (reason, false),
+            Err(Stop::Away(reason)) => (reason, true),
+        };
+        let reason = cut(&reason);
+        let failures = usize::try_from(self.document.state().failures).unwrap_or(usize::MAX);
+        let backoff = self.ingest.limits.backoff;
+        let wait = backoff.get(failures).or(backoff.last()).filter(|_| passes);
+        let retry_in_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
+        let fail = Command::Fail { attempt: self.number, reason: reason.clone(), retry_in_ms };
+        match self.report(fail).await {
+            Ok(()) => Ok(Outcome::Failed(reason)),
+            Err(Stop::Log(failure)) => Err(failure),
+            Err(Stop::Lost | Stop::Bad(_) | Stop::Away(_)) => Ok(Outcome::Lost),
+        }
+    }
+
+    async fn work(&mut self, readers: &Arc<Semaphore>) -> Result<(), Stop> {
+        let limits = self.ingest.limits;
+        let bytes = self.ingest.blobs.read(&self.file.blob, limits.file_bytes).await;
+        let bytes = bytes.map_err(|error| match error {
+            blobs::Error::TooLarge(_) => Stop::Bad(error.to_string()),
+            other => Stop::Away(format!("the stored file cannot be read: {other}")),
+        })?;
+        let read = self.read(bytes, readers, limits).await?;
+        let mut first = 0;
+        let mut batch = Vec::new();
+        let mut weight = 0;
+        for (range, heading) in read.places {
+            let text = read.text[range.clone()].to_owned();
+            weight += text.len() + heading.len() + 64;
+            let (start, end) = (range.start as u64, range.end as u64);
+            batch.push(Passage { text, start, end, heading });
+            if weight >= EVENT_BYTES {
+                first += self.store(first, std::mem::take(&mut batch)).await?;
+                weight = 0;
+            }
+        }
+        if !batch.is_empty() {
+            self.store(first, batch).await?;
+        }
+        let text_bytes = read.text.len() as u64;
+        let media_type = read.media_type.to_owned();
+        self.report(Command::Finish { attempt: self.number, text_bytes, media_type }).await
+    }
+
+    /// Extracts and cuts, on a thread where it may take its time and may panic.
+    async fn read(
+        &self,
+        bytes: bytes::Bytes,
+        readers: &Arc<Semaphore>,
+        limits: Limits,
+    ) -> Result<Read, Stop> {
+        let slow = || Stop::Bad(format!("reading it took longer than {:?}", limits.reading));
+        let place = timeout(limits.reading, readers.clone().acquire_owned()).await;
+        let Ok(Ok(place)) = place else { return Err(Stop::Away("all readers are busy".into())) };
+        let (name, media_type) = (self.file.name.clone(), self.file.media_type.clone());
+        let reading = spawn_blocking(move || {
+            // The thread keeps its place until it is really done, so that runaway files cannot pile up.
+            let _place = place;
+            let extracted = extract(&name, &media_type, &bytes)?;
+            let pieces = chunk(&extracted.text, &extracted.outline, limits.sizes);
+            let places = pieces.into_iter().map(|piece| (piece.range, piece.heading)).collect();
+            Ok(Read { text: extracted.text, places, media_type: extracted.media_type })
+        });
+        match timeout(limits.reading, reading).await {
+            Ok(Ok(read)) => read.map_err(|unreadable: crate::effects::extract::Unreadable| {
+                Stop::Bad(unreadable.to_string())
+            }),
+            Ok(Err(panic)) if panic.is_panic() => {
+                Err(Stop::Bad("the file is damaged in a way that cannot be read".to_owned()))
+            }
+            Ok(Err(_)) => Err(Stop::Away("reading was interrupted".to_owned())),
+            Err(_) => Err(slow()),
+        }
+    }
+
+    /// Vectors first, then the event: whoever sees the passages finds their vectors.
+    async fn store(&mut self, first: u32, passages: Vec<Passage>) -> Result<u32, Stop> {
+        let embedder = &*self.ingest.embedder;
+        let texts: Vec<String> = passages.iter().map(Passage::indexed).collect();
+        embedder::ensure(embedder, &*self.ingest.memo, &texts).await.map_err(
+            |error| match error {
+                EnsureError::Embedder(refused @ embedder::Error::Refused(_)) => {
+                    Stop::Bad(refused.to_string())
+                }
+                passing @ (EnsureError::Embedder(_) | EnsureError::Memo(_)) => {
+                    Stop::Away(passing.to_string())
+                }
+            },
+        )?;
+        let stored = u32::try_from(passages.len()).unwrap_or(u32::MAX);
+        let model = embedder.model().to_owned();
+        self.report(Command::Store { attempt: self.number, first, model, passages }).await?;
+        Ok(stored)
+    }
+
+    async fn report(&mut self, command: Command) -> Result<(), Stop> {
+        match self.document.execute(&*self.ingest.log, &command, &self.metadata).await {
+            Ok(_) => Ok(()),
+            Err(Error::Refused(Refusal::Superseded | Refusal::Unknown)) => Err(Stop::Lost),
+            Err(Error::Refused(refusal)) => Err(Stop::Bad(refusal.to_string())),
+            Err(Error::Failed(failure)) => Err(Stop::Log(failure)),
+        }
+    }
+}
+
+/// A file's text and where its passages stand.
+struct Read {
+    text: String,
+    places: Vec<(std::ops::Range<usize>, String)>,
+    media_type: &'static str,
+}
+
+fn cut(reason: &str) -> String {
+    reason[..reason.floor_char_boundary(MAX_REASON)].replace('\0', "")
+}

@@ -1,0 +1,161 @@
+//! Knowledge bases as people list them.
+
+use crate::{ApplyError, Projection};
+use chrono::{DateTime, Utc};
+use domain::{
+    Decider, Recorded, codec,
+    ids::{KnowledgeBaseId, UserId},
+    knowledge_base::{Event, KnowledgeBase},
+};
+use futures::future::{BoxFuture, FutureExt};
+use sqlx::{FromRow, PgConnection, PgPool};
+
+/// The read model.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct KnowledgeBases;
+
+impl Projection for KnowledgeBases {
+    fn name(&self) -> &'static str {
+        "knowledge_bases"
+    }
+
+    fn tables(&self) -> &'static [&'static str] {
+        &["knowledge_bases"]
+    }
+
+    fn categories(&self) -> &'static [&'static str] {
+        &[KnowledgeBase::CATEGORY]
+    }
+
+    fn apply<'a>(
+        &'a self,
+        db: &'a mut PgConnection,
+        recorded: &'a Recorded,
+    ) -> BoxFuture<'a, Result<(), ApplyError>> {
+        apply(db, recorded).boxed()
+    }
+}
+
+async fn apply(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyError> {
+    let event: Event = codec::decode(&recorded.kind, &recorded.data)?;
+    let query = match &event {
+        Event::KnowledgeBaseCreated { owner, name, kind, intro, language } => sqlx::query(
+            "insert into knowledge_bases
+                (id, revision, updated_at, owner, name, kind, intro, language, created, created_at)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $3)",
+        )
+        .bind(recorded.stream.key())
+        .bind(column(recorded.revision.0))
+        .bind(recorded.recorded_at)
+        .bind(owner.as_str())
+        .bind(name)
+        .bind(kind)
+        .bind(intro)
+        .bind(language)
+        .bind(column(recorded.position.0)),
+        Event::KnowledgeBaseRenamed { name } => sqlx::query(
+            "update knowledge_bases set revision = $2, updated_at = $3, name = $4 where id = $1",
+        )
+        .bind(recorded.stream.key())
+        .bind(column(recorded.revision.0))
+        .bind(recorded.recorded_at)
+        .bind(name),
+        Event::KnowledgeBaseDescribed { intro } => sqlx::query(
+            "update knowledge_bases set revision = $2, updated_at = $3, intro = $4 where id = $1",
+        )
+        .bind(recorded.stream.key())
+        .bind(column(recorded.revision.0))
+        .bind(recorded.recorded_at)
+        .bind(intro),
+        Event::KnowledgeBaseDeleted {} => {
+            sqlx::query("delete from knowledge_bases where id = $1").bind(recorded.stream.key())
+        }
+    };
+    query.execute(db).await?;
+    Ok(())
+}
+
+/// A knowledge base.
+#[derive(Debug, Clone, PartialEq, Eq, FromRow)]
+pub struct Row {
+    /// 32 hex digits.
+    pub id: String,
+    /// Whose it is.
+    pub owner: String,
+    /// What people call it.
+    pub name: String,
+    /// How its files are read.
+    pub kind: String,
+    /// What it is about.
+    pub intro: String,
+    /// Language of its documents, as the owner put it; may be empty.
+    pub language: String,
+    /// When it was set up.
+    pub created_at: DateTime<Utc>,
+    /// When it last changed.
+    pub updated_at: DateTime<Utc>,
+    /// How many documents it holds, in whatever state.
+    pub documents: i64,
+}
+
+/// Which knowledge bases to list.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Filter<'a> {
+    /// Only this person's; `None` for everybody's.
+    pub owner: Option<&'a UserId>,
+    /// Only those whose name contains this, whatever the case; empty for all.
+    pub name: &'a str,
+    /// Only this kind; empty for all.
+    pub kind: &'a str,
+}
+
+/// One page, newest first, and how many there are on all pages.
+pub async fn listed(
+    db: &PgPool,
+    filter: Filter<'_>,
+    limit: i64,
+    offset: i64,
+) -> sqlx::Result<(Vec<Row>, i64)> {
+    let owner = filter.owner.map(UserId::as_str);
+    let rows = sqlx::query_as(
+        "select *, (select count(*) from documents d where d.knowledge_base = k.id) as documents
+         from knowledge_bases k
+         where ($1::text is null or owner = $1) and position(lower($2) in lower(name)) > 0
+           and ($3 = '' or kind = $3)
+         order by created desc limit $4 offset $5",
+    )
+    .bind(owner)
+    .bind(filter.name)
+    .bind(filter.kind)
+    .bind(limit)
+    .bind(offset)
+    .fetch_all(db)
+    .await?;
+    let total = sqlx::query_scalar(
+        "select count(*) from knowledge_bases
+         where ($1::text is null or owner = $1) and position(lower($2) in lower(name)) > 0
+           and ($3 = '' or kind = $3)",
+    )
+    .bind(owner)
+    .bind(filter.name)
+    .bind(filter.kind)
+    .fetch_one(db)
+    .await?;
+    Ok((rows, total))
+}
+
+/// The one with this id.
+pub async fn get(db: &PgPool, id: &KnowledgeBaseId) -> sqlx::Result<Option<Row>> {
+    sqlx::query_as(
+        "select *, (select count(*) from documents d where d.knowledge_base = k.id) as documents
+         from knowledge_bases k where id = $1",
+    )
+    .bind(id.as_str())
+    .fetch_optional(db)
+    .await
+}
+
+/// Counters of the log fit the database's integers for longer than any log lasts.
+pub(crate) fn column(counter: u64) -> i64 {
+    i64::try_from(counter).unwrap_or(i64::MAX)
+}

@@ -1,0 +1,7 @@
+//! Knowledge bases against a real database: events in, rows and answers out.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod documents;
+mod scenario;
+mod search;
