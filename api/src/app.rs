@@ -1,7 +1,9 @@
 //! What every handler can reach.
 
-use crate::config::Config;
-use commands::{effects::vault::Vault, identity::Identity, log::EventLog, reactors::reply::Reply};
+use crate::{config::Config, core::access::Access};
+use commands::{
+    effects::vault::Vault, identity::Identity, log::EventLog, reactors::reply::Reply, usage::Usage,
+};
 use domain::{Position, ids::NodeId};
 use projections::Projections;
 use sqlx::PgPool;
@@ -29,6 +31,10 @@ pub struct Inner {
     pub reply: Arc<Reply>,
     /// People.
     pub identity: Identity,
+    /// What lets people in.
+    pub access: Access,
+    /// Counts billable work.
+    pub usage: Usage,
     /// The secret store.
     pub vault: Vault,
     /// This process.

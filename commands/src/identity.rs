@@ -114,6 +114,15 @@ impl Identity {
         Ok(found.filter(|(_, account)| account.username.as_str() == username.trim()))
     }
 
+    /// Whether somebody has this user name, in whatever case.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn is_taken(&self, username: &Username) -> Result<bool> {
+        let hash = username_hash(username.as_str());
+        Ok(self.holder::<Usernames>(&hash).await?.is_some())
+    }
+
     /// Who has this e-mail address.
     ///
     /// # Errors

@@ -134,16 +134,15 @@ async fn by_bearer(app: &App, headers: &HeaderMap) -> Found {
 /// # Errors
 /// When the database does not answer; the inner error says what is wrong with the cookie.
 pub async fn by_cookie(app: &App, headers: &HeaderMap) -> Found {
-    let mut cookies = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let mut cookies =
+        headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
     let value = cookies.find_map(|cookies| cookie(cookies, SESSION_COOKIE));
     let Some((login, secret)) = value.and_then(OpenedLogin::parse_cookie) else {
         return Ok(Err(Login::Missing));
     };
     let session = logins::session(&app.db, login).await?;
     Ok(match session {
-        Some(session) if same(&session.digest, &secret.digest()) => {
-            admit(session, Utc::now())
-        }
+        Some(session) if same(&session.digest, &secret.digest()) => admit(session, Utc::now()),
         // A cookie that names nothing is as good as none: the browser keeps it for days after a reinstallation.
         _ => Err(Login::Missing),
     })

@@ -25,8 +25,7 @@ pub struct Peer {
 impl Peer {
     /// From the connection's other end and the headers.
     pub fn new(direct: Option<IpAddr>, headers: &HeaderMap, trusted: &[IpNet]) -> Self {
-        let is_trusted =
-            |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
+        let is_trusted = |address: &IpAddr| trusted.iter().any(|network| network.contains(address));
         let direct = direct.map(|address| address.to_canonical());
         if !direct.is_some_and(|address| is_trusted(&address)) {
             return Self { address: direct, proxied: false, secure: false };
@@ -99,7 +98,10 @@ mod tests {
 
     #[test]
     fn a_forwarded_for_that_is_no_address_ends_the_walk() {
-        assert_eq!(peer("10.0.0.1", "203.0.113.5, nonsense, 10.2.3.4").address, address("10.2.3.4"));
+        assert_eq!(
+            peer("10.0.0.1", "203.0.113.5, nonsense, 10.2.3.4").address,
+            address("10.2.3.4")
+        );
         assert_eq!(peer("10.0.0.1", "").address, address("10.0.0.1"));
     }
 

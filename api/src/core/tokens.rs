@@ -77,8 +77,7 @@ impl fmt::Debug for Tokens {
 impl Tokens {
     /// With the keys of this installation.
     pub fn new(keys: &Keys) -> Self {
-        let access =
-            (EncodingKey::from_secret(keys.jwt()), DecodingKey::from_secret(keys.jwt()));
+        let access = (EncodingKey::from_secret(keys.jwt()), DecodingKey::from_secret(keys.jwt()));
         Self { access, refresh: EncodingKey::from_secret(keys.refresh()) }
     }
 
@@ -181,7 +180,8 @@ mod tests {
         let ends = now + ACCESS_TOKEN_LIFE;
         let token = ours.access(&claims(), LOGIN, Audience::Sage, ends).unwrap();
         let refresh = ours.refresh(&"u1".into(), LOGIN, Audience::Sage, now).unwrap();
-        let unsigned = "eyJhbGciOiJub25lIn0.eyJzaWQiOiIwIiwiYXVkIjoic2FnZSIsImV4cCI6OTk5OTk5OTk5OX0.";
+        let unsigned =
+            "eyJhbGciOiJub25lIn0.eyJzaWQiOiIwIiwiYXVkIjoic2FnZSIsImV4cCI6OTk5OTk5OTk5OX0.";
         let changed = format!("{}x", token.expose());
         for text in [changed.as_str(), refresh.expose(), unsigned, "", "a.b.c"] {
             assert_eq!(ours.read(text, now), Err(Login::Invalid), "{text}");
