@@ -45,7 +45,8 @@ async fn chat(
     Json(body): Json<ChatRequest>,
 ) -> Result<Response, Fault> {
     let agent = AgentId(body.agent_id.clone());
-    let request = StreamRequest { agent_id: Some(body.agent_id), ..body.common };
+    let mut request = body.common;
+    request.agent_id = Some(body.agent_id);
     if request.messages.is_empty() {
         return Err(no_messages());
     }
