@@ -15,7 +15,6 @@ pub mod ids;
 pub mod knowledge_base;
 pub mod login;
 pub mod json;
-pub mod login;
 pub mod message;
 pub mod name;
 pub mod prompt_text;
