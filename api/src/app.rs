@@ -1,9 +1,15 @@
 //! What every handler can reach.
 
-use commands::log::EventLog;
-use domain::ids::NodeId;
+use crate::config::Config;
+use commands::{effects::vault::Vault, identity::Identity, log::EventLog, reactors::reply::Reply};
+use domain::{Position, ids::NodeId};
+use projections::Projections;
 use sqlx::PgPool;
-use std::{ops::Deref, sync::Arc};
+use std::{ops::Deref, sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+
+/// How long a request waits for a read model before it answers from what it has.
+pub const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Shared state of the server; cheap to clone.
 #[derive(Clone)]
@@ -11,18 +17,49 @@ pub struct App(Arc<Inner>);
 
 /// The parts.
 pub struct Inner {
+    /// Configuration.
+    pub config: Config,
     /// The log.
     pub log: Arc<dyn EventLog>,
-    /// The read models.
+    /// The read models' tables.
     pub db: PgPool,
+    /// The read models' tasks.
+    pub projections: Projections,
+    /// Performs runs.
+    pub reply: Arc<Reply>,
+    /// People.
+    pub identity: Identity,
+    /// The secret store.
+    pub vault: Vault,
     /// This process.
     pub node: NodeId,
+    /// Cancelled when the server goes down: streams end, resumably.
+    pub draining: CancellationToken,
 }
 
 impl App {
     /// Puts the parts together.
     pub fn new(inner: Inner) -> Self {
         Self(Arc::new(inner))
+    }
+
+    /// Waits until the read model `name` reflects everything up to `position`. On time-out the caller goes on with what is
+    /// there: late is better than never, and the lag shows in `/readyz`.
+    pub async fn caught_up(&self, name: &str, position: Option<Position>) {
+        let Some(position) = position else { return };
+        if let Err(lagging) = self.projections.wait_for(name, position, PATIENCE).await {
+            tracing::warn!(%lagging, "answered from an old read model");
+        }
+    }
+
+    /// Waits until the read model `name` reflects everything written before this call, on whatever node.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn settled(&self, name: &str) -> Result<(), crate::core::Error> {
+        let head = self.log.head().await?;
+        self.caught_up(name, Some(head)).await;
+        Ok(())
     }
 }
 

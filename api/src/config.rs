@@ -205,10 +205,12 @@ impl Config {
 fn read_file(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
     let bad = |reason: String| ConfigError::File { path: path.to_owned(), reason };
     let text = fs::read_to_string(path).map_err(|error| bad(error.to_string()))?;
-    let table: toml::Table = text.parse().map_err(|error: toml::de::Error| bad(error.to_string()))?;
+    let table: toml::Table =
+        text.parse().map_err(|error: toml::de::Error| bad(error.to_string()))?;
     let plain = |(name, value): (String, toml::Value)| match value {
         toml::Value::String(text) => Ok((name, text)),
-        toml::Value::Boolean(_) | toml::Value::Integer(_) => Ok((name, value.to_string())),
+        toml::Value::Boolean(flag) => Ok((name, flag.to_string())),
+        toml::Value::Integer(number) => Ok((name, number.to_string())),
         _ => Err(bad(format!("{name} has to be a string, a number or a boolean"))),
     };
     table.into_iter().map(plain).collect()
@@ -252,10 +254,16 @@ impl Values {
         })
     }
 
-    fn endpoint(&self, [url, key, model]: [&'static str; 3]) -> Result<Option<Endpoint>, ConfigError> {
+    fn endpoint(
+        &self,
+        [url, key, model]: [&'static str; 3],
+    ) -> Result<Option<Endpoint>, ConfigError> {
         let Some(base_url) = self.get(url) else { return Ok(None) };
         if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
-            return Err(ConfigError::Bad { name: url, reason: "has to be an http(s) URL".to_owned() });
+            return Err(ConfigError::Bad {
+                name: url,
+                reason: "has to be an http(s) URL".to_owned(),
+            });
         }
         let Some(name) = self.get(model) else {
             return Err(ConfigError::Bad { name: model, reason: format!("is needed with {url}") });
@@ -304,7 +312,11 @@ impl Values {
                 "a comma-separated list of addresses or CIDRs",
                 networks,
             )?,
-            llm: self.endpoint(["ANNALS_LLM_BASE_URL", "ANNALS_LLM_API_KEY", "ANNALS_LLM_MODEL"])?,
+            llm: self.endpoint([
+                "ANNALS_LLM_BASE_URL",
+                "ANNALS_LLM_API_KEY",
+                "ANNALS_LLM_MODEL",
+            ])?,
             embedding: self.endpoint([
                 "ANNALS_EMBEDDING_BASE_URL",
                 "ANNALS_EMBEDDING_API_KEY",
@@ -341,7 +353,9 @@ impl Values {
 fn networks(text: &str) -> Option<Vec<IpNet>> {
     let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
     let parse = |part: &str| {
-        part.parse::<IpNet>().ok().or_else(|| part.parse().ok().map(|ip: std::net::IpAddr| ip.into()))
+        part.parse::<IpNet>()
+            .ok()
+            .or_else(|| part.parse().ok().map(|ip: std::net::IpAddr| ip.into()))
     };
     parts.map(parse).collect()
 }

@@ -1,5 +1,11 @@
 //! annals over HTTP: the dialects, the native API, and the composition of everything behind them.
 
 pub mod app;
+pub mod compose;
+pub mod config;
 pub mod core;
+pub mod feed;
+pub mod probes;
 pub mod sage;
+pub mod serve;
+pub mod surroundings;

@@ -8,3 +8,4 @@ pub mod log;
 pub mod nodes;
 pub mod reactors;
 pub mod usage;
+pub mod publish;

@@ -19,8 +19,9 @@ use crate::{Durability, Options, cluster};
 
 /// Crash recovery replays at most `max_wal_size`; slow disks need minutes for that.
 pub(crate) const READY_DEADLINE: Duration = Duration::from_secs(300);
-/// After a kill the backends of the old server need a moment to notice and leave.
-const STALE_DEADLINE: Duration = Duration::from_secs(10);
+/// After a kill the processes of the old server need a moment to notice and leave, and longer when
+/// the disk is busy and they are in the middle of a sync.
+const STALE_DEADLINE: Duration = Duration::from_secs(60);
 
 /// All it takes to start a server, and to start it again.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
 use crate::error::Error;
@@ -154,17 +155,24 @@ pub(crate) fn alive(pid: u32, pgdata: &Path) -> bool {
     true
 }
 
-/// Whether the process of the pid file listens on its socket.
+/// Whether the process of the pid file serves its socket. Being let in is not enough: a process that
+/// was just killed still holds its listener for a moment, so it has to say something.
 async fn answers(file: &PidFile) -> bool {
+    /// Length 8 and the code that asks for TLS; the answer is one byte before any login.
+    const ASK_FOR_TLS: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
     let path = socket_file(&file.socket_dir, file.port);
-    let Ok(Ok(stream)) =
-        tokio::time::timeout(Duration::from_secs(5), UnixStream::connect(path)).await
-    else {
-        return false;
+    let talk = async {
+        let mut stream = UnixStream::connect(path).await?;
+        let peer = stream.peer_cred()?.pid();
+        stream.write_all(&ASK_FOR_TLS).await?;
+        stream.read_u8().await?;
+        std::io::Result::Ok(peer)
     };
-    match stream.peer_cred().ok().and_then(|peer| peer.pid()) {
-        Some(pid) => u32::try_from(pid) == Ok(file.pid),
-        None => true,
+    match tokio::time::timeout(ANSWER_DEADLINE, talk).await {
+        Ok(Ok(Some(pid))) => u32::try_from(pid) == Ok(file.pid),
+        // Not every system tells who listens.
+        Ok(Ok(None)) => true,
+        Ok(Err(_)) | Err(_) => false,
     }
 }
 

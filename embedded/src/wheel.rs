@@ -5,10 +5,11 @@
 
 use std::fs::{DirBuilder, File, Permissions, TryLockError};
 use std::io::{Cursor, Read};
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
+use nix::unistd::geteuid;
 use sha2::{Digest, Sha256};
 use tokio::process::Command;
 
@@ -116,7 +117,7 @@ fn cache_dir(account: &Account) -> Result<PathBuf, Error> {
         account.check_reach(&dir, "ANNALS_CACHE")?;
         return Ok(dir);
     }
-    let root = nix::unistd::geteuid().is_root();
+    let root = geteuid().is_root();
     let mut places = Vec::new();
     places.extend(set("XDG_CACHE_HOME").map(|dir| PathBuf::from(dir).join("annals")));
     if root {
@@ -126,7 +127,14 @@ fn cache_dir(account: &Account) -> Result<PathBuf, Error> {
     }
     let mut refusal = None;
     for place in places.into_iter().filter(|place| place.is_absolute()) {
-        match make(&place).and_then(|()| account.check_reach(&place, "ANNALS_CACHE")) {
+        let fit = place
+            .parent()
+            .filter(|_| root)
+            .map_or(Ok(()), own)
+            .and_then(|()| make(&place))
+            .and_then(|()| own(&place))
+            .and_then(|()| account.check_reach(&place, "ANNALS_CACHE"));
+        match fit {
             Ok(()) => return Ok(place),
             Err(error) => refusal = refusal.or(Some(error)),
         }
@@ -135,6 +143,19 @@ fn cache_dir(account: &Account) -> Result<PathBuf, Error> {
         what: "finding a cache folder",
         detail: "neither ANNALS_CACHE, XDG_CACHE_HOME nor HOME is set".to_owned(),
     }))
+}
+
+/// Programs from this folder are run, so it must not be somebody else's: a root that kept another
+/// user's environment would run what that user put there.
+fn own(dir: &Path) -> Result<(), Error> {
+    if !dir.exists() {
+        return Ok(()); // It is about to be made.
+    }
+    let (owner, uid) = (dir.metadata().at("cannot look at", dir)?.uid(), geteuid().as_raw());
+    if owner == uid {
+        return Ok(());
+    }
+    Err(Error::ForeignOwner { path: dir.to_owned(), owner, uid })
 }
 
 fn make(dir: &Path) -> Result<(), Error> {

@@ -3,6 +3,9 @@
 //! Projections have no ports: they take events and write rows, so rebuilding one can send no mail and call no model.
 //! Statements name their tables without a schema, so that the same code fills the live tables and a copy built beside
 //! them.
+//!
+//! [`Projections`] runs them: one task each, rows and checkpoint in one transaction, any number of nodes on the same
+//! tables. [`rebuild`] folds the log anew beside the live tables and swaps, [`compare`] tells whether they are equal.
 
 pub mod agents;
 mod checkpoints;
@@ -36,6 +39,8 @@ pub trait Projection: Send + Sync + 'static {
     fn name(&self) -> &'static str;
 
     /// The tables it owns, parents before children. Rows depend on events only: no clock, no sequence, no randomness.
+    /// Their foreign keys stay among them, and nothing else (views, triggers, foreign keys) hangs on them, because a
+    /// rebuild puts new tables in their place.
     fn tables(&self) -> &'static [&'static str];
 
     /// Categories of the events it wants.

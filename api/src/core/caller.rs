@@ -22,6 +22,16 @@ impl Caller {
         Context::current().metadata(self.user.clone())
     }
 
+    /// Whose things lists show: the caller's own, or everybody's to an administrator.
+    pub fn scope(&self) -> Option<&UserId> {
+        (!self.admin).then_some(&self.user)
+    }
+
+    /// As [`Caller::may_access`], for the text in a row.
+    pub fn sees(&self, owner: &str) -> bool {
+        self.admin || self.user.as_str() == owner
+    }
+
     /// Whether the caller may see and change what `owner` owns.
     pub fn may_access(&self, owner: &UserId) -> bool {
         self.admin || self.user == *owner

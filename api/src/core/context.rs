@@ -70,11 +70,15 @@ impl Context {
 
 /// Runs a request in its context and stamps its id on the answer. `render` is the dialect of the routes below.
 pub async fn enter(render: Render, request: Request, next: Next) -> Response {
-    let context = Context {
-        render,
-        locale: locale(request.headers()),
-        request_id: request_id(request.headers()),
-        traceparent: traceparent(request.headers()),
+    let context = match CONTEXT.try_with(Clone::clone) {
+        // A dialect's routes inside the server's: the same request in another accent.
+        Ok(outer) => Context { render, ..outer },
+        Err(_) => Context {
+            render,
+            locale: locale(request.headers()),
+            request_id: request_id(request.headers()),
+            traceparent: traceparent(request.headers()),
+        },
     };
     let id = context.request_id;
     let mut response = CONTEXT.scope(context, next.run(request)).await;

@@ -1,17 +1,47 @@
 //! The Sage dialect: one envelope, three families of errors, line streams.
 
+pub mod agents;
+pub mod chat;
+pub mod conversations;
 pub mod envelope;
+pub mod sessions;
 
-use crate::{app::App, core::Error};
-use axum::{Router, middleware};
-
+use crate::{
+    app::App,
+    core::{Caller, Error, context},
+};
+use axum::{
+    Router,
+    extract::{FromRequestParts, Request, State},
+    middleware,
+    response::{IntoResponse, Response},
+};
 pub use envelope::{Fault, Reply, Result, Text, text};
 
 /// All routes of the dialect, without prefix, each failing in the dialect's shape.
-pub fn routes() -> Router<App> {
-    Router::new().method_not_allowed_fallback(async || Error::MethodNotAllowed).layer(
-        middleware::from_fn(|request, next| {
-            crate::core::context::enter(envelope::render, request, next)
-        }),
-    )
+pub fn routes(_app: &App) -> Router<App> {
+    Router::new()
+        .merge(chat::routes())
+        .merge(conversations::routes())
+        .merge(sessions::routes())
+        .merge(agents::routes())
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(middleware::from_fn(enter))
+}
+
+/// What answers paths that nobody serves: below `/api` a login is looked for first, as upstream does.
+pub fn fallback(app: &App) -> Router {
+    let unknown = async |State(app): State<App>, request: Request| -> Response {
+        let (mut parts, _) = request.into_parts();
+        let below_api = parts.uri.path().starts_with("/api/");
+        if below_api && let Err(error) = Caller::from_request_parts(&mut parts, &app).await {
+            return error.into_response();
+        }
+        Error::NoSuchPath.into_response()
+    };
+    Router::new().fallback(unknown).layer(middleware::from_fn(enter)).with_state(app.clone())
+}
+
+async fn enter(request: Request, next: middleware::Next) -> Response {
+    context::enter(envelope::render, request, next).await
 }

@@ -13,6 +13,7 @@ pub mod codes;
 pub mod keys;
 pub mod mail;
 pub mod model;
+pub mod outbound;
 pub mod passwords;
 pub mod secret;
 pub mod vault;

@@ -9,6 +9,12 @@ use zeroize::Zeroizing;
 #[derive(Clone)]
 pub struct Sensitive(Zeroizing<String>);
 
+impl<'de> serde::Deserialize<'de> for Sensitive {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        String::deserialize(deserializer).map(Self::from)
+    }
+}
+
 impl Sensitive {
     /// The text itself.
     pub fn expose(&self) -> &str {

@@ -101,7 +101,7 @@ impl Events {
 
     fn page(&self, after: Position, limit: usize, filter: &Filter) -> Page {
         let rest = self.all.iter().skip(after.0 as usize).take(limit);
-        let scanned = rest.clone().last().map_or(after, |last| last.position);
+        let scanned = rest.clone().next_back().map_or(after, |last| last.position);
         Page { events: rest.filter(|event| filter.admits(event)).cloned().collect(), scanned }
     }
 }

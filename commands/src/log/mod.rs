@@ -1,5 +1,6 @@
 //! The log: append-only streams with one gapless order over all of them.
 
+pub mod bench;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
 mod idempotence;

@@ -202,14 +202,21 @@ impl Task {
         Ok(())
     }
 
+    /// Waits, and shows life meanwhile.
     async fn pause(&self, pause: Duration) -> Result<(), Trouble> {
-        self.progress.send_if_modified(|now| {
-            now.heartbeat = Instant::now();
-            false
-        });
-        match timeout(pause, stopped(self.stop.clone())).await {
-            Ok(()) => Err(Trouble::Stopped),
-            Err(_) => Ok(()),
+        let end = Instant::now() + pause;
+        loop {
+            self.progress.send_if_modified(|now| {
+                now.heartbeat = Instant::now();
+                false
+            });
+            let rest = end.saturating_duration_since(Instant::now());
+            if rest.is_zero() {
+                return Ok(());
+            }
+            if timeout(rest.min(TICK), stopped(self.stop.clone())).await.is_ok() {
+                return Err(Trouble::Stopped);
+            }
         }
     }
 

@@ -25,14 +25,19 @@ use uuid::Uuid;
 pub const PATIENCE: Duration = Duration::from_secs(30);
 const CHECKPOINTS: &str = include_str!("../../../migrations/sql/0002_checkpoints.sql");
 const TABLES: &str = "
+    create extension vector;
     create table owners (id text primary key, name text not null check (name <> ''));
     create table pets (
         id text primary key,
         owner text not null references owners on delete cascade,
         note json,
         strokes bigint not null default 0,
-        revision bigint not null
+        revision bigint not null,
+        face vector(3) not null default '[1, 2, 3]',
+        words tsvector generated always as (to_tsvector('simple', id)) stored
     );
+    create index pets_alike on pets using hnsw (face vector_cosine_ops) with (m = 8);
+    create index pets_words on pets using gin (words);
     create index pets_by_owner on pets (owner, strokes desc);
     create index pets_loved on pets (strokes) where strokes > 0;";
 

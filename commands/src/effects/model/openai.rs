@@ -2,9 +2,10 @@
 
 use super::answer::Answer;
 use super::{Deltas, Model, ModelError, Request, Secret, excerpt};
+use crate::effects::outbound::PublicOnly;
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use reqwest::{Client, Response, StatusCode, Url, header, redirect};
+use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, header, redirect};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 use tokio::time::{Instant, sleep, timeout, timeout_at};
@@ -61,10 +62,20 @@ pub struct OpenAi {
 }
 
 impl OpenAi {
-    /// A provider within these limits.
+    /// A provider within these limits, for endpoints the operator chose.
     pub fn new(limits: Limits) -> Self {
+        Self::built(limits, Client::builder)
+    }
+
+    /// A provider that reaches public addresses only, for endpoints somebody else chose. The URL itself has to pass
+    /// [`crate::effects::outbound::check`] before.
+    pub fn guarded(limits: Limits) -> Self {
+        Self::built(limits, || Client::builder().dns_resolver(PublicOnly))
+    }
+
+    fn built(limits: Limits, client: impl Fn() -> ClientBuilder) -> Self {
         let builder = || {
-            Client::builder()
+            client()
                 .user_agent(concat!("annals/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(limits.connect)
                 // A redirect could carry the key, or the call, to a host nobody has checked.

@@ -169,13 +169,13 @@ pub async fn a_slow_subscriber_holds_up_nobody(backend: &dyn Backend) {
     take(&mut slow_follower, 1).await;
     let text = format!("\"{}\"", "x".repeat(64 << 10));
     let mut quick = Subscriber::new(&*log, Position(1), Filter::all());
-    for _ in 0..80 {
+    for _ in 0..56 {
         let events = (0..10).map(|_| event("Happened", &text)).collect();
         let append = Append { stream: stream.clone(), expected: Expected::Any, events };
         soon(log.append(append)).await.unwrap();
     }
-    assert_eq!(quick.take_to(801).await.len(), 800);
-    assert_eq!(slow.take_to(801).await, (2..=801).collect::<Vec<_>>());
-    let seen = take(&mut slow_follower, 800).await;
-    assert_eq!(revisions(&seen), (1..=800).collect::<Vec<_>>());
+    assert_eq!(quick.take_to(561).await.len(), 560);
+    assert_eq!(slow.take_to(561).await, (2..=561).collect::<Vec<_>>());
+    let seen = take(&mut slow_follower, 560).await;
+    assert_eq!(revisions(&seen), (1..=560).collect::<Vec<_>>());
 }

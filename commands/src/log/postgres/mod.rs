@@ -7,15 +7,19 @@
 
 mod lookup;
 mod neighbours;
+#[cfg(test)]
+mod outages;
 mod plan;
 mod read;
 mod recent;
 mod statement;
 #[cfg(test)]
 mod testing;
+mod verify;
 mod writer;
 
 pub(super) use read::Reader;
+pub use verify::{Broken, Verified, verify};
 
 use super::{
     Append, AppendError, Appended, Batch, Delivery, Direction, EventLog, Filter, Page, ReadError,

@@ -51,11 +51,6 @@ impl Reader {
         Self { pool }
     }
 
-    /// The pool it reads from.
-    pub(super) fn pool(&self) -> &PgPool {
-        &self.pool
-    }
-
     /// See [`EventLog::read_all`](crate::log::EventLog::read_all); may end before `limit` when it grows heavy.
     pub(in crate::log) async fn page(
         &self,

@@ -30,6 +30,14 @@ const COMMIT: &str = "
     )
     select base, recorded_at, pg_notify('annals_log', $10 || ' ' || (base + $7)) from head";
 
+/// Locks the end of the log until the transaction ends.
+const LOCK: &str = "select from log_head for update";
+
+/// Keeps every other writer out until the transaction ends.
+pub(super) async fn lock(transaction: &mut PgConnection) -> sqlx::Result<()> {
+    sqlx::query(LOCK).execute(transaction).await.map(drop)
+}
+
 /// An event that is about to be written.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Line<'a> {

@@ -2,12 +2,12 @@
 
 use super::{
     lookup,
-    plan::{Memory, Plan, Request, Write},
+    plan::{Memory, Plan, Reply, Request, Write},
     statement::{self, Failure, Line, Written},
 };
 use crate::log::{Append, AppendError, Appended, tail::Tail};
 use domain::{Position, Recorded, Revision};
-use sqlx::{ConnectOptions, PgConnection, postgres::PgConnectOptions};
+use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use std::{collections::VecDeque, future::Future, io, sync::Arc, time::Duration};
 use tokio::sync::mpsc;
 
@@ -19,6 +19,18 @@ const BYTES: usize = 1 << 20;
 const SILENCE: Duration = Duration::from_secs(10);
 /// Longest pause between two attempts to reach the database.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How the writer's connection is called in `pg_stat_activity`.
+pub(super) const APPLICATION: &str = "annals-log-writer";
+
+/// How a batch is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    /// On what is remembered of the streams: one round trip.
+    Hopeful,
+    /// After another node was in the way: the end of the log is locked and the streams are read anew.
+    Locked,
+}
 
 /// The writer. Ends when nobody can send it requests any more.
 pub(super) struct Writer {
@@ -42,6 +54,9 @@ impl Writer {
         // The same statement over and over: planned once, and too small for a compiler to pay off.
         let options = options
             .options([("plan_cache_mode", "force_generic_plan"), ("jit", "off")])
+            // Should this process freeze while it holds the lock of the log's end.
+            .options([("idle_in_transaction_session_timeout", "5s")])
+            .application_name(APPLICATION)
             .disable_statement_logging();
         let (later, connection, memory, failures) = (Vec::new(), None, Memory::new(), 0);
         Self { options, node, tail, queue, later, connection, memory, failures }
@@ -77,39 +92,33 @@ impl Writer {
 
     /// Commits the batch, again and in smaller pieces if need be, until nobody waits for an answer any more.
     async fn settle(&mut self, batch: Vec<Request>) {
-        let mut rounds = VecDeque::from([batch]);
-        let mut conflicts = 0;
-        while let Some(mut round) = rounds.pop_front() {
+        let mut rounds = VecDeque::from([(batch, Mode::Hopeful)]);
+        while let Some((mut round, mode)) = rounds.pop_front() {
             round.retain(|request| !request.reply.is_closed());
-            let Err(error) = self.commit(&mut round).await else { continue };
+            let Err(error) = self.commit(&mut round, mode).await else { continue };
             let failure = Failure::of(&error);
             tracing::debug!(%error, ?failure, requests = round.len(), "a batch was not committed");
-            let alone = match failure {
+            match failure {
                 Failure::Lost => {
                     self.pause(&error).await;
-                    false
+                    rounds.push_front((round, mode));
                 }
-                Failure::Taken => {
-                    conflicts += 1;
-                    conflicts > 1
+                Failure::Taken if mode == Mode::Hopeful => {
+                    rounds.push_front((round, Mode::Locked));
                 }
-                Failure::NotStorable | Failure::Other if round.len() == 1 => {
+                _ if round.len() > 1 => {
+                    rounds.extend(round.into_iter().map(|request| (vec![request], mode)));
+                }
+                _ => {
                     let refusal = refusal(failure, &error);
                     round.into_iter().for_each(|request| request.settle(Err(refusal.clone())));
-                    continue;
                 }
-                Failure::NotStorable | Failure::Other => true,
-            };
-            if alone {
-                rounds.extend(round.into_iter().map(|request| vec![request]));
-            } else {
-                rounds.push_front(round);
             }
         }
     }
 
     /// One attempt. Requests that are settled, sent back or deferred leave `requests`; on an error the others stay.
-    async fn commit(&mut self, requests: &mut Vec<Request>) -> sqlx::Result<()> {
+    async fn commit(&mut self, requests: &mut Vec<Request>, mode: Mode) -> sqlx::Result<()> {
         if requests.is_empty() {
             return Ok(());
         }
@@ -117,7 +126,10 @@ impl Writer {
             Some(connection) => connection,
             None => in_time(self.options.connect()).await?,
         };
-        let done = self.commit_on(&mut connection, requests).await;
+        let done = match mode {
+            Mode::Hopeful => self.commit_hopefully(&mut connection, requests).await,
+            Mode::Locked => self.commit_locked(&mut connection, requests).await,
+        };
         match &done {
             Ok(()) => self.recovered(),
             Err(error) if Failure::of(error) == Failure::Lost => return done,
@@ -127,11 +139,39 @@ impl Writer {
         done
     }
 
-    async fn commit_on(
+    /// The one statement; what this writer remembers of the streams may turn out to be stale.
+    async fn commit_hopefully(
         &mut self,
         connection: &mut PgConnection,
         requests: &mut Vec<Request>,
     ) -> sqlx::Result<()> {
+        let plan = self.plan(connection, requests).await?;
+        let written = self.write(connection, &plan).await;
+        self.conclude(plan, written, requests)
+    }
+
+    /// With the end of the log locked first, so that no other node can write in between.
+    async fn commit_locked(
+        &mut self,
+        connection: &mut PgConnection,
+        requests: &mut Vec<Request>,
+    ) -> sqlx::Result<()> {
+        let mut transaction = in_time(connection.begin()).await?;
+        in_time(statement::lock(&mut transaction)).await?;
+        let plan = self.plan(&mut transaction, requests).await?;
+        let written = match self.write(&mut transaction, &plan).await {
+            Ok(written) => in_time(transaction.commit()).await.map(|()| written),
+            error => error,
+        };
+        self.conclude(plan, written, requests)
+    }
+
+    /// Settles what the database or the memory knows already, and plans the rest.
+    async fn plan(
+        &mut self,
+        connection: &mut PgConnection,
+        requests: &mut Vec<Request>,
+    ) -> sqlx::Result<Plan> {
         if requests.iter().any(|request| request.uncertain) {
             self.resolve(connection, requests).await?;
         }
@@ -141,25 +181,50 @@ impl Writer {
                 self.memory.learn(stream, length);
             }
         }
-        let Plan { writes, doubtful, mut later } = self.memory.plan(std::mem::take(requests));
+        Ok(self.memory.plan(std::mem::take(requests)))
+    }
+
+    /// `None`: there was nothing to write.
+    async fn write(
+        &self,
+        connection: &mut PgConnection,
+        plan: &Plan,
+    ) -> sqlx::Result<Option<Written>> {
+        if plan.writes.is_empty() {
+            return Ok(None);
+        }
+        let lines: Vec<Line<'_>> = plan.writes.iter().flat_map(Write::lines).collect();
+        in_time(statement::write(connection, &self.node, &lines)).await.map(Some)
+    }
+
+    /// Answers, or gives the requests back for another attempt.
+    fn conclude(
+        &mut self,
+        plan: Plan,
+        written: sqlx::Result<Option<Written>>,
+        requests: &mut Vec<Request>,
+    ) -> sqlx::Result<()> {
+        let Plan { writes, doubtful, mut later } = plan;
         self.later.append(&mut later);
-        if !writes.is_empty() {
-            let lines: Vec<Line<'_>> = writes.iter().flat_map(Write::lines).collect();
-            match in_time(statement::write(connection, &self.node, &lines)).await {
-                Ok(written) => self.committed(writes, written),
-                Err(error) => {
-                    self.memory.forget(&writes);
-                    let uncertain = matches!(Failure::of(&error), Failure::Taken | Failure::Lost);
-                    let undone = writes.into_iter().map(|write| write.request);
-                    requests.extend(undone.map(|request| Request { uncertain, ..request }));
-                    requests.extend(doubtful);
-                    return Err(error);
+        match written {
+            Ok(written) => {
+                if let Some(written) = written {
+                    self.committed(writes, written);
                 }
+                // Only now: what made them doubtful is committed, so their callers will find it.
+                doubtful.into_iter().for_each(Request::doubt);
+                Ok(())
+            }
+            Err(error) => {
+                self.memory.forget(&writes);
+                let uncertain = matches!(Failure::of(&error), Failure::Taken | Failure::Lost);
+                let undone = writes.into_iter().map(|write| write.request);
+                // What a caller has seen may be stale by now: the next attempt looks for itself.
+                requests.extend(undone.map(|it| Request { uncertain, seen: None, ..it }));
+                requests.extend(doubtful.into_iter().map(|it| Request { seen: None, ..it }));
+                Err(error)
             }
         }
-        // Only now: what made them doubtful is committed, so their callers will find it.
-        doubtful.into_iter().for_each(Request::doubt);
-        Ok(())
     }
 
     /// Answers those of the uncertain requests that are in the log.
@@ -219,7 +284,7 @@ impl Writer {
         }
         self.tail.publish(events);
         for (reply, appended) in answers {
-            drop(reply.send(super::plan::Reply::Settled(Ok(appended))));
+            drop(reply.send(Reply::Settled(Ok(appended))));
         }
     }
 

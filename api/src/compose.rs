@@ -1,0 +1,254 @@
+//! Puts annals together: database, log, read models, people, runs.
+
+use crate::{
+    app::{App, Inner},
+    config::Config,
+    feed::LogFeed,
+    surroundings::Backed,
+};
+use anyhow::{Context, Result};
+use commands::{
+    effects::{
+        keys::{Keys, MasterKey},
+        model::openai::{Limits, OpenAi},
+        passwords::Passwords,
+        vault::Vault,
+    },
+    identity::Identity,
+    log::{EventLog, postgres::PostgresLog},
+    nodes::{self, Nodes},
+    reactors::reply::Reply,
+};
+use domain::{Metadata, ids::NodeId, user::Username};
+use projections::{Projection, Projections};
+use sqlx::{PgPool, postgres::PgPoolOptions};
+use std::{sync::Arc, time::Duration};
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use uuid::Uuid;
+
+/// Connections for reads and read models; the log's writer has its own.
+const CONNECTIONS: u32 = 24;
+/// How long a request waits for a connection.
+const ACQUIRE: Duration = Duration::from_secs(10);
+/// How long runs may take to get what was said into the log when the server goes down.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Every read model, in the order in which they are listed.
+pub fn read_models() -> Vec<Arc<dyn Projection>> {
+    vec![
+        Arc::new(projections::users::Users),
+        Arc::new(projections::logins::Logins),
+        Arc::new(projections::usage::Usage),
+        Arc::new(projections::agents::Agents),
+        Arc::new(projections::conversations::Conversations),
+    ]
+}
+
+/// The database and what lies in it: all a subcommand needs.
+pub struct Store {
+    /// The read models' tables.
+    pub db: PgPool,
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// People.
+    pub identity: Identity,
+    /// The secret store.
+    pub vault: Vault,
+    server: Option<embedded::Server>,
+}
+
+/// Whether the data folder's database is ours alone.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tenancy {
+    /// A server: owns the embedded database.
+    Owner,
+    /// A subcommand: uses the running server's database, or starts it for its own time.
+    Guest,
+}
+
+impl Store {
+    /// Opens the database, starting the embedded one if none is configured, and brings it up to date.
+    ///
+    /// # Errors
+    /// With what a person can do about it.
+    pub async fn open(config: &Config, tenancy: Tenancy) -> Result<Self> {
+        let (server, url) = match &config.database_url {
+            Some(url) => (None, url.expose().to_owned()),
+            None => {
+                let mut options = embedded::Options::new(&config.data);
+                options.progress = Some(|line| eprintln!("{line}"));
+                let server = match tenancy {
+                    Tenancy::Owner => embedded::start(options).await?,
+                    Tenancy::Guest => embedded::attach_or_start(options).await?,
+                };
+                let url = server.url().to_owned();
+                (Some(server), url)
+            }
+        };
+        match Self::connect(config, &url).await {
+            Ok((db, log, identity, vault)) => Ok(Self { db, log, identity, vault, server }),
+            Err(error) => {
+                if let Some(server) = server
+                    && let Err(error) = server.stop().await
+                {
+                    tracing::warn!(%error, "the embedded database did not stop");
+                }
+                Err(error)
+            }
+        }
+    }
+
+    async fn connect(
+        config: &Config,
+        url: &str,
+    ) -> Result<(PgPool, Arc<dyn EventLog>, Identity, Vault)> {
+        let db = PgPoolOptions::new()
+            .max_connections(CONNECTIONS)
+            .acquire_timeout(ACQUIRE)
+            .connect(url)
+            .await
+            .context("the database does not answer (DATABASE_URL)")?;
+        migrations::MIGRATOR.run(&db).await.context("the database cannot be brought up to date")?;
+        let keys = Arc::new(Keys::derive(&master_key(config)?));
+        keys.confirm(&db).await?;
+        let log: Arc<dyn EventLog> =
+            PostgresLog::open(db.clone(), commands::log::postgres::Settings::default()).await?;
+        let vault = Vault::new(db.clone(), &keys);
+        let identity = Identity::new(log.clone(), vault.clone(), Passwords::new()?, keys);
+        Ok((db, log, identity, vault))
+    }
+
+    /// Lets go of the database; stops the embedded one if it was started here.
+    ///
+    /// # Errors
+    /// When it does not stop.
+    pub async fn close(self) -> Result<()> {
+        drop((self.log, self.identity, self.vault));
+        self.db.close().await;
+        if let Some(server) = self.server {
+            server.stop().await?;
+        }
+        Ok(())
+    }
+}
+
+fn master_key(config: &Config) -> Result<MasterKey> {
+    Ok(match (&config.master_key, &config.master_key_file) {
+        (Some(key), _) => MasterKey::parse(key.expose(), "ANNALS_MASTER_KEY")?,
+        (None, Some(path)) => MasterKey::read(path)?,
+        (None, None) => MasterKey::of_folder(&config.data)?,
+    })
+}
+
+/// A running node: everything but the HTTP listener.
+pub struct Node {
+    /// What handlers reach.
+    pub app: App,
+    nodes: Arc<Nodes>,
+    store: Store,
+    background: Vec<AbortOnDropHandle<()>>,
+}
+
+impl Node {
+    /// Starts read models, run engine and heartbeat, and makes sure that somebody administers.
+    ///
+    /// # Errors
+    /// With what a person can do about it.
+    pub async fn start(config: Config) -> Result<Self> {
+        let store = Store::open(&config, Tenancy::Owner).await?;
+        let node = NodeId(Uuid::now_v7());
+        let alone = store.server.is_some();
+        let nodes = Arc::new(Nodes::register(store.db.clone(), node, alone).await?);
+        let feed = Arc::new(LogFeed(store.log.clone()));
+        let projections = Projections::start(store.db.clone(), feed, read_models())?;
+        let openai = Arc::new(OpenAi::default());
+        let surroundings = Arc::new(Backed {
+            log: store.log.clone(),
+            db: store.db.clone(),
+            projections: projections.clone(),
+            nodes: nodes.clone(),
+            vault: store.vault.clone(),
+            offline: Arc::default(),
+            guarded: match config.allow_private_urls {
+                true => openai.clone(),
+                false => Arc::new(OpenAi::guarded(Limits::default())),
+            },
+            openai,
+            endpoint: Backed::endpoint(&config),
+        });
+        let reply = Reply::new(store.log.clone(), node, surroundings);
+        let app = App::new(Inner {
+            log: store.log.clone(),
+            db: store.db.clone(),
+            projections,
+            reply: reply.clone(),
+            identity: store.identity.clone(),
+            vault: store.vault.clone(),
+            node,
+            draining: CancellationToken::new(),
+            config,
+        });
+        bootstrap(&app).await?;
+        let head = store.log.head().await?;
+        app.caught_up("conversations", Some(head)).await;
+        let background = vec![
+            spawn(reply.clone().listen(head)),
+            spawn(async move {
+                loop {
+                    if let Err(unavailable) = reply.take_over_orphans().await {
+                        tracing::warn!(%unavailable, "heartbeat failed");
+                    }
+                    tokio::time::sleep(nodes::BEAT).await;
+                }
+            }),
+        ];
+        Ok(Self { app, nodes, store, background })
+    }
+
+    /// Goes down so that nothing is lost: runs are let go, streams end resumably, read models stop at a transaction's
+    /// border, the lease is given back, the embedded database stops.
+    ///
+    /// # Errors
+    /// When the database does not stop.
+    pub async fn stop(self) -> Result<()> {
+        let Self { app, nodes, store, background } = self;
+        drop(background);
+        app.projections.shutdown().await;
+        if let Err(error) = nodes.leave().await {
+            tracing::warn!(%error, "the lease could not be given back");
+        }
+        drop((app, nodes));
+        store.close().await
+    }
+
+    /// First half of going down, while HTTP still serves: no new runs, what was said is recorded, streams end.
+    pub async fn drain(&self) {
+        self.app.reply.drain(DRAIN).await;
+        self.app.draining.cancel();
+    }
+}
+
+fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
+    AbortOnDropHandle::new(tokio::spawn(task))
+}
+
+/// Creates the first administrator and prints a made-up password, once.
+async fn bootstrap(app: &App) -> Result<()> {
+    let metadata = Metadata::system(Uuid::now_v7());
+    let username = Username::parse(&app.config.admin_username, None)
+        .context("ANNALS_ADMIN_USERNAME cannot be a user name")?;
+    let password = app.config.admin_password.clone();
+    let made = app.identity.bootstrap_admin(username, password, &metadata).await?;
+    if let Some(made) = made {
+        app.caught_up("users", made.position).await;
+        if let Some(password) = made.made_up {
+            // To the terminal and nowhere else: log collectors keep what they get.
+            eprintln!("\n  administrator: {}", app.config.admin_username);
+            eprintln!("  password:      {}   (shown this once)\n", password.expose());
+        }
+    }
+    if app.identity.registration_allowed().await?.is_none() {
+        app.identity.allow_registration(app.config.allow_registration, &metadata).await?;
+    }
+    Ok(())
+}

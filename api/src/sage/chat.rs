@@ -1,0 +1,219 @@
+//! `POST /api/chat`, `/api/stream`, `/api/web-stream`: a message in, a line stream out.
+
+mod request;
+
+use super::{Fault, text};
+use crate::{
+    app::App,
+    core::{
+        Caller, Context, Error, Json,
+        error::Login,
+        run_stream::{self, Framing, Reader},
+    },
+};
+use axum::{
+    Router,
+    body::Body,
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, request::Parts},
+    response::Response,
+    routing::post,
+};
+use commands::chat::{self, AskError, Begun};
+use domain::{
+    Metadata,
+    ids::{AgentId, RunId, UserId},
+    run::{Interrupt, Surface},
+};
+use futures::StreamExt;
+use projections::agents::{self, Agent};
+pub(super) use request::is_bad_id;
+use request::{ChatRequest, StreamRequest};
+
+/// The routes.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/chat", post(chat))
+        .route("/api/stream", post(stream))
+        .route("/api/web-stream", post(web_stream))
+}
+
+async fn chat(
+    State(app): State<App>,
+    Asker(asker): Asker,
+    headers: HeaderMap,
+    Json(body): Json<ChatRequest>,
+) -> Result<Response, Fault> {
+    let agent = AgentId(body.agent_id.clone());
+    let request = StreamRequest { agent_id: Some(body.agent_id), ..body.common };
+    if request.messages.is_empty() {
+        return Err(no_messages());
+    }
+    let agent = saved_agent(&app, &asker, &agent).await?;
+    let agent = agent.ok_or_else(|| Fault::raised(text("Agent 不存在", "Agent does not exist")))?;
+    begin(&app, asker, request, Some(agent), Surface::SageChat, &headers).await
+}
+
+async fn stream(
+    State(app): State<App>,
+    Asker(asker): Asker,
+    headers: HeaderMap,
+    Json(request): Json<StreamRequest>,
+) -> Result<Response, Fault> {
+    let agent = agent_of(&app, &asker, &request).await?;
+    begin(&app, asker, request, agent, Surface::SageStream, &headers).await
+}
+
+async fn web_stream(
+    State(app): State<App>,
+    caller: Caller,
+    headers: HeaderMap,
+    Json(request): Json<StreamRequest>,
+) -> Result<Response, Fault> {
+    let asker = Person::from(caller);
+    let agent = agent_of(&app, &asker, &request).await?;
+    begin(&app, asker, request, agent, Surface::SageWebStream, &headers).await
+}
+
+/// A saved agent that is named has to be there and visible; naming none is fine on these routes.
+async fn agent_of(
+    app: &App,
+    asker: &Person,
+    request: &StreamRequest,
+) -> Result<Option<Agent>, Fault> {
+    let named = request.agent_id.as_deref().filter(|id| !id.is_empty() && *id != DEFAULT_AGENT);
+    let Some(id) = named else { return Ok(None) };
+    saved_agent(app, asker, &AgentId::from(id)).await
+}
+
+/// What clients call the agent that nobody saved.
+const DEFAULT_AGENT: &str = "default_agent";
+
+async fn saved_agent(app: &App, asker: &Person, id: &AgentId) -> Result<Option<Agent>, Fault> {
+    if id.as_str().contains('\0') {
+        return Ok(None);
+    }
+    let agent = agents::agent(&app.db, id).await?;
+    Ok(agent.filter(|agent| asker.admin || agent.owner == asker.user.as_str()))
+}
+
+async fn begin(
+    app: &App,
+    asker: Person,
+    request: StreamRequest,
+    agent: Option<Agent>,
+    surface: Surface,
+    headers: &HeaderMap,
+) -> Result<Response, Fault> {
+    if request.messages.is_empty() {
+        return Err(no_messages());
+    }
+    let metadata = asker.metadata();
+    let ask = request::ask(app, &asker, request, agent, surface).await?;
+    let begun = chat::ask(&*app.log, &app.reply, app.node, ask, &metadata).await;
+    let Begun { run, .. } = begun.map_err(refused)?;
+    let heartbeat = !surface.attached();
+    let reader = Reader { run, index: 0, framing: Framing::wanted(headers), heartbeat };
+    if !surface.attached() {
+        return Ok(run_stream::respond(&app.log, reader, app.draining.clone()).await?);
+    }
+    let mut tie = Tie { app: app.clone(), run, metadata, over: false };
+    let bytes = run_stream::open(&app.log, reader).await?;
+    let draining = app.draining.clone();
+    let tied = async_stream::stream! {
+        let mut bytes = std::pin::pin!(bytes.take_until(draining.cancelled_owned()));
+        while let Some(chunk) = bytes.next().await {
+            yield chunk;
+        }
+        tie.loosen();
+    };
+    Ok(run_stream::response(reader, Body::from_stream(tied)))
+}
+
+fn refused(error: AskError) -> Fault {
+    match error {
+        AskError::Busy => Fault::raised(text(
+            "会话正在运行中，请先调用 interrupt 或使用不同的会话ID",
+            "The session is running; interrupt it first or use another session id",
+        )),
+        AskError::Draining => Fault::Core(Error::Unavailable(error.to_string())),
+        AskError::Failed(failure) => Fault::Core(failure.into()),
+    }
+}
+
+fn no_messages() -> Fault {
+    Fault::raised(text("消息列表不能为空", "The message list cannot be empty"))
+}
+
+/// Ties a run to a response body: a body that is dropped before its end is a client that went away.
+struct Tie {
+    app: App,
+    run: RunId,
+    metadata: Metadata,
+    over: bool,
+}
+
+impl Tie {
+    /// The stream came to its end, or the server drains: nobody went away.
+    fn loosen(&mut self) {
+        self.over = true;
+    }
+}
+
+impl Drop for Tie {
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let (app, run, metadata) = (self.app.clone(), self.run, self.metadata.clone());
+        tokio::spawn(async move {
+            let wish = Interrupt { reason: "客户端断开连接".to_owned(), replaced: false };
+            if let Err(failure) = chat::interrupt(&*app.log, run, wish, &metadata).await {
+                tracing::warn!(%run, %failure, "a run whose client left could not be stopped");
+            }
+        });
+    }
+}
+
+/// Who asks, with or without an account.
+#[derive(Debug, Clone)]
+pub(super) struct Person {
+    /// Who.
+    pub user: UserId,
+    /// Whether an administrator.
+    pub admin: bool,
+    caller: Option<Caller>,
+}
+
+impl From<Caller> for Person {
+    fn from(caller: Caller) -> Self {
+        Self { user: caller.user.clone(), admin: caller.admin, caller: Some(caller) }
+    }
+}
+
+impl Person {
+    fn metadata(&self) -> Metadata {
+        match &self.caller {
+            Some(caller) => caller.metadata(),
+            None => Context::current().metadata(self.user.clone()),
+        }
+    }
+}
+
+/// A caller, or nobody where the operator allows chats without login.
+struct Asker(Person);
+
+impl FromRequestParts<App> for Asker {
+    type Rejection = Error;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
+        match Caller::from_request_parts(parts, app).await {
+            Ok(caller) => Ok(Self(caller.into())),
+            Err(Error::Unauthenticated(Login::Missing)) if app.config.anonymous_chat => {
+                let user = UserId::anonymous();
+                Ok(Self(Person { user, admin: false, caller: None }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+}

@@ -1,0 +1,275 @@
+//! Bodies of the chat routes, and what they ask for once a saved agent's configuration is applied.
+
+use super::Person;
+use crate::{
+    app::App,
+    core::{Error, Problem},
+    sage::Fault,
+};
+use commands::{
+    chat::Ask,
+    effects::{Sensitive, outbound},
+};
+use domain::{
+    ids::{AgentId, SecretId, UserId},
+    message::Message,
+    run::{Settings, Surface},
+};
+use projections::agents::Agent;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+/// Most characters of an id a client chooses.
+const LONGEST_ID: usize = 255;
+/// Most messages of one request.
+const MOST_MESSAGES: usize = 1_000;
+/// Most knowledge bases of one request.
+const MOST_BASES: usize = 32;
+
+/// Body of `/api/chat`.
+#[derive(Debug, Deserialize)]
+pub(super) struct ChatRequest {
+    pub agent_id: String,
+    #[serde(flatten)]
+    pub common: StreamRequest,
+}
+
+/// Body of `/api/stream` and `/api/web-stream`. Unknown keys are ignored.
+#[derive(Debug, Default, Deserialize)]
+pub(super) struct StreamRequest {
+    pub messages: Vec<MessageBody>,
+    #[serde(default)]
+    session_id: Option<String>,
+    #[serde(default)]
+    user_id: Option<String>,
+    #[serde(default)]
+    system_context: Option<Map<String, Value>>,
+    #[serde(default)]
+    pub agent_id: Option<String>,
+    #[serde(default)]
+    agent_name: Option<String>,
+    #[serde(default)]
+    max_loop_count: Option<u32>,
+    #[serde(default)]
+    llm_model_config: Option<ModelConfig>,
+    #[serde(default)]
+    system_prefix: Option<String>,
+    #[serde(default)]
+    available_knowledge_bases: Option<Vec<String>>,
+    #[serde(flatten)]
+    rest: Map<String, Value>,
+}
+
+/// A message as clients send it.
+#[derive(Debug, Deserialize)]
+pub(super) struct MessageBody {
+    #[serde(default)]
+    message_id: Option<String>,
+    role: String,
+    #[serde(default)]
+    content: Option<Value>,
+    #[serde(default)]
+    metadata: Option<Map<String, Value>>,
+    #[serde(default)]
+    reasoning_content: Option<String>,
+}
+
+/// `llm_model_config`: gaps are filled by the default provider.
+#[derive(Debug, Default, Deserialize)]
+struct ModelConfig {
+    #[serde(default)]
+    base_url: Option<String>,
+    #[serde(default)]
+    api_key: Option<Sensitive>,
+    #[serde(default)]
+    model: Option<String>,
+    #[serde(default)]
+    max_tokens: Option<Value>,
+    #[serde(default)]
+    temperature: Option<Value>,
+    #[serde(default)]
+    top_p: Option<Value>,
+    #[serde(default)]
+    presence_penalty: Option<Value>,
+}
+
+/// Other overrides that are recorded with the run for the parts that read them.
+const RECORDED: [&str; 14] = [
+    "deep_thinking",
+    "multi_agent",
+    "agent_mode",
+    "more_suggest",
+    "available_workflows",
+    "available_tools",
+    "available_skills",
+    "available_sub_agent_ids",
+    "force_summary",
+    "memory_type",
+    "custom_sub_agents",
+    "context_budget_config",
+    "provider_id",
+    "fast_provider_id",
+];
+
+/// What the body asks for. A value that the request sends wins over the saved agent's.
+pub(super) async fn ask(
+    app: &App,
+    asker: &Person,
+    request: StreamRequest,
+    agent: Option<Agent>,
+    surface: Surface,
+) -> Result<Ask, Fault> {
+    check(&request)?;
+    let session_id = match request.session_id {
+        Some(id) if !id.is_empty() => id,
+        _ => Uuid::new_v4().to_string(),
+    };
+    let saved = agent.as_ref().map(|agent| agent.config.0.clone()).unwrap_or_default();
+    let mut system_context = saved.system_context.unwrap_or_default();
+    system_context.extend(request.system_context.unwrap_or_default());
+    let bases = request.available_knowledge_bases.or(saved.available_knowledge_bases);
+    let mut settings = Settings {
+        system_prefix: request.system_prefix.or(saved.system_prefix),
+        system_context,
+        knowledge_bases: bases.unwrap_or_default().into_iter().map(Into::into).collect(),
+        max_loop_count: request.max_loop_count.or(saved.max_loop_count),
+        overrides: recorded(request.rest),
+        ..Settings::default()
+    };
+    choose_model(app, request.llm_model_config.unwrap_or_default(), &mut settings).await?;
+    let saved_name = Some(saved.name).filter(|name| !name.is_empty());
+    let agent_name = request.agent_name.filter(|name| !name.is_empty()).or(saved_name);
+    Ok(Ask {
+        owner: owner(asker, request.user_id),
+        messages: request.messages.into_iter().map(|body| message(body, &session_id)).collect(),
+        session_id,
+        surface,
+        replace: !surface.attached(),
+        agent_id: agent.map(|agent| AgentId(agent.agent_id)),
+        agent_name: agent_name.unwrap_or_else(|| "Sage Assistant".to_owned()),
+        settings,
+    })
+}
+
+/// Nobody speaks for another, except an administrator.
+fn owner(asker: &Person, named: Option<String>) -> UserId {
+    match named {
+        Some(user) if asker.admin && !user.is_empty() => UserId(user),
+        _ => asker.user.clone(),
+    }
+}
+
+fn message(body: MessageBody, session_id: &str) -> Message {
+    let sent = body.message_id.filter(|id| !id.is_empty());
+    // As upstream: every message of a user counts as input, whatever its type said.
+    let kind = if body.role == "user" { "user_input" } else { "assistant_text" };
+    Message {
+        role: body.role,
+        content: body.content,
+        reasoning_content: body.reasoning_content,
+        message_id: sent.unwrap_or_else(|| Uuid::new_v4().to_string()),
+        kind: kind.to_owned(),
+        timestamp: crate::sage::envelope::timestamp(),
+        metadata: body.metadata.unwrap_or_default(),
+        session_id: session_id.to_owned(),
+        ..Message::default()
+    }
+}
+
+fn recorded(mut rest: Map<String, Value>) -> Map<String, Value> {
+    rest.retain(|key, value| RECORDED.contains(&key.as_str()) && !value.is_null());
+    rest
+}
+
+/// A key sent along goes to the secret store; the log holds its reference.
+async fn choose_model(
+    app: &App,
+    config: ModelConfig,
+    settings: &mut Settings,
+) -> Result<(), Fault> {
+    if let Some(url) = config.base_url.filter(|url| !url.is_empty()) {
+        if !app.config.allow_private_urls {
+            outbound::check(&url).map_err(|refusal| {
+                invalid(&["llm_model_config", "base_url"], refusal.to_string())
+            })?;
+        }
+        settings.base_url = Some(url.trim_end_matches('/').to_owned());
+        if let Some(key) = config.api_key.filter(|key| !key.expose().is_empty()) {
+            let secret = SecretId(Uuid::now_v7());
+            let subject = format!("run-model-{secret}");
+            app.vault
+                .put(&subject, secret, &key)
+                .await
+                .map_err(|error| Fault::Core(Error::Unavailable(error.to_string())))?;
+            settings.api_key = Some(secret);
+        }
+    }
+    settings.model = config.model.filter(|model| !model.is_empty());
+    let parameters = [
+        ("max_tokens", config.max_tokens),
+        ("temperature", config.temperature),
+        ("top_p", config.top_p),
+        ("presence_penalty", config.presence_penalty),
+    ];
+    let set = parameters.into_iter().filter_map(|(name, value)| {
+        value.filter(Value::is_number).map(|value| (name.to_owned(), value))
+    });
+    settings.parameters = set.collect();
+    Ok(())
+}
+
+/// Refuses what could not be stored or would make no sense in a conversation.
+fn check(request: &StreamRequest) -> Result<(), Fault> {
+    if request.messages.len() > MOST_MESSAGES {
+        return Err(invalid(&["messages"], format!("at most {MOST_MESSAGES} messages")));
+    }
+    if request.available_knowledge_bases.as_ref().is_some_and(|bases| bases.len() > MOST_BASES) {
+        let message = format!("at most {MOST_BASES} knowledge bases");
+        return Err(invalid(&["available_knowledge_bases"], message));
+    }
+    let ids = [
+        ("session_id", &request.session_id),
+        ("user_id", &request.user_id),
+        ("agent_name", &request.agent_name),
+    ];
+    for (name, id) in ids {
+        if id.as_deref().is_some_and(is_bad_id) {
+            return Err(invalid(&[name], bad_id()));
+        }
+    }
+    for (at, message) in request.messages.iter().enumerate() {
+        let at = at.to_string();
+        if message.message_id.as_deref().is_some_and(is_bad_id) {
+            return Err(invalid(&["messages", &at, "message_id"], bad_id()));
+        }
+        if !["user", "assistant", "system", "tool"].contains(&message.role.as_str()) {
+            let expected = "Input should be 'user', 'assistant', 'system' or 'tool'".to_owned();
+            return Err(invalid(&["messages", &at, "role"], expected));
+        }
+        if !matches!(message.content, None | Some(Value::String(_) | Value::Array(_) | Value::Null))
+        {
+            let expected = "Input should be a string or a list of parts".to_owned();
+            return Err(invalid(&["messages", &at, "content"], expected));
+        }
+    }
+    Ok(())
+}
+
+/// Ids end up in text columns, which cannot hold NUL.
+pub(in crate::sage) fn is_bad_id(id: &str) -> bool {
+    id.contains('\0') || id.chars().count() > LONGEST_ID
+}
+
+fn bad_id() -> String {
+    format!("String should have at most {LONGEST_ID} characters and no NUL")
+}
+
+fn invalid(path: &[&str], msg: String) -> Fault {
+    let mut loc = vec![json!("body")];
+    loc.extend(
+        path.iter().map(|step| step.parse::<u64>().map_or_else(|_| json!(step), Value::from)),
+    );
+    let problem = Problem { kind: "value_error", loc, msg, input: Value::Null };
+    Fault::Core(Error::Invalid(vec![problem]))
+}

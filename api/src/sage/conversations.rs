@@ -1,0 +1,277 @@
+//! Conversations: list, messages, shared view, title, deletion.
+
+mod messages;
+
+use super::{Fault, Reply, Result, chat::is_bad_id, text};
+use crate::{
+    app::App,
+    config::Share,
+    core::{Caller, Error, Json, Path, Problem, Query},
+};
+use axum::{
+    Router,
+    extract::{FromRequestParts, Request, State},
+    routing::{delete, get, post},
+};
+use chrono::{DateTime, Local, Utc};
+use commands::{
+    chat,
+    execute::{self, Decided},
+};
+use domain::{
+    Decider,
+    conversation::{Command, Conversation, Refusal},
+    ids::{ConversationId, UserId},
+    run::Interrupt,
+};
+use messages::Messages;
+use projections::conversations::{self as read_model, Listing, Sort};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// The routes.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/conversations", get(list))
+        .route("/api/conversations/{session_id}/messages", get(messages))
+        .route("/api/share/conversations/{session_id}/messages", get(shared))
+        .route("/api/conversations/{session_id}/title", post(rename))
+        .route("/api/conversations/{session_id}", delete(remove))
+}
+
+#[derive(Debug, Deserialize)]
+struct ListQuery {
+    #[serde(default = "first_page")]
+    page: i64,
+    #[serde(default = "page_size")]
+    page_size: i64,
+    user_id: Option<String>,
+    search: Option<String>,
+    agent_id: Option<String>,
+    #[serde(default)]
+    sort_by: String,
+}
+
+fn first_page() -> i64 {
+    1
+}
+
+fn page_size() -> i64 {
+    10
+}
+
+#[derive(Debug, Serialize)]
+struct ListReply {
+    list: Vec<Item>,
+    total: i64,
+    page: i64,
+    page_size: i64,
+    total_pages: i64,
+    has_next: bool,
+    has_prev: bool,
+    user_id: Option<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct Item {
+    session_id: String,
+    user_id: String,
+    agent_id: String,
+    agent_name: String,
+    title: String,
+    message_count: i32,
+    user_count: i32,
+    agent_count: i32,
+    created_at: String,
+    updated_at: String,
+}
+
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<ListReply> {
+    in_range("page", query.page, 1, i64::from(i32::MAX))?;
+    in_range("page_size", query.page_size, 1, 100)?;
+    let wanted = |value: Option<String>| value.filter(|value| !value.is_empty());
+    let owner = match caller.scope() {
+        Some(own) => Some(own.clone()),
+        None => wanted(query.user_id).map(UserId),
+    };
+    let listing = Listing {
+        owner: owner.clone(),
+        search: wanted(query.search),
+        agent_id: wanted(query.agent_id),
+        sort: match query.sort_by.as_str() {
+            "title" => Sort::Title,
+            "messages" => Sort::Messages,
+            _ => Sort::Date,
+        },
+        offset: (query.page - 1) * query.page_size,
+        limit: query.page_size,
+    };
+    let nul = |text: &Option<String>| text.as_ref().is_some_and(|text| text.contains('\0'));
+    let impossible = nul(&listing.search)
+        || nul(&listing.agent_id)
+        || owner.as_ref().is_some_and(|owner| owner.as_str().contains('\0'));
+    app.settled("conversations").await?;
+    let page = match impossible {
+        true => read_model::Page { conversations: vec![], total: 0 },
+        false => read_model::listed(&app.db, &listing).await?,
+    };
+    let total_pages = (page.total + query.page_size - 1) / query.page_size;
+    let reply = ListReply {
+        list: page.conversations.into_iter().map(item).collect(),
+        total: page.total,
+        page: query.page,
+        page_size: query.page_size,
+        total_pages,
+        has_next: query.page < total_pages,
+        has_prev: query.page > 1,
+        user_id: owner.map(|owner| owner.0),
+    };
+    Ok(Reply(text("获取会话列表成功", "Conversations retrieved"), reply))
+}
+
+fn in_range(name: &str, value: i64, low: i64, high: i64) -> std::result::Result<(), Fault> {
+    let (kind, msg) = match value {
+        _ if value < low => {
+            ("greater_than_equal", format!("Input should be greater than or equal to {low}"))
+        }
+        _ if value > high => {
+            ("less_than_equal", format!("Input should be less than or equal to {high}"))
+        }
+        _ => return Ok(()),
+    };
+    let loc = vec![json!("query"), json!(name)];
+    let input = json!(value.to_string());
+    Err(Fault::Core(Error::Invalid(vec![Problem { kind, loc, msg, input }])))
+}
+
+fn item(row: read_model::Conversation) -> Item {
+    Item {
+        session_id: row.session_id,
+        user_id: row.owner,
+        agent_id: row.agent_id.unwrap_or_else(|| "default_agent".to_owned()),
+        agent_name: row.agent_name,
+        title: row.title,
+        message_count: row.user_count + row.agent_count,
+        user_count: row.user_count,
+        agent_count: row.agent_count,
+        created_at: iso(row.created_at),
+        updated_at: iso(row.updated_at),
+    }
+}
+
+/// Local time without zone, as the dialect writes it.
+pub(super) fn iso(at: DateTime<Utc>) -> String {
+    at.with_timezone(&Local).format("%Y-%m-%dT%H:%M:%S%.6f").to_string()
+}
+
+async fn messages(
+    State(app): State<App>,
+    caller: Caller,
+    Path(session_id): Path<String>,
+) -> Result<Messages> {
+    let id = find(&app, &session_id, caller.scope()).await?;
+    let messages = messages::read(&app, id).await?.ok_or_else(|| missing(&session_id))?;
+    Ok(Reply(text("获取消息成功", "Messages retrieved"), messages))
+}
+
+/// The same for whoever knows the session id, as far as the operator allows.
+async fn shared(State(app): State<App>, request: Request) -> Result<Messages> {
+    let (mut parts, _) = request.into_parts();
+    let Path(session_id) = Path::<String>::from_request_parts(&mut parts, &app).await?;
+    match app.config.share {
+        Share::Open => {}
+        Share::Members => drop(Caller::from_request_parts(&mut parts, &app).await?),
+        Share::Off => return Err(missing(&session_id)),
+    }
+    let id = find(&app, &session_id, None).await?;
+    let mut messages = messages::read(&app, id).await?.ok_or_else(|| missing(&session_id))?;
+    messages.strip_internals();
+    Ok(Reply(text("获取分享消息成功", "Shared messages retrieved"), messages))
+}
+
+#[derive(Debug, Deserialize)]
+struct TitleBody {
+    title: String,
+}
+
+async fn rename(
+    State(app): State<App>,
+    caller: Caller,
+    Path(session_id): Path<String>,
+    Json(TitleBody { title }): Json<TitleBody>,
+) -> Result<Value> {
+    let id = find(&app, &session_id, caller.scope()).await?;
+    let title = title.replace('\0', "");
+    let command = Command::Rename { title: title.clone() };
+    change(&app, &caller, id, &command, &session_id).await?;
+    let message = text(
+        format!("会话 {session_id} 标题已更新"),
+        format!("Title of session {session_id} updated"),
+    );
+    Ok(Reply(message, json!({"session_id": session_id, "title": title.trim()})))
+}
+
+/// The conversation goes, and with it a run that still speaks in it.
+async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    Path(session_id): Path<String>,
+) -> Result<Value> {
+    let id = find(&app, &session_id, caller.scope()).await?;
+    let was = execute::Loaded::<Conversation>::load(&*app.log, &id).await?;
+    change(&app, &caller, id, &Command::Delete, &session_id).await?;
+    if let Some(run) = was.state().run() {
+        let wish = Interrupt { reason: "会话已删除".to_owned(), replaced: false };
+        chat::interrupt(&*app.log, run, wish, &caller.metadata()).await?;
+    }
+    let message =
+        text(format!("会话 {session_id} 已删除"), format!("Session {session_id} deleted"));
+    Ok(Reply(message, json!({"session_id": session_id})))
+}
+
+async fn change(
+    app: &App,
+    caller: &Caller,
+    id: ConversationId,
+    command: &<Conversation as Decider>::Command,
+    session_id: &str,
+) -> std::result::Result<(), Fault> {
+    let decided =
+        execute::execute::<Conversation>(&*app.log, &id, command, &caller.metadata()).await;
+    let Decided { position, .. } = decided.map_err(|error| {
+        Fault::worded(error, |refusal| match refusal {
+            Refusal::Unknown | Refusal::Busy(_) => not_there(session_id),
+            Refusal::BadTitle => {
+                text("标题长度应为 1 到 255 个字符", "A title has 1 to 255 characters")
+            }
+        })
+    })?;
+    app.caught_up("conversations", position).await;
+    Ok(())
+}
+
+/// The conversation behind a session id: one's own, or for an administrator anybody's, the last touched first.
+async fn find(
+    app: &App,
+    session_id: &str,
+    scope: Option<&UserId>,
+) -> std::result::Result<ConversationId, Fault> {
+    if is_bad_id(session_id) {
+        return Err(missing(session_id));
+    }
+    app.settled("conversations").await?;
+    let found = read_model::latest_run(&app.db, session_id, scope).await?;
+    found.map(|(id, _)| id).ok_or_else(|| missing(session_id))
+}
+
+fn missing(session_id: &str) -> Fault {
+    Fault::raised(not_there(session_id))
+}
+
+fn not_there(session_id: &str) -> super::Text {
+    text(format!("会话 {session_id} 不存在"), format!("Session {session_id} does not exist"))
+}

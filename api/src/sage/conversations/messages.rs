@@ -1,0 +1,143 @@
+//! A conversation's messages together with the index of the stream line that comes next.
+
+use super::iso;
+use crate::{app::App, core::Error};
+use commands::log::Direction;
+use domain::{
+    Revision, StreamId, codec,
+    ids::{ConversationId, RunId},
+    message::{Message, Transcript},
+    run::{Event, Run, lines_in},
+};
+use projections::conversations::{self as read_model, Snapshot};
+use serde::Serialize;
+use uuid::Uuid;
+
+/// Events of a running run read at a time.
+const PAGE: usize = 1_000;
+
+/// The reply.
+#[derive(Debug, Serialize)]
+pub(super) struct Messages {
+    conversation_id: String,
+    messages: Vec<Shown>,
+    message_count: usize,
+    /// The messages hold exactly the stream lines below this index.
+    next_stream_index: u64,
+    /// The run whose lines that index counts.
+    run_id: Option<Uuid>,
+    conversation_info: Info,
+}
+
+#[derive(Debug, Serialize)]
+struct Info {
+    session_id: String,
+    agent_id: String,
+    agent_name: String,
+    title: String,
+    created_at: String,
+    updated_at: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Shown {
+    #[serde(flatten)]
+    message: Message,
+    message_type: String,
+    chunk_id: Option<String>,
+    is_final: bool,
+    is_chunk: bool,
+}
+
+impl From<Message> for Shown {
+    fn from(message: Message) -> Self {
+        let message_type = message.kind.clone();
+        Self { message, message_type, chunk_id: None, is_final: false, is_chunk: false }
+    }
+}
+
+impl Messages {
+    /// For strangers: nothing but what was said.
+    pub fn strip_internals(&mut self) {
+        for shown in &mut self.messages {
+            shown.message.metadata.clear();
+        }
+    }
+}
+
+/// Messages and index of one moment; `None` when the conversation is gone.
+///
+/// Of a run that is over the read model has everything. Of one that goes on, messages and index both come from one read
+/// of its stream, so that no line is in one of them only.
+pub(super) async fn read(app: &App, id: ConversationId) -> Result<Option<Messages>, Error> {
+    let Some(snapshot) = read_model::snapshot(&app.db, id).await? else { return Ok(None) };
+    let Snapshot { conversation, messages: found, run } = snapshot;
+    let (messages, next_stream_index) = match &run {
+        Some(run) if run.lines.is_none() => {
+            let (live, next) = live(app, RunId(run.run_id)).await?;
+            let before = found.into_iter().filter(|found| found.run_id != run.run_id);
+            let mut messages: Vec<Message> = before.map(|found| found.message.0).collect();
+            // A message sent again keeps its first place.
+            let known: Vec<String> = messages.iter().map(|m| m.message_id.clone()).collect();
+            messages.extend(live.into_iter().filter(|m| !known.contains(&m.message_id)));
+            (messages, next)
+        }
+        over => {
+            let lines = over.as_ref().and_then(|run| run.lines).unwrap_or(0);
+            let messages = found.into_iter().map(|found| found.message.0).collect();
+            (messages, u64::try_from(lines).unwrap_or(0))
+        }
+    };
+    let hidden = |message: &Message| {
+        ["hidden_from_chat", "hide_from_chat"]
+            .iter()
+            .any(|key| message.metadata.get(*key) == Some(&true.into()))
+            || message.metadata.get("sse_visible") == Some(&false.into())
+    };
+    let messages: Vec<Shown> =
+        messages.into_iter().filter(|message| !hidden(message)).map(Shown::from).collect();
+    Ok(Some(Messages {
+        conversation_id: conversation.session_id.clone(),
+        message_count: messages.len(),
+        messages,
+        next_stream_index,
+        run_id: run.map(|run| run.run_id),
+        conversation_info: Info {
+            session_id: conversation.session_id,
+            agent_id: conversation.agent_id.unwrap_or_else(|| "default_agent".to_owned()),
+            agent_name: conversation.agent_name,
+            title: conversation.title,
+            created_at: iso(conversation.created_at),
+            updated_at: iso(conversation.updated_at),
+        },
+    }))
+}
+
+/// What was asked and said in a run so far, and the index of its next line.
+async fn live(app: &App, run: RunId) -> Result<(Vec<Message>, u64), Error> {
+    let stream = StreamId::of::<Run>(&run);
+    let (mut asked, mut transcript, mut next) = (vec![], Transcript::default(), 0);
+    let mut from = Revision(0);
+    loop {
+        let page = app.log.read(&stream, from, Direction::Forward, PAGE).await?;
+        for event in &page {
+            from = Revision(event.revision.0 + 1);
+            let unreadable = |error: serde_json::Error| Error::Internal(error.to_string());
+            if &*event.kind == "RunRequested" {
+                let event = codec::decode::<Event>(&event.kind, &event.data).map_err(unreadable)?;
+                if let Event::RunRequested(request) = event {
+                    asked = request.messages;
+                }
+            }
+            if let Some(lines) = lines_in(&event.kind, &event.data).map_err(unreadable)? {
+                lines.lines.iter().for_each(|line| transcript.push(line.get()));
+                next = lines.first + lines.lines.len() as u64;
+            }
+        }
+        if page.len() < PAGE {
+            break;
+        }
+    }
+    asked.extend(transcript.into_messages());
+    Ok((asked, next))
+}

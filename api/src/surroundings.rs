@@ -1,0 +1,126 @@
+//! What the run engine needs, backed by the read models, the secret store and the configuration.
+
+use crate::config::Config;
+use commands::{
+    effects::{
+        model::{Endpoint, Model, Passage, offline::Offline, openai::OpenAi},
+        vault::Vault,
+    },
+    log::EventLog,
+    nodes::Nodes,
+    reactors::reply::{Choice, Surroundings, Unavailable},
+};
+use domain::{
+    ids::{ConversationId, KnowledgeBaseId, RunId, UserId},
+    message::Message,
+    run::Settings,
+};
+use futures::future::BoxFuture;
+use projections::{Projections, conversations};
+use sqlx::PgPool;
+use std::{sync::Arc, time::Duration};
+
+/// How long a run waits for the read model before it goes on with an older history.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// See the module.
+pub struct Backed {
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// The read models' tables.
+    pub db: PgPool,
+    /// The read models' tasks.
+    pub projections: Projections,
+    /// Who is alive.
+    pub nodes: Arc<Nodes>,
+    /// Keys of models named in requests.
+    pub vault: Vault,
+    /// The provider without a network.
+    pub offline: Arc<Offline>,
+    /// The provider for the default endpoint.
+    pub openai: Arc<OpenAi>,
+    /// The provider for endpoints named in requests.
+    pub guarded: Arc<OpenAi>,
+    /// The default endpoint.
+    pub endpoint: Option<Endpoint>,
+}
+
+impl Backed {
+    /// The default endpoint of this configuration.
+    pub fn endpoint(config: &Config) -> Option<Endpoint> {
+        config.llm.as_ref().map(|llm| Endpoint {
+            base_url: llm.base_url.clone(),
+            api_key: llm.api_key.expose().into(),
+            model: llm.model.clone(),
+        })
+    }
+
+    async fn settled(&self) -> Result<(), Unavailable> {
+        let head = self.log.head().await.map_err(unavailable)?;
+        if let Err(lagging) = self.projections.wait_for("conversations", head, PATIENCE).await {
+            tracing::warn!(%lagging, "a run works with an old history");
+        }
+        Ok(())
+    }
+}
+
+fn unavailable(error: impl std::fmt::Display) -> Unavailable {
+    Unavailable(error.to_string().into())
+}
+
+impl Surroundings for Backed {
+    fn history<'a>(
+        &'a self,
+        conversation: ConversationId,
+        run: RunId,
+        limit: u32,
+    ) -> BoxFuture<'a, Result<Vec<Message>, Unavailable>> {
+        Box::pin(async move {
+            self.settled().await?;
+            conversations::history(&self.db, conversation, run, limit).await.map_err(unavailable)
+        })
+    }
+
+    fn passages<'a>(
+        &'a self,
+        _owner: &'a UserId,
+        _bases: &'a [KnowledgeBaseId],
+        _query: &'a str,
+    ) -> BoxFuture<'a, Result<Vec<Passage>, Unavailable>> {
+        Box::pin(async { Ok(vec![]) })
+    }
+
+    fn model<'a>(&'a self, settings: &'a Settings) -> BoxFuture<'a, Result<Choice, Unavailable>> {
+        Box::pin(async move {
+            let default = self.endpoint.clone().unwrap_or_default();
+            let api_key = match (&settings.base_url, settings.api_key) {
+                // The default key goes to the default endpoint only.
+                (None, None) => default.api_key,
+                (Some(_), None) => "".into(),
+                (_, Some(secret)) => {
+                    let subject = format!("run-model-{secret}");
+                    let key = self.vault.get(&subject, secret).await.map_err(unavailable)?;
+                    key.map(|key| key.expose().into()).unwrap_or_default()
+                }
+            };
+            let base_url = settings.base_url.clone().unwrap_or(default.base_url);
+            let model = settings.model.clone().unwrap_or(default.model);
+            if base_url.is_empty() {
+                let model: Arc<dyn Model> = self.offline.clone();
+                let endpoint = Endpoint { model: model.name().to_owned(), ..Endpoint::default() };
+                return Ok(Choice { model, endpoint });
+            }
+            Ok(Choice {
+                model: self.openai.clone(),
+                endpoint: Endpoint { base_url, api_key, model },
+            })
+        })
+    }
+
+    fn orphans(&self) -> BoxFuture<'_, Result<Vec<RunId>, Unavailable>> {
+        Box::pin(async move {
+            let alive = self.nodes.beat().await.map_err(unavailable)?;
+            conversations::orphans(&self.db, &alive).await.map_err(unavailable)
+        })
+    }
+}

@@ -1,0 +1,71 @@
+//! What PostgreSQL does without us.
+
+use super::{BenchError, STREAM, measure::Worker, payload};
+use serde_json::value::RawValue;
+use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use uuid::Uuid;
+
+/// Rows of one bulk insert.
+pub(super) const BULK: usize = 500;
+
+const TABLE: &str = "
+    create table if not exists bench_rows (
+        id bigint generated always as identity primary key,
+        stream text not null,
+        version bigint not null,
+        data json not null,
+        unique (stream, version)
+    )";
+const SINGLE: &str =
+    "insert into bench_rows (stream, version, data) values ($1, $2, $3::text::json)";
+const MANY: &str = "
+    insert into bench_rows (stream, version, data)
+    select $1, $2 + n, data::json from unnest($3::text[]) with ordinality as rows (data, n)";
+
+/// A client that commits one row, or one bulk of rows, after the other.
+pub(super) struct Inserter {
+    connection: PgConnection,
+    data: Vec<Box<RawValue>>,
+    stream: String,
+    version: i64,
+}
+
+impl Inserter {
+    /// `count` clients that insert `rows` at once.
+    pub(super) async fn several(
+        pool: &PgPool,
+        count: usize,
+        rows: usize,
+    ) -> Result<Vec<Self>, BenchError> {
+        sqlx::query(TABLE).execute(pool).await?;
+        let mut inserters = Vec::with_capacity(count);
+        for _ in 0..count {
+            let options = pool.connect_options().as_ref().clone().disable_statement_logging();
+            let connection = PgConnection::connect_with(&options).await?;
+            let data = vec![payload()?; rows];
+            inserters.push(Self { connection, data, stream: name(), version: 0 });
+        }
+        Ok(inserters)
+    }
+}
+
+fn name() -> String {
+    format!("bench-{}", Uuid::now_v7())
+}
+
+impl Worker for Inserter {
+    async fn call(&mut self) -> Result<u64, BenchError> {
+        if self.version >= STREAM as i64 {
+            (self.stream, self.version) = (name(), 0);
+        }
+        let query = if let [data] = &*self.data {
+            sqlx::query(SINGLE).bind(&self.stream).bind(self.version).bind(data.get())
+        } else {
+            let texts: Vec<&str> = self.data.iter().map(|data| data.get()).collect();
+            sqlx::query(MANY).bind(&self.stream).bind(self.version).bind(texts)
+        };
+        let done = query.execute(&mut self.connection).await?;
+        self.version += done.rows_affected() as i64;
+        Ok(done.rows_affected())
+    }
+}
