@@ -1,6 +1,6 @@
 //! What every handler can reach.
 
-use crate::config::Config;
+use crate::{config::Config, library::Library};
 use commands::{effects::vault::Vault, identity::Identity, log::EventLog, reactors::reply::Reply};
 use domain::{Position, ids::NodeId};
 use projections::Projections;
@@ -31,6 +31,8 @@ pub struct Inner {
     pub identity: Identity,
     /// The secret store.
     pub vault: Vault,
+    /// Files and vectors.
+    pub library: Library,
     /// This process.
     pub node: NodeId,
     /// Cancelled when the server goes down: streams end, resumably.

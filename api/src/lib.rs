@@ -5,6 +5,7 @@ pub mod compose;
 pub mod config;
 pub mod core;
 pub mod feed;
+pub mod library;
 pub mod probes;
 pub mod sage;
 pub mod serve;

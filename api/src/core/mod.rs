@@ -5,6 +5,7 @@ pub mod context;
 pub mod error;
 pub mod extract;
 pub mod run_stream;
+pub mod upload;
 
 pub use caller::Caller;
 pub use context::{Context, Locale};

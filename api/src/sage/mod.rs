@@ -4,6 +4,7 @@ pub mod agents;
 pub mod chat;
 pub mod conversations;
 pub mod envelope;
+pub mod knowledge_base;
 pub mod sessions;
 
 use crate::{
@@ -25,6 +26,7 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(conversations::routes())
         .merge(sessions::routes())
         .merge(agents::routes())
+        .merge(knowledge_base::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }
