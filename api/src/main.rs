@@ -41,7 +41,7 @@ fn main() -> Result<()> {
 
 fn log_to_stderr(json: Option<bool>) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info,sqlx=warn"));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
     if json.unwrap_or_else(|| !std::io::stderr().is_terminal()) {
         lines.json().init();

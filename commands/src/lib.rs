@@ -6,6 +6,6 @@ pub mod execute;
 pub mod identity;
 pub mod log;
 pub mod nodes;
+pub mod publish;
 pub mod reactors;
 pub mod usage;
-pub mod publish;

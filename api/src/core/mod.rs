@@ -1,9 +1,11 @@
 //! What all dialects share: extractors, errors, the request's context. Knows no dialect.
 
+pub mod active_runs;
 pub mod caller;
 pub mod context;
 pub mod error;
 pub mod extract;
+pub mod run_snapshot;
 pub mod run_stream;
 pub mod upload;
 

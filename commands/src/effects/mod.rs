@@ -2,6 +2,7 @@
 
 pub mod blobs;
 pub mod chunk;
+pub mod codes;
 pub mod embedder;
 pub mod embedder_builtin;
 pub mod embedder_memo;
@@ -9,7 +10,6 @@ pub mod embedder_remote;
 pub mod extract;
 mod extract_entities;
 mod extract_html;
-pub mod codes;
 pub mod keys;
 pub mod mail;
 pub mod model;

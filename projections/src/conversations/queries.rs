@@ -205,6 +205,10 @@ pub struct Found {
 /// When the database does not answer.
 pub async fn snapshot(db: &PgPool, id: ConversationId) -> sqlx::Result<Option<Snapshot>> {
     let mut view = db.begin_with("begin isolation level repeatable read read only").await?;
+    // Before the view is taken: a rebuild that swapped the tables later would leave it looking at empty ones.
+    sqlx::query("lock table conversations, runs, messages in access share mode")
+        .execute(&mut *view)
+        .await?;
     let conversation = sqlx::query_as::<_, Conversation>(
         "select conversation_id, owner, session_id, title, agent_id, agent_name, user_count,
              agent_count, created_at, updated_at
