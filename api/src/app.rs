@@ -1,6 +1,6 @@
 //! What every handler can reach.
 
-use crate::{config::Config, library::Library};
+use crate::{config::Config, core::access::Access, library::Library};
 use commands::{
     chat::{self, Ask, AskError, Begun},
     effects::vault::Vault,
@@ -8,6 +8,7 @@ use commands::{
     identity::Identity,
     log::EventLog,
     reactors::reply::Reply,
+    usage::Usage,
 };
 use domain::{
     Decider, Metadata, Position,
@@ -40,6 +41,10 @@ pub struct Inner {
     pub reply: Arc<Reply>,
     /// People.
     pub identity: Identity,
+    /// What lets people in.
+    pub access: Access,
+    /// Counts billable work.
+    pub usage: Usage,
     /// The secret store.
     pub vault: Vault,
     /// Files and vectors.

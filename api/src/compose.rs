@@ -3,6 +3,7 @@
 use crate::{
     app::{App, Inner},
     config::Config,
+    core::access::Access,
     feed::LogFeed,
     library::Library,
     surroundings::Backed,
@@ -19,8 +20,9 @@ use commands::{
     log::{EventLog, postgres::PostgresLog},
     nodes::{self, Nodes},
     reactors::reply::Reply,
+    usage::Usage,
 };
-use domain::{Metadata, ids::NodeId, user::Username};
+use domain::{Metadata, ids::NodeId, quota::TierLimits, user::Username};
 use projections::{Projection, Projections};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use std::{sync::Arc, time::Duration};
@@ -188,6 +190,8 @@ impl Node {
             db: store.db.clone(),
             projections,
             reply: reply.clone(),
+            access: Access::new(store.db.clone(), store.identity.keys()),
+            usage: Usage::new(store.log.clone(), TierLimits::default()),
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),

@@ -1,6 +1,6 @@
 //! The HTTP listener: all dialects on one address, until a signal.
 
-use crate::{app::App, compose::Node, config::Config, core::context, probes, sage};
+use crate::{app::App, compose::Node, config::Config, core::context, genie, probes, sage};
 use anyhow::{Context, Result};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use std::{net::SocketAddr, time::Duration};
@@ -43,10 +43,13 @@ pub async fn serve(config: Config) -> Result<()> {
 /// All routes: every dialect at the root and alone under its prefix.
 pub fn router(app: App) -> Router {
     let sage = sage::routes(&app);
+    let genie = genie::routes(&app);
     Router::new()
         .merge(probes::routes())
         .merge(sage.clone())
+        .merge(genie.clone())
         .nest("/sage", sage.fallback_service(sage::fallback(&app)))
+        .nest("/genie", genie.fallback_service(genie::fallback()))
         .fallback_service(sage::fallback(&app))
         // Extractors have limits of their own, which speak the dialect.
         .layer(DefaultBodyLimit::disable())

@@ -101,7 +101,7 @@ impl Identity {
     }
 
     /// The derived keys of this installation.
-    pub fn keys(&self) -> &Keys {
+    pub fn keys(&self) -> &Arc<Keys> {
         &self.keys
     }
 
@@ -112,6 +112,15 @@ impl Identity {
     pub async fn named(&self, username: &str) -> Result<Option<(UserId, Account)>> {
         let found = self.holder::<Usernames>(&username_hash(username)).await?;
         Ok(found.filter(|(_, account)| account.username.as_str() == username.trim()))
+    }
+
+    /// Whether somebody has this user name, in whatever case.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn is_taken(&self, username: &Username) -> Result<bool> {
+        let hash = username_hash(username.as_str());
+        Ok(self.holder::<Usernames>(&hash).await?.is_some())
     }
 
     /// Who has this e-mail address.

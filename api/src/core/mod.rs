@@ -1,6 +1,7 @@
 //! What all dialects share: extractors, errors, the request's context. Knows no dialect.
 
 pub mod active_runs;
+pub mod access;
 pub mod caller;
 pub mod context;
 pub mod error;
@@ -8,6 +9,9 @@ pub mod extract;
 pub mod run_snapshot;
 pub mod run_stream;
 pub mod upload;
+pub mod peer;
+pub mod throttle;
+pub mod tokens;
 
 pub use caller::Caller;
 pub use context::{Context, Locale};

@@ -17,7 +17,7 @@ use axum::{
     extract::State,
     routing::{delete, get, post},
 };
-use commands::execute::{self, Loaded};
+use commands::execute::Loaded;
 use domain::{
     ids::{KnowledgeBaseId, UserId},
     knowledge_base::{Authority, Command, KnowledgeBase, Refusal},
@@ -69,7 +69,7 @@ async fn load(
     if id.as_str().len() != 32 || !id.as_str().bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(not_found());
     }
-    Ok(Loaded::load(&*app.log, id).await?)
+    Ok(app.load(id).await?)
 }
 
 #[derive(Debug, Deserialize)]
@@ -162,8 +162,7 @@ async fn add(State(app): State<App>, caller: Caller, Json(body): Json<AddBody>) 
         intro: body.intro.unwrap_or_default(),
         language: body.language.unwrap_or_default(),
     };
-    let decided =
-        execute::execute::<KnowledgeBase>(&*app.log, &id, &command, &caller.metadata()).await;
+    let decided = app.execute::<KnowledgeBase>(&id, &command, &caller.metadata()).await;
     let decided = decided.map_err(|error| Fault::worded(error, worded))?;
     app.caught_up("knowledge_bases", decided.position).await;
     Ok(Reply(success(), json!({"kdb_id": id, "user_id": caller.user})))
@@ -210,11 +209,11 @@ async fn list(
 
 async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Value> {
     let id = KnowledgeBaseId(id);
-    let mut shelf = load(&app, &id).await?;
+    let shelf = load(&app, &id).await?;
     let by = authority(&caller);
     let owner = shelf.state().owner_for(&by).cloned().map_err(|_| not_found())?;
     let command = Command::Delete { by };
-    let news = shelf.execute(&*app.log, &command, &caller.metadata()).await;
+    let news = app.execute::<KnowledgeBase>(&id, &command, &caller.metadata()).await;
     let news = news.map_err(|error| Fault::worded(error, worded))?;
     for read_model in ["knowledge_bases", "documents", "passages"] {
         app.caught_up(read_model, news.position).await;

@@ -1,6 +1,7 @@
 //! The Sage dialect: one envelope, three families of errors, line streams.
 
 pub mod agents;
+mod auth;
 pub mod chat;
 pub mod conversations;
 pub mod envelope;
@@ -22,6 +23,7 @@ pub use envelope::{Fault, Reply, Result, Text, text};
 /// All routes of the dialect, without prefix, each failing in the dialect's shape.
 pub fn routes(_app: &App) -> Router<App> {
     Router::new()
+        .merge(auth::routes())
         .merge(chat::routes())
         .merge(conversations::routes())
         .merge(sessions::routes())

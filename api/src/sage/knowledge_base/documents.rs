@@ -14,7 +14,7 @@ use axum::{
     extract::{RawQuery, State},
     routing::{delete, get, post},
 };
-use commands::execute::{self, Loaded};
+use commands::execute;
 use domain::{
     Position,
     document::{Command, Document},
@@ -199,7 +199,7 @@ async fn record(
         size: file.blob.size,
         media_type: file.media_type,
     };
-    let decided = execute::execute::<Document>(&*app.log, &id, &command, &caller.metadata()).await;
+    let decided = app.execute::<Document>(&id, &command, &caller.metadata()).await;
     Ok(decided?.position)
 }
 
@@ -208,10 +208,11 @@ async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) 
     if id.len() != 32 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(unknown());
     }
-    let mut document = Loaded::<Document>::load(&*app.log, &DocumentId(id)).await?;
+    let id = DocumentId(id);
+    let document = app.load::<Document>(&id).await?;
     let owner = document.state().file.as_ref().map(|file| file.owner.clone());
     let command = Command::Delete { by: authority(&caller) };
-    let news = document.execute(&*app.log, &command, &caller.metadata()).await;
+    let news = app.execute::<Document>(&id, &command, &caller.metadata()).await;
     let news = news.map_err(|error| match error {
         execute::Error::Refused(_) => unknown(),
         execute::Error::Failed(failure) => failure.into(),

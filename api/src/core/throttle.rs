@@ -1,0 +1,126 @@
+//! How often something may be tried, counted in bounded memory on each node.
+
+use super::Error;
+use std::{
+    collections::HashMap,
+    hash::{BuildHasher, Hash, RandomState},
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Counts attempts by key within fixed windows of time.
+#[derive(Debug)]
+pub struct Throttle {
+    most: u32,
+    window: Duration,
+    capacity: usize,
+    /// Keys are kept as hashes: whoever makes up long ones takes no more room.
+    hasher: RandomState,
+    seen: Mutex<HashMap<u64, Attempts>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Attempts {
+    count: u32,
+    ends: Instant,
+}
+
+impl Throttle {
+    /// At most `most` attempts per key and `window`. Of more than `capacity` keys those are forgotten first whose window
+    /// ends first.
+    pub fn new(most: u32, window: Duration, capacity: usize) -> Self {
+        let seen = Mutex::new(HashMap::new());
+        Self { most, window, capacity: capacity.max(1), hasher: RandomState::new(), seen }
+    }
+
+    /// Counts an attempt, before it is made: parallel attempts cannot pass the limit together.
+    ///
+    /// # Errors
+    /// [`Error::Throttled`] when there were too many; such an attempt is not counted.
+    pub fn attempt(&self, key: impl Hash) -> Result<(), Error> {
+        self.attempt_at(key, Instant::now())
+    }
+
+    fn attempt_at(&self, key: impl Hash, now: Instant) -> Result<(), Error> {
+        let key = self.hasher.hash_one(key);
+        let mut seen = self.seen();
+        if !seen.contains_key(&key) && seen.len() >= self.capacity {
+            make_room(&mut seen, now);
+        }
+        let fresh = Attempts { count: 0, ends: now + self.window };
+        let attempts = seen.entry(key).or_insert(fresh);
+        if attempts.ends <= now {
+            *attempts = fresh;
+        }
+        if attempts.count >= self.most {
+            return Err(Error::Throttled { retry_after: attempts.ends - now });
+        }
+        attempts.count += 1;
+        Ok(())
+    }
+
+    /// Takes back an attempt that turned out to be a good one.
+    pub fn forgive(&self, key: impl Hash) {
+        let key = self.hasher.hash_one(key);
+        if let Some(attempts) = self.seen().get_mut(&key) {
+            attempts.count = attempts.count.saturating_sub(1);
+        }
+    }
+
+    fn seen(&self) -> MutexGuard<'_, HashMap<u64, Attempts>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn make_room(seen: &mut HashMap<u64, Attempts>, now: Instant) {
+    let before = seen.len();
+    seen.retain(|_, attempts| attempts.ends > now);
+    if seen.len() == before {
+        let oldest = seen.iter().min_by_key(|(_, attempts)| attempts.ends).map(|(key, _)| *key);
+        oldest.map(|key| seen.remove(&key));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn the_fourth_of_three_has_to_wait_for_the_window() {
+        let (throttle, now) = (Throttle::new(3, MINUTE, 10), Instant::now());
+        for _ in 0..3 {
+            assert!(throttle.attempt_at("ann", now).is_ok());
+        }
+        let later = now + Duration::from_secs(20);
+        let Err(Error::Throttled { retry_after }) = throttle.attempt_at("ann", later) else {
+            panic!("not throttled")
+        };
+        assert_eq!(retry_after, Duration::from_secs(40));
+        assert!(throttle.attempt_at("bob", later).is_ok());
+        assert!(throttle.attempt_at("ann", now + MINUTE).is_ok());
+    }
+
+    #[test]
+    fn a_forgiven_attempt_does_not_count() {
+        let (throttle, now) = (Throttle::new(1, MINUTE, 10), Instant::now());
+        for _ in 0..5 {
+            assert!(throttle.attempt_at("ann", now).is_ok());
+            throttle.forgive("ann");
+        }
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_oldest_goes_first() {
+        let (throttle, now) = (Throttle::new(1, MINUTE, 100), Instant::now());
+        for key in 0..1_000_u32 {
+            let at = now + Duration::from_millis(u64::from(key));
+            assert!(throttle.attempt_at(key, at).is_ok());
+            assert!(throttle.seen().len() <= 100);
+        }
+        let at = now + Duration::from_secs(1);
+        assert!(throttle.attempt_at(999_u32, at).is_err());
+        assert!(throttle.attempt_at(0_u32, at).is_ok());
+    }
+}

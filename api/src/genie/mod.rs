@@ -1,0 +1,37 @@
+//! The GenieHelper dialect: bare objects on success, one error shape.
+
+pub mod envelope;
+mod rbac_sync;
+mod usage;
+mod webhook;
+
+use crate::{
+    app::App,
+    core::{Error, context},
+};
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{self, Next},
+    response::Response,
+};
+
+pub use envelope::{Fault, Result};
+
+/// All routes of the dialect, without prefix, each failing in the dialect's shape.
+pub fn routes(_app: &App) -> Router<App> {
+    Router::new()
+        .merge(usage::routes())
+        .merge(rbac_sync::routes())
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(middleware::from_fn(enter))
+}
+
+/// What answers paths below the dialect's own prefix that nobody serves.
+pub fn fallback() -> Router {
+    Router::new().fallback(async || Error::NoSuchPath).layer(middleware::from_fn(enter))
+}
+
+async fn enter(request: Request, next: Next) -> Response {
+    context::enter(envelope::render, request, next).await
+}

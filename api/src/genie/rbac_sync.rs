@@ -1,0 +1,135 @@
+//! `POST /api/rbac-sync`: a role change at the identity provider takes effect here.
+
+use super::{Fault, Result, webhook::Server};
+use crate::{
+    app::App,
+    core::{Context, Json},
+};
+use axum::{Router, extract::State, http::StatusCode, routing::post};
+use commands::identity::{Error, Standing, StandingChange};
+use domain::{
+    ids::UserId,
+    user::{Role, Status},
+};
+use serde::{Deserialize, Serialize};
+
+/// Most people in one call.
+const MOST: usize = 1_000;
+
+/// The table of contents.
+pub fn routes() -> Router<App> {
+    Router::new().route("/api/rbac-sync", post(sync))
+}
+
+/// Either `{userId, role, status}`, or the identity provider's own `{event, keys, payload: {role, status}}`.
+#[derive(Deserialize)]
+struct Body {
+    #[serde(alias = "user_id", alias = "directusUserId")]
+    #[serde(rename = "userId", default)]
+    user: Option<UserId>,
+    #[serde(default)]
+    key: Option<UserId>,
+    #[serde(default)]
+    keys: Vec<UserId>,
+    #[serde(default)]
+    payload: Wanted,
+    #[serde(flatten)]
+    wanted: Wanted,
+}
+
+#[derive(Default, Deserialize)]
+struct Wanted {
+    #[serde(default)]
+    role: Option<String>,
+    #[serde(default)]
+    status: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Synced {
+    ok: bool,
+    success: bool,
+    results: Vec<Outcome>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Outcome {
+    user_id: UserId,
+    previous_role: &'static str,
+    role: &'static str,
+    status: &'static str,
+    changed: bool,
+}
+
+async fn sync(State(app): State<App>, _: Server, Json(body): Json<Body>) -> Result<Synced> {
+    let standing = body.standing()?;
+    if standing == Standing::default() {
+        return Ok(axum::Json(Synced { ok: true, success: true, results: vec![] }));
+    }
+    let users = body.users()?;
+    let metadata = Context::current().metadata(UserId::system());
+    let changed = app.identity.set_standing(&users, standing, &metadata).await;
+    let (changes, position) = changed.map_err(|error| match error {
+        Error::LastAdmin => {
+            Fault::new(StatusCode::BAD_REQUEST, "last_admin", "The last administrator has to stay")
+        }
+        Error::UnknownUser => {
+            Fault::new(StatusCode::NOT_FOUND, "not_found", "There is no such user")
+        }
+        other => Fault::Core(other.into()),
+    })?;
+    // In force from the next request on.
+    app.caught_up("users", position).await;
+    let results = changes.into_iter().map(outcome).collect();
+    Ok(axum::Json(Synced { ok: true, success: true, results }))
+}
+
+impl Body {
+    fn standing(&self) -> std::result::Result<Standing, Fault> {
+        let role = self.wanted.role.as_deref().or(self.payload.role.as_deref());
+        let role = match role.map(|name| (name, Role::named(name))) {
+            Some((_, Some(role))) => Some(role),
+            Some((name, None)) => {
+                let message = format!("{name:.60} is no role: Administrator, Creator or Viewer");
+                return Err(Fault::new(StatusCode::BAD_REQUEST, "invalid_role", message));
+            }
+            None => None,
+        };
+        let status = self.wanted.status.as_deref().or(self.payload.status.as_deref());
+        let status = status.map(|status| match status {
+            "active" => Status::Active,
+            _ => Status::Suspended,
+        });
+        Ok(Standing { role, status })
+    }
+
+    fn users(self) -> std::result::Result<Vec<UserId>, Fault> {
+        let mut users: Vec<UserId> = Vec::new();
+        for user in self.user.into_iter().chain(self.key).chain(self.keys) {
+            // Ids of our own are hexadecimal without dashes; the provider's habit is to write them with dashes.
+            let user =
+                user.0.parse().map_or(user, |id: uuid::Uuid| UserId(id.simple().to_string()));
+            if !users.contains(&user) {
+                users.push(user);
+            }
+            if users.len() > MOST {
+                return Err(Fault::invalid(format!("No more than {MOST} users at once")));
+            }
+        }
+        if users.is_empty() {
+            return Err(Fault::invalid("userId (or keys) is required"));
+        }
+        Ok(users)
+    }
+}
+
+fn outcome(change: StandingChange) -> Outcome {
+    Outcome {
+        user_id: change.user,
+        previous_role: change.previous_role.as_str(),
+        role: change.role.as_str(),
+        status: change.status.as_str(),
+        changed: change.changed,
+    }
+}

@@ -1,0 +1,216 @@
+//! `/api/usage`: what the subscription allows, and counting billable work.
+
+use super::{Fault, Result, webhook::Either};
+use crate::{
+    app::App,
+    core::{Caller, Context, Error, Json},
+};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderMap, StatusCode},
+    routing::{get, post},
+};
+use chrono::{DateTime, SecondsFormat, Utc};
+use commands::usage::{self, Charge, Plan};
+use domain::{
+    Metadata,
+    billing::{Cycle, Tier},
+    ids::UserId,
+    quota::{Action, Limit, MOST_PER_CHARGE, Refusal},
+    user::Role,
+};
+use projections::usage::since;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
+
+/// Longest name of a piece of work.
+const LONGEST_REFERENCE: usize = 200;
+
+/// The table of contents.
+pub fn routes() -> Router<App> {
+    Router::new().route("/api/usage", get(show)).route("/api/usage/increment", post(increment))
+}
+
+type ByAction<T> = BTreeMap<&'static str, T>;
+
+#[derive(Serialize)]
+struct Shown {
+    tier: String,
+    limits: ByAction<Limit>,
+    usage: ByAction<u64>,
+    remaining: ByAction<i64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    billing_cycle_start: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    billing_cycle_end: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    degraded: Option<bool>,
+}
+
+async fn show(State(app): State<App>, caller: Caller) -> Result<Shown> {
+    let person = caller.person.as_ref();
+    let limits = app.usage.limits();
+    let known = person.map(|person| &person.tier).filter(|tier| limits.knows(tier));
+    let tier = known.cloned().unwrap_or_else(Tier::starter);
+    let cycle = Cycle::at(Utc::now(), person.and_then(|person| person.subscription.as_ref()));
+    let used = match &cycle {
+        Some(cycle) => since(&app.db, &caller.user, cycle.start).await.map_err(|error| {
+            tracing::warn!(%error, "usage is shown as zero");
+        }),
+        None => Err(()),
+    };
+    // Only shown, not enforced: zeros are better than nothing here.
+    let (used, degraded) = match used {
+        Ok(used) => (used, None),
+        Err(()) => (BTreeMap::new(), Some(true)),
+    };
+    let mut shown = Shown {
+        tier: tier.to_string(),
+        limits: BTreeMap::new(),
+        usage: BTreeMap::new(),
+        remaining: BTreeMap::new(),
+        billing_cycle_start: cycle.map(|cycle| iso(cycle.start)),
+        billing_cycle_end: cycle.map(|cycle| iso(cycle.end)),
+        degraded,
+    };
+    for action in Action::ALL {
+        let limit = limits.limit(&tier, action).unwrap_or(Limit::UpTo(0));
+        let used = used.get(&action).copied().unwrap_or(0);
+        shown.limits.insert(action.as_str(), limit);
+        shown.usage.insert(action.as_str(), used);
+        shown.remaining.insert(action.as_str(), limit.remaining(used));
+    }
+    Ok(axum::Json(shown))
+}
+
+#[derive(Deserialize)]
+struct Body {
+    #[serde(alias = "action", default)]
+    operation: Option<String>,
+    #[serde(default)]
+    amount: Option<Value>,
+    #[serde(default, rename = "ref", alias = "reference")]
+    reference: Option<String>,
+    #[serde(default, rename = "userId", alias = "user_id")]
+    user: Option<UserId>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Incremented {
+    ok: bool,
+    success: bool,
+    action: &'static str,
+    new_value: u64,
+    limit: Limit,
+    remaining: i64,
+    limit_reached: bool,
+}
+
+async fn increment(
+    State(app): State<App>,
+    by: Either,
+    headers: HeaderMap,
+    Json(body): Json<Body>,
+) -> Result<Incremented> {
+    let (user, metadata) = whose(&by, body.user.clone())?;
+    let Some(name) = body.operation.as_deref().filter(|name| !name.is_empty()) else {
+        return Err(Fault::invalid("operation (or action) is required"));
+    };
+    let Some(action) = Action::named(name) else {
+        return Err(Fault::invalid(format!("{name:.60} is no billable action")));
+    };
+    let amount = amount(body.amount.as_ref())?;
+    let reference = reference(body.reference, &headers)?;
+    let charge = Charge { user, action, amount, reference, now: Utc::now() };
+    let charged = match app.usage.charge(charge, &metadata).await {
+        Ok(charged) => charged,
+        Err(usage::Error::Refused { refusal, plan }) => return Err(denied(action, &refusal, plan)),
+        Err(usage::Error::Failed(failure)) => return Err(failure.into()),
+    };
+    app.caught_up("usage", charged.position).await;
+    Ok(axum::Json(Incremented {
+        ok: true,
+        success: true,
+        action: action.as_str(),
+        new_value: charged.usage,
+        limit: charged.limit,
+        remaining: charged.limit.remaining(charged.usage),
+        limit_reached: charged.limit.reached(charged.usage),
+    }))
+}
+
+/// Whose work is counted: a person's own; another server says whose.
+fn whose(by: &Either, named: Option<UserId>) -> std::result::Result<(UserId, Metadata), Fault> {
+    match by {
+        Either::Server => match named {
+            Some(user) => Ok((user, Context::current().metadata(UserId::system()))),
+            None => Err(Fault::invalid("userId is required")),
+        },
+        Either::Person(caller) => {
+            let foreign = named.is_some_and(|user| user != caller.user);
+            if foreign || caller.role == Role::Viewer {
+                return Err(Error::Forbidden.into());
+            }
+            Ok((caller.user.clone(), caller.metadata()))
+        }
+    }
+}
+
+fn amount(sent: Option<&Value>) -> std::result::Result<u64, Fault> {
+    match sent {
+        None | Some(Value::Null) => Ok(1),
+        Some(sent) => sent
+            .as_u64()
+            .filter(|amount| (1..=MOST_PER_CHARGE).contains(amount))
+            .ok_or_else(|| Fault::invalid(Refusal::AmountOutOfRange.to_string())),
+    }
+}
+
+fn reference(
+    sent: Option<String>,
+    headers: &HeaderMap,
+) -> std::result::Result<Option<String>, Fault> {
+    let header = headers.get("idempotency-key");
+    let header = header.map(|value| value.to_str().map(str::to_owned)).transpose();
+    let unreadable = |_| Fault::invalid("Idempotency-Key is not readable");
+    let reference = sent.or(header.map_err(unreadable)?);
+    match &reference {
+        Some(text) if text.is_empty() || text.chars().count() > LONGEST_REFERENCE => {
+            let message =
+                format!("ref and Idempotency-Key have 1 to {LONGEST_REFERENCE} characters");
+            Err(Fault::invalid(message))
+        }
+        _ => Ok(reference),
+    }
+}
+
+fn denied(action: Action, refusal: &Refusal, plan: Option<Plan>) -> Fault {
+    let Some(reason) = refusal.reason() else { return Fault::invalid(refusal.to_string()) };
+    let mut extra = Map::new();
+    extra.insert("reason".to_owned(), json!(reason));
+    extra.insert("action".to_owned(), json!(action.as_str()));
+    if let Some(plan) = plan {
+        extra.insert("tier".to_owned(), json!(plan.tier));
+        extra.insert("resets_at".to_owned(), json!(iso(plan.cycle.end)));
+    }
+    match refusal {
+        Refusal::LimitReached { limit, usage, .. } => {
+            extra.insert("limit".to_owned(), json!(limit));
+            extra.insert("usage".to_owned(), json!(usage));
+        }
+        Refusal::NotInTier => {
+            extra.insert("limit".to_owned(), json!(0));
+        }
+        Refusal::QuotaCheckFailed | Refusal::AmountOutOfRange => {}
+    }
+    let message = format!("{}: {refusal}", action.as_str());
+    let (status, error) = (StatusCode::FORBIDDEN, "tier_limit_reached");
+    Fault::Own { status, error, message: message.into(), extra }
+}
+
+fn iso(at: DateTime<Utc>) -> String {
+    at.to_rfc3339_opts(SecondsFormat::Millis, true)
+}
