@@ -5,11 +5,11 @@ use commands::effects::{
     embedder_memo::PostgresMemo,
 };
 use domain::{document::Event, knowledge_base};
-use sqlx::postgres::PgPoolOptions;
 use projections::{
     passages,
     retrieval::{Hit, QueryVector, Question, retrieve},
 };
+use sqlx::postgres::PgPoolOptions;
 
 async fn ask(scenario: &Scenario, shelves: &[&str], text: &str) -> Vec<Hit> {
     let ids: Vec<_> = shelves.iter().map(|&id| id.into()).collect();
