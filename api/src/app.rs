@@ -1,10 +1,20 @@
 //! What every handler can reach.
 
-use crate::{config::Config, core::access::Access};
+use crate::{config::Config, core::access::Access, library::Library};
 use commands::{
-    effects::vault::Vault, identity::Identity, log::EventLog, reactors::reply::Reply, usage::Usage,
+    chat::{self, Ask, AskError, Begun},
+    effects::vault::Vault,
+    execute::{self, Decided, Failure, Loaded},
+    identity::Identity,
+    log::EventLog,
+    reactors::reply::Reply,
+    usage::Usage,
 };
-use domain::{Position, ids::NodeId};
+use domain::{
+    Decider, Metadata, Position,
+    ids::{NodeId, RunId},
+    run::Interrupt,
+};
 use projections::Projections;
 use sqlx::PgPool;
 use std::{ops::Deref, sync::Arc, time::Duration};
@@ -37,6 +47,8 @@ pub struct Inner {
     pub usage: Usage,
     /// The secret store.
     pub vault: Vault,
+    /// Files and vectors.
+    pub library: Library,
     /// This process.
     pub node: NodeId,
     /// Cancelled when the server goes down: streams end, resumably.
@@ -66,6 +78,51 @@ impl App {
         let head = self.log.head().await?;
         self.caught_up(name, Some(head)).await;
         Ok(())
+    }
+}
+
+/// Commands, as handlers give them.
+impl App {
+    /// Runs a command on an aggregate.
+    ///
+    /// # Errors
+    /// When the domain refuses or the machine fails.
+    pub async fn execute<D: Decider>(
+        &self,
+        id: &D::Id,
+        command: &D::Command,
+        metadata: &Metadata,
+    ) -> Result<Decided<D>, execute::Error<D::Refusal>> {
+        execute::execute::<D>(&*self.log, id, command, metadata).await
+    }
+
+    /// An aggregate as it stands in the log.
+    ///
+    /// # Errors
+    /// When the machine fails.
+    pub async fn load<D: Decider>(&self, id: &D::Id) -> Result<Loaded<D>, Failure> {
+        Loaded::load(&*self.log, id).await
+    }
+
+    /// Begins a run on this node.
+    ///
+    /// # Errors
+    /// As [`chat::ask`].
+    pub async fn ask(&self, ask: Ask, metadata: &Metadata) -> Result<Begun, AskError> {
+        chat::ask(&*self.log, &self.reply, self.node, ask, metadata).await
+    }
+
+    /// Stops a run.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn interrupt(
+        &self,
+        run: RunId,
+        wish: Interrupt,
+        metadata: &Metadata,
+    ) -> Result<(), Failure> {
+        chat::interrupt(&*self.log, run, wish, metadata).await
     }
 }
 

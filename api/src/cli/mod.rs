@@ -168,7 +168,7 @@ impl Progress {
 fn log_to_stderr(json: Option<bool>, serving: bool) {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
         tracing_subscriber::EnvFilter::new(if serving {
-            "info,sqlx::postgres::notice=warn"
+            "info,sqlx=warn"
         } else {
             "warn,sqlx=error"
         })

@@ -1,14 +1,17 @@
 //! What all dialects share: extractors, errors, the request's context. Knows no dialect.
 
 pub mod access;
+pub mod active_runs;
 pub mod caller;
 pub mod context;
 pub mod error;
 pub mod extract;
 pub mod peer;
+pub mod run_snapshot;
 pub mod run_stream;
 pub mod throttle;
 pub mod tokens;
+pub mod upload;
 
 pub use caller::Caller;
 pub use context::{Context, Locale};

@@ -1,6 +1,7 @@
 //! Streams of a run's lines, from any index, live or replayed: the same bytes for everybody at any time.
 
 use super::Error;
+use crate::app::App;
 use axum::{
     body::{Body, Bytes},
     http::{HeaderMap, HeaderName, HeaderValue, header},
@@ -13,8 +14,7 @@ use domain::{
     run::{Run, lines_in},
 };
 use futures::{Stream, StreamExt};
-use std::{io, sync::Arc, time::Duration};
-use tokio_util::sync::CancellationToken;
+use std::{io, time::Duration};
 
 /// Silence after which a sign of life is sent.
 const HEARTBEAT: Duration = Duration::from_secs(20);
@@ -96,12 +96,8 @@ pub fn last_event_id(headers: &HeaderMap) -> Option<(RunId, u64)> {
 ///
 /// # Errors
 /// When the log cannot be read.
-pub async fn respond(
-    log: &Arc<dyn EventLog>,
-    reader: Reader,
-    draining: CancellationToken,
-) -> Result<Response, Error> {
-    let bytes = open(log, reader).await?.take_until(draining.cancelled_owned());
+pub async fn respond(app: &App, reader: Reader) -> Result<Response, Error> {
+    let bytes = open(app, reader).await?.take_until(app.draining.clone().cancelled_owned());
     Ok(response(reader, Body::from_stream(bytes)))
 }
 
@@ -120,13 +116,13 @@ pub fn response(reader: Reader, body: Body) -> Response {
 /// # Errors
 /// When the log cannot be read.
 pub async fn open(
-    log: &Arc<dyn EventLog>,
+    app: &App,
     mut reader: Reader,
 ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>, Error> {
     let stream = StreamId::of::<Run>(&reader.run);
-    let Place { from, index } = locate(&**log, &stream, reader.index).await?;
+    let Place { from, index } = locate(&*app.log, &stream, reader.index).await?;
     reader.index = index;
-    let mut batches = log.follow(stream, from);
+    let mut batches = app.log.follow(stream, from);
     Ok(async_stream::stream! {
         let mut next = reader.index;
         loop {

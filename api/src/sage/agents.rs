@@ -10,7 +10,6 @@ use axum::{
     extract::State,
     routing::{get, post},
 };
-use commands::execute;
 use domain::{
     agent::{self, Command, Config, Refusal},
     ids::AgentId,
@@ -166,8 +165,7 @@ async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Body>) 
     let unique = Uuid::new_v4().simple().to_string();
     let id = AgentId(format!("agent_{}", &unique[..8]));
     let command = Command::Create { owner: caller.user.clone(), config };
-    let decided =
-        execute::execute::<agent::Agent>(&*app.log, &id, &command, &caller.metadata()).await;
+    let decided = app.execute::<agent::Agent>(&id, &command, &caller.metadata()).await;
     let decided = decided.map_err(|error| {
         Fault::worded(error, |refusal| match refusal {
             Refusal::BadName => text(
@@ -194,8 +192,7 @@ async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) 
     find(&app, &caller, &id).await?;
     let agent_id = AgentId(id.clone());
     let metadata = caller.metadata();
-    let decided =
-        execute::execute::<agent::Agent>(&*app.log, &agent_id, &Command::Delete, &metadata).await;
+    let decided = app.execute::<agent::Agent>(&agent_id, &Command::Delete, &metadata).await;
     let decided = decided.map_err(|error| Fault::worded(error, |_| missing(&id)))?;
     app.caught_up("agents", decided.position).await;
     let message = text(format!("Agent '{id}' 删除成功"), format!("Agent '{id}' deleted"));

@@ -19,7 +19,7 @@ use axum::{
     response::Response,
     routing::post,
 };
-use commands::chat::{self, AskError, Begun};
+use commands::chat::{AskError, Begun};
 use domain::{
     Metadata,
     ids::{AgentId, RunId, UserId},
@@ -111,15 +111,15 @@ async fn begin(
     }
     let metadata = asker.metadata();
     let ask = request::ask(app, &asker, request, agent, surface).await?;
-    let begun = chat::ask(&*app.log, &app.reply, app.node, ask, &metadata).await;
+    let begun = app.ask(ask, &metadata).await;
     let Begun { run, .. } = begun.map_err(refused)?;
     let heartbeat = !surface.attached();
     let reader = Reader { run, index: 0, framing: Framing::wanted(headers), heartbeat };
     if !surface.attached() {
-        return Ok(run_stream::respond(&app.log, reader, app.draining.clone()).await?);
+        return Ok(run_stream::respond(app, reader).await?);
     }
     let mut tie = Tie { app: app.clone(), run, metadata, over: false };
-    let bytes = run_stream::open(&app.log, reader).await?;
+    let bytes = run_stream::open(app, reader).await?;
     let draining = app.draining.clone();
     let tied = async_stream::stream! {
         let mut bytes = std::pin::pin!(bytes.take_until(draining.cancelled_owned()));
@@ -169,7 +169,7 @@ impl Drop for Tie {
         let (app, run, metadata) = (self.app.clone(), self.run, self.metadata.clone());
         tokio::spawn(async move {
             let wish = Interrupt { reason: "客户端断开连接".to_owned(), replaced: false };
-            if let Err(failure) = chat::interrupt(&*app.log, run, wish, &metadata).await {
+            if let Err(failure) = app.interrupt(run, wish, &metadata).await {
                 tracing::warn!(%run, %failure, "a run whose client left could not be stopped");
             }
         });

@@ -14,10 +14,7 @@ use axum::{
     routing::{delete, get, post},
 };
 use chrono::{DateTime, Local, Utc};
-use commands::{
-    chat,
-    execute::{self, Decided},
-};
+use commands::execute::Decided;
 use domain::{
     Decider,
     conversation::{Command, Conversation, Refusal},
@@ -133,7 +130,12 @@ async fn list(
     Ok(Reply(text("获取会话列表成功", "Conversations retrieved"), reply))
 }
 
-fn in_range(name: &str, value: i64, low: i64, high: i64) -> std::result::Result<(), Fault> {
+pub(super) fn in_range(
+    name: &str,
+    value: i64,
+    low: i64,
+    high: i64,
+) -> std::result::Result<(), Fault> {
     let (kind, msg) = match value {
         _ if value < low => {
             ("greater_than_equal", format!("Input should be greater than or equal to {low}"))
@@ -222,11 +224,11 @@ async fn remove(
     Path(session_id): Path<String>,
 ) -> Result<Value> {
     let id = find(&app, &session_id, caller.scope()).await?;
-    let was = execute::Loaded::<Conversation>::load(&*app.log, &id).await?;
+    let was = app.load::<Conversation>(&id).await?;
     change(&app, &caller, id, &Command::Delete, &session_id).await?;
     if let Some(run) = was.state().run() {
         let wish = Interrupt { reason: "会话已删除".to_owned(), replaced: false };
-        chat::interrupt(&*app.log, run, wish, &caller.metadata()).await?;
+        app.interrupt(run, wish, &caller.metadata()).await?;
     }
     let message =
         text(format!("会话 {session_id} 已删除"), format!("Session {session_id} deleted"));
@@ -240,8 +242,7 @@ async fn change(
     command: &<Conversation as Decider>::Command,
     session_id: &str,
 ) -> std::result::Result<(), Fault> {
-    let decided =
-        execute::execute::<Conversation>(&*app.log, &id, command, &caller.metadata()).await;
+    let decided = app.execute::<Conversation>(&id, command, &caller.metadata()).await;
     let Decided { position, .. } = decided.map_err(|error| {
         Fault::worded(error, |refusal| match refusal {
             Refusal::Unknown | Refusal::Busy(_) => not_there(session_id),

@@ -4,7 +4,7 @@ use super::{Fault, Reply, Result, chat::is_bad_id, envelope::timestamp, text};
 use crate::{
     app::App,
     core::{
-        Caller, Error, Path, Query,
+        Caller, Error, Path, Query, active_runs,
         extract::OptionalJson,
         run_stream::{self, Framing, Reader, last_event_id},
     },
@@ -17,9 +17,8 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use commands::{chat, log::Filter};
 use domain::{ids::RunId, run::Interrupt};
-use futures::{Stream, StreamExt};
+use futures::StreamExt;
 use projections::conversations::{self, RunRow};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -77,7 +76,7 @@ async fn resume(
     // Unknown, or somebody else's: an empty stream, as upstream answers unknown sessions.
     let Some(run) = run else { return Ok(empty(framing)) };
     let reader = Reader { run, index, framing, heartbeat: true };
-    Ok(run_stream::respond(&app.log, reader, app.draining.clone()).await?)
+    Ok(run_stream::respond(&app, reader).await?)
 }
 
 fn empty(framing: Framing) -> Response {
@@ -96,36 +95,9 @@ async fn active_sessions(
     State(app): State<App>,
     caller: Caller,
 ) -> std::result::Result<Response, Fault> {
-    let head = app.log.head().await?;
-    let changes =
-        app.log.subscribe(head, Filter::categories(&["run"]).kinds(&["RunRequested", "RunEnded"]));
-    app.caught_up("conversations", Some(head)).await;
-    let first = snapshot(&app, &caller).await?;
-    let draining = app.draining.clone().cancelled_owned();
-    let snapshots = async_stream::stream! {
-        let mut last = first.clone();
-        yield Ok::<_, std::io::Error>(first);
-        let mut changes = std::pin::pin!(changes.take_until(draining));
-        while let Some(change) = changes.next().await {
-            if change.events.is_empty() {
-                continue;
-            }
-            app.caught_up("conversations", Some(change.position)).await;
-            match snapshot(&app, &caller).await {
-                Ok(now) if now != last => {
-                    last = now.clone();
-                    yield Ok(now);
-                }
-                Ok(_) => {}
-                Err(error) => error.log(),
-            }
-        }
-    };
-    Ok((Framing::Sse.headers(), Body::from_stream(boxed(snapshots))).into_response())
-}
-
-fn boxed<S: Stream + Send + 'static>(stream: S) -> futures::stream::BoxStream<'static, S::Item> {
-    stream.boxed()
+    let runs = active_runs::snapshots(&app, caller.scope().cloned()).await?;
+    let events = runs.map(|runs| event(&runs));
+    Ok((Framing::Sse.headers(), Body::from_stream(events)).into_response())
 }
 
 #[derive(Serialize)]
@@ -139,10 +111,9 @@ struct ActiveSession<'a> {
     run_id: uuid::Uuid,
 }
 
-async fn snapshot(app: &App, caller: &Caller) -> std::result::Result<String, Error> {
+fn event(rows: &[RunRow]) -> std::result::Result<String, Error> {
     #[expect(clippy::cast_precision_loss, reason = "microseconds since 1970 fit in 53 bits")]
     let seconds = |at: chrono::DateTime<chrono::Utc>| at.timestamp_micros() as f64 / 1e6;
-    let rows: Vec<RunRow> = conversations::going_on(&app.db, caller.scope()).await?;
     let sessions: Vec<_> = rows
         .iter()
         .map(|row| ActiveSession {
@@ -184,7 +155,7 @@ async fn interrupt(
             let reason = body.message.filter(|reason| !reason.is_empty());
             let reason = reason.unwrap_or_else(|| "用户请求中断".to_owned());
             let wish = Interrupt { reason, replaced: false };
-            chat::interrupt(&*app.log, run, wish, &caller.metadata()).await?;
+            app.interrupt(run, wish, &caller.metadata()).await?;
         }
     }
     let message =

@@ -4,6 +4,7 @@
 //! one publishes; the others stand by. After an outage it goes on behind the last event that the stream holds, so that
 //! the stream ends with every event exactly once and in order, however long it took.
 
+mod broker;
 mod leader;
 mod message;
 mod session;
@@ -11,6 +12,7 @@ pub mod testing;
 #[cfg(test)]
 mod tests;
 
+pub use broker::BrokerUrl;
 pub use message::{payload, subject};
 pub use session::STREAM;
 
@@ -32,16 +34,6 @@ const STANDBY: Duration = Duration::from_secs(2);
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// How long the end of the task is awaited.
 const GRACE: Duration = Duration::from_secs(10);
-
-/// Address of the broker, `nats://[user:password@]host:port`; several separated by commas.
-#[derive(Clone)]
-pub struct BrokerUrl(pub String);
-
-impl fmt::Debug for BrokerUrl {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("BrokerUrl(…)")
-    }
-}
 
 /// What this node's publisher is doing.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,7 +3,7 @@
 use super::{BrokerUrl, End, Leader, Status, message, stopped};
 use crate::log::{EventLog, Filter};
 use async_nats::{
-    ConnectOptions, Event,
+    Event,
     jetstream::{
         Context,
         context::{ContextBuilder, PublishError},
@@ -71,7 +71,8 @@ impl Session {
     ) -> Result<Self, End> {
         let lost = CancellationToken::new();
         let told = lost.clone();
-        let client = ConnectOptions::new()
+        let (addresses, options) = broker.parse()?;
+        let client = options
             .name("annals")
             .connection_timeout(PATIENCE)
             .request_timeout(Some(PATIENCE))
@@ -82,7 +83,6 @@ impl Session {
                 }
                 std::future::ready(())
             });
-        let addresses: Vec<&str> = broker.0.split(',').map(str::trim).collect();
         let client = timeout(PATIENCE, client.connect(addresses))
             .await
             .map_err(|_| End::because("the broker does not answer"))?

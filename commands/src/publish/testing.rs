@@ -28,6 +28,7 @@ pub struct NatsServer {
     program: PathBuf,
     folder: PathBuf,
     port: u16,
+    options: Vec<String>,
     child: Child,
 }
 
@@ -37,12 +38,21 @@ impl NatsServer {
     /// # Errors
     /// When there is no server for this platform, or it does not start.
     pub async fn start() -> io::Result<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// Starts a server with further options of `nats-server`, such as `--user` and `--pass`.
+    ///
+    /// # Errors
+    /// As [`NatsServer::start`].
+    pub async fn start_with(options: &[&str]) -> io::Result<Self> {
+        let options: Vec<String> = options.iter().map(|&option| option.to_owned()).collect();
         let program = program().await?;
         let folder = std::env::temp_dir().join(format!("annals-nats-{}", Uuid::new_v4()));
         std::fs::create_dir(&folder)?;
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port();
-        let child = spawn(&program, &folder, port).await?;
-        Ok(Self { program, folder, port, child })
+        let child = spawn(&program, &folder, port, &options).await?;
+        Ok(Self { program, folder, port, options, child })
     }
 
     /// Address of the server.
@@ -63,7 +73,7 @@ impl NatsServer {
     /// # Errors
     /// When it does not start.
     pub async fn restart(&mut self) -> io::Result<()> {
-        self.child = spawn(&self.program, &self.folder, self.port).await?;
+        self.child = spawn(&self.program, &self.folder, self.port, &self.options).await?;
         Ok(())
     }
 }
@@ -77,10 +87,11 @@ impl Drop for NatsServer {
 }
 
 /// Starts the server and waits until it takes connections.
-async fn spawn(program: &Path, folder: &Path, port: u16) -> io::Result<Child> {
+async fn spawn(program: &Path, folder: &Path, port: u16, options: &[String]) -> io::Result<Child> {
     let mut child = Command::new(program)
         .args(["-js", "-a", "127.0.0.1", "-p", &port.to_string(), "-sd"])
         .arg(folder)
+        .args(options)
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())

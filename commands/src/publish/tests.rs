@@ -231,3 +231,22 @@ async fn a_stream_of_another_log_is_left_alone() {
     assert_eq!(other.messages().await.len(), 1);
     publisher.shutdown().await;
 }
+
+#[tokio::test]
+async fn the_address_may_carry_a_login() {
+    let scenario = given().await;
+    let nats = NatsServer::start_with(&["--user", "ann", "--pass", "p@ss:1"]).await.unwrap();
+    let at = nats.url().replace("nats://", "@");
+    let start = |login: &str| {
+        let url = BrokerUrl(format!("nats://{login}{at}"));
+        Publisher::start(scenario.log.clone(), scenario.pool.clone(), url)
+    };
+    let head = scenario.append("note-1", "{}").await;
+    let refused = start("ann:wrong");
+    in_state(&refused, |state| matches!(state, State::Waiting(why) if !why.contains("wrong")))
+        .await;
+    refused.shutdown().await;
+    let publisher = start("ann:p%40ss%3A1");
+    published(&publisher, head).await;
+    publisher.shutdown().await;
+}

@@ -185,10 +185,11 @@ async fn insert_run(
     request: &run::Request,
 ) -> Result<(), ApplyError> {
     let query = request.messages.first().and_then(|message| message.content.as_ref());
+    let query = query.map_or_else(|| "\"\"".to_owned(), ToString::to_string);
     sqlx::query(
         "insert into runs (run_id, conversation_id, owner, session_id, surface, agent_id, query,
              node, attempt, usage, forgotten, requested_at, updated_at, position, revision)
-         values ($1, $5, $6, $7, $8, $9, coalesce($10, '\"\"'::json), $11, 1, '[]', false, $2, $2, $4, $3)",
+         values ($1, $5, $6, $7, $8, $9, $10::text::json, $11, 1, '[]', false, $2, $2, $4, $3)",
     )
     .bind(id.0)
     .bind(recorded.recorded_at)
@@ -199,7 +200,7 @@ async fn insert_run(
     .bind(&request.session_id)
     .bind(surface_name(request.surface))
     .bind(request.agent_id.as_ref().map(|agent| &agent.0))
-    .bind(query.map(Json))
+    .bind(query)
     .bind(request.node.0)
     .execute(db)
     .await?;

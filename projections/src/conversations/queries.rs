@@ -205,6 +205,10 @@ pub struct Found {
 /// When the database does not answer.
 pub async fn snapshot(db: &PgPool, id: ConversationId) -> sqlx::Result<Option<Snapshot>> {
     let mut view = db.begin_with("begin isolation level repeatable read read only").await?;
+    // Before the view is taken: a rebuild that swapped the tables later would leave it looking at empty ones.
+    sqlx::query("lock table conversations, runs, messages in access share mode")
+        .execute(&mut *view)
+        .await?;
     let conversation = sqlx::query_as::<_, Conversation>(
         "select conversation_id, owner, session_id, title, agent_id, agent_name, user_count,
              agent_count, created_at, updated_at
@@ -280,12 +284,12 @@ pub async fn latest_run(
     Ok(row.map(|(conversation, run)| (conversation.into(), run.map(RunId))))
 }
 
-/// One run.
+/// One run; those of deleted conversations are gone.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn run(db: &PgPool, id: RunId) -> sqlx::Result<Option<RunRow>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{RUN} where run_id = $1")))
+    sqlx::query_as(sqlx::AssertSqlSafe(format!("{RUN} where run_id = $1 and not forgotten")))
         .bind(id.0)
         .fetch_optional(db)
         .await

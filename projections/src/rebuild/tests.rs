@@ -181,6 +181,11 @@ async fn a_comparison_finds_a_changed_a_missing_and_a_foreign_row() {
     assert_eq!(node.compare("pets").await.unwrap().difference, None);
     let difference = async || node.compare("pets").await.unwrap().difference.unwrap();
 
+    tamper(&scenario, "update pets set face = '[1, 2, 4]'").await;
+    assert!(difference().await.live.is_some_and(|row| row.contains("[1,2,4]")));
+    tamper(&scenario, "update pets set face = '[1, 2, 3]'").await;
+    assert_eq!(node.compare("pets").await.unwrap().difference, None);
+
     tamper(&scenario, r#"update pets set note = '{"a": "e"}'"#).await;
     let changed = difference().await;
     assert_eq!((changed.table, &*changed.key), ("pets", r#"{"id":"rex"}"#));
@@ -190,11 +195,6 @@ async fn a_comparison_finds_a_changed_a_missing_and_a_foreign_row() {
     };
     assert_eq!(note(changed.live), json!({"a": "e"}));
     assert_eq!(note(changed.folded), json!({"b": 1, "a": "é"}));
-
-    tamper(&scenario, r#"update pets set note = '{"a":"é","b":1}', face = '[1, 2, 4]'"#).await;
-    assert!(difference().await.live.is_some_and(|row| row.contains("[1,2,4]")));
-    tamper(&scenario, "update pets set face = '[1, 2, 3]'").await;
-    assert_eq!(node.compare("pets").await.unwrap().difference, None);
 
     tamper(&scenario, "delete from pets").await;
     let missing = difference().await;

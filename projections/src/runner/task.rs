@@ -18,7 +18,7 @@ use tokio::{
 /// Events per transaction: enough to share a commit, few enough to let another node in soon.
 const EVENTS: usize = 500;
 /// Waiting deliveries that may share a transaction.
-const DELIVERIES: usize = 64;
+const DELIVERIES: usize = 16;
 /// How often an idle task looks at its checkpoint, and stores how far it has come.
 const TICK: Duration = Duration::from_secs(2);
 /// Longest pause before a stuck event is tried again.

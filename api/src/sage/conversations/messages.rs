@@ -1,20 +1,20 @@
 //! A conversation's messages together with the index of the stream line that comes next.
 
 use super::iso;
-use crate::{app::App, core::Error};
-use commands::log::Direction;
+use crate::{
+    app::App,
+    core::{
+        Error,
+        run_snapshot::{self, RunSnapshot},
+    },
+};
 use domain::{
-    Revision, StreamId, codec,
     ids::{ConversationId, RunId},
-    message::{Message, Transcript},
-    run::{Event, Run, lines_in},
+    message::Message,
 };
 use projections::conversations::{self as read_model, Snapshot};
 use serde::Serialize;
 use uuid::Uuid;
-
-/// Events of a running run read at a time.
-const PAGE: usize = 1_000;
 
 /// The reply.
 #[derive(Debug, Serialize)]
@@ -74,7 +74,8 @@ pub(super) async fn read(app: &App, id: ConversationId) -> Result<Option<Message
     let Snapshot { conversation, messages: found, run } = snapshot;
     let (messages, next_stream_index) = match &run {
         Some(run) if run.lines.is_none() => {
-            let (live, next) = live(app, RunId(run.run_id)).await?;
+            let RunSnapshot { messages: live, next } =
+                run_snapshot::of(app, RunId(run.run_id)).await?;
             let before = found.into_iter().filter(|found| found.run_id != run.run_id);
             let mut messages: Vec<Message> = before.map(|found| found.message.0).collect();
             // A message sent again keeps its first place.
@@ -111,33 +112,4 @@ pub(super) async fn read(app: &App, id: ConversationId) -> Result<Option<Message
             updated_at: iso(conversation.updated_at),
         },
     }))
-}
-
-/// What was asked and said in a run so far, and the index of its next line.
-async fn live(app: &App, run: RunId) -> Result<(Vec<Message>, u64), Error> {
-    let stream = StreamId::of::<Run>(&run);
-    let (mut asked, mut transcript, mut next) = (vec![], Transcript::default(), 0);
-    let mut from = Revision(0);
-    loop {
-        let page = app.log.read(&stream, from, Direction::Forward, PAGE).await?;
-        for event in &page {
-            from = Revision(event.revision.0 + 1);
-            let unreadable = |error: serde_json::Error| Error::Internal(error.to_string());
-            if &*event.kind == "RunRequested" {
-                let event = codec::decode::<Event>(&event.kind, &event.data).map_err(unreadable)?;
-                if let Event::RunRequested(request) = event {
-                    asked = request.messages;
-                }
-            }
-            if let Some(lines) = lines_in(&event.kind, &event.data).map_err(unreadable)? {
-                lines.lines.iter().for_each(|line| transcript.push(line.get()));
-                next = lines.first + lines.lines.len() as u64;
-            }
-        }
-        if page.len() < PAGE {
-            break;
-        }
-    }
-    asked.extend(transcript.into_messages());
-    Ok((asked, next))
 }
