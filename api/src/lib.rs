@@ -13,3 +13,4 @@ pub mod probes;
 pub mod sage;
 pub mod serve;
 pub mod surroundings;
+pub mod v1;
