@@ -1,6 +1,7 @@
 //! Configuration: environment variables, and an optional TOML file of the same names under them.
 
 use commands::effects::Sensitive;
+use domain::quota::TierLimits;
 use ipnet::IpNet;
 use std::{
     collections::BTreeMap,
@@ -35,6 +36,7 @@ const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_OAUTH2_ISSUER", Kind::Plain("")),
     ("ANNALS_AUTH_PROVIDERS", Kind::Secret),
     ("ANNALS_RBAC_SYNC_SECRET", Kind::Secret),
+    ("ANNALS_TIER_LIMITS", Kind::Plain("")),
     ("ANNALS_CREDENTIALS_KEY_B64", Kind::Secret),
     ("ANNALS_BLOBS", Kind::Plain("file://{data}/blobs")),
     ("ANNALS_SMTP_URL", Kind::Secret),
@@ -86,6 +88,8 @@ pub struct Config {
     pub embedding: Option<Endpoint>,
     /// Secret of the role-change webhook.
     pub rbac_sync_secret: Option<Sensitive>,
+    /// What each subscription tier allows.
+    pub tier_limits: TierLimits,
     /// `file://…` or `s3://bucket/prefix`.
     pub blobs: String,
     /// Whether every user's URLs may reach loopback and private ranges.
@@ -323,6 +327,14 @@ impl Values {
                 "ANNALS_EMBEDDING_MODEL",
             ])?,
             rbac_sync_secret: self.secret("ANNALS_RBAC_SYNC_SECRET"),
+            tier_limits: self.parse(
+                "ANNALS_TIER_LIMITS",
+                r#"JSON such as {"starter": {"post_creations": 3, "taxonomy_tags": -1, …}, …}"#,
+                |text| match text {
+                    "" => Some(TierLimits::default()),
+                    json => serde_json::from_str(json).ok(),
+                },
+            )?,
             blobs: self.text("ANNALS_BLOBS").replace("{data}", &data.to_string_lossy()),
             allow_private_urls: self.flag("ANNALS_ALLOW_PRIVATE_URLS")?,
             log_json: self.parse("ANNALS_LOG_FORMAT", "text or json", |text| match text {

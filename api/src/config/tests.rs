@@ -1,5 +1,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 use super::*;
+use domain::{
+    billing::Tier,
+    quota::{Action, Limit},
+};
 
 fn config(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::from_values(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())))
@@ -36,4 +40,17 @@ fn secrets_are_not_shown() {
 fn bad_values_say_what_would_fit() {
     let error = config(&[("ANNALS_SHARE", "all")]).unwrap_err().to_string();
     assert_eq!(error, "ANNALS_SHARE: has to be open, members or off");
+}
+
+#[test]
+fn tier_limits_replace_the_defaults() {
+    let json = r#"{"starter": {"post_creations": 7, "taxonomy_tags": -1}}"#;
+    let limits = config(&[("ANNALS_TIER_LIMITS", json)]).unwrap().tier_limits;
+    let limit = |action| limits.limit(&Tier::starter(), action);
+    assert_eq!(limit(Action::PostCreations), Ok(Limit::UpTo(7)));
+    assert_eq!(limit(Action::TaxonomyTags), Ok(Limit::Unlimited));
+    assert!(limit(Action::MediaModifications).is_err());
+    assert!(!limits.knows(&Tier::named("pro")));
+    assert_eq!(config(&[]).unwrap().tier_limits, TierLimits::default());
+    assert!(config(&[("ANNALS_TIER_LIMITS", r#"{"starter": 3}"#)]).is_err());
 }
