@@ -1,5 +1,6 @@
 //! What the tests of annals share.
 
 pub mod app;
+pub mod binary;
 pub mod database;
 pub mod model_server;

@@ -5,6 +5,7 @@ mod events;
 mod operations;
 mod problems;
 mod runs;
+mod uploads;
 
 use annals_tests::app::Person;
 use reqwest::StatusCode;

@@ -25,6 +25,7 @@ use super::{
     Append, AppendError, Appended, Batch, Delivery, Direction, EventLog, Filter, Page, ReadError,
     fits, limits, subscription, tail::Tail,
 };
+use crate::pulse;
 use domain::{Position, Revision, StreamId};
 use futures::{
     FutureExt, StreamExt,
@@ -33,7 +34,11 @@ use futures::{
 };
 use plan::{Reply, Request};
 use sqlx::PgPool;
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
@@ -146,9 +151,11 @@ impl EventLog for PostgresLog {
         if let Err(invalid) = limits::check(&append) {
             return ready(Err(invalid)).boxed();
         }
+        let begun = Instant::now();
         let settled = tokio::time::timeout(self.patience, self.settle(append));
         let late = |_| AppendError::Unavailable("no answer from the database in time".into());
-        settled.map(move |answer| answer.map_err(late)?).boxed()
+        let answered = settled.map(move |answer| answer.map_err(late)?);
+        answered.inspect(move |_| pulse::APPEND_SECONDS.time(begun.elapsed())).boxed()
     }
 
     fn read<'a>(

@@ -5,10 +5,19 @@ use super::{
     plan::{Memory, Plan, Reply, Request, Write},
     statement::{self, Failure, Line, Written},
 };
-use crate::log::{Append, AppendError, Appended, tail::Tail};
+use crate::{
+    log::{Append, AppendError, Appended, tail::Tail},
+    pulse,
+};
 use domain::{Position, Recorded, Revision};
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
-use std::{collections::VecDeque, future::Future, io, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    io,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 
 /// A batch takes no further request when it has this many events.
@@ -194,7 +203,11 @@ impl Writer {
             return Ok(None);
         }
         let lines: Vec<Line<'_>> = plan.writes.iter().flat_map(Write::lines).collect();
-        in_time(statement::write(connection, &self.node, &lines)).await.map(Some)
+        let begun = Instant::now();
+        let written = in_time(statement::write(connection, &self.node, &lines)).await?;
+        pulse::COMMIT_SECONDS.time(begun.elapsed());
+        pulse::BATCH_EVENTS.count(lines.len());
+        Ok(Some(written))
     }
 
     /// Answers, or gives the requests back for another attempt.
