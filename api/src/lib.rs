@@ -9,6 +9,7 @@ pub mod core;
 pub mod feed;
 pub mod genie;
 pub mod library;
+pub mod listen;
 pub mod probes;
 pub mod sage;
 pub mod serve;
