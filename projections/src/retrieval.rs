@@ -12,10 +12,15 @@ use std::collections::HashMap;
 
 /// Most results of one question.
 pub const MAX_TOP_K: usize = 100;
+/// The least weight at which a ranking by vectors is worth its index. Keeping one costs milliseconds for every passage;
+/// below this, vectors are only compared where that needs no index, and words decide alone in large collections.
+pub const WORTH_AN_INDEX: f32 = 0.3;
 /// Distinct words of a question that count.
 const MAX_WORDS: usize = 64;
 /// Passages that the words of a question may bring up for scoring; the rarest words come first.
-const CANDIDATES: i64 = 20_000;
+const CANDIDATES: i64 = 5_000;
+/// Words are added whatever they bring up until there are so many.
+const ENOUGH: i64 = MAX_TOP_K as i64;
 /// Up to so many passages their vectors are compared one by one: exact, and as fast as an index with a filter.
 const EXACT: i64 = 5_000;
 
@@ -94,6 +99,9 @@ pub async fn retrieve(db: &PgPool, question: Question<'_>) -> sqlx::Result<Vec<H
     if statistics.passages == 0 {
         return Ok(Vec::new());
     }
+    let least = if statistics.passages <= EXACT { 0.0 } else { WORTH_AN_INDEX };
+    let vector = question.vector.filter(|v| !v.values.is_empty() && v.weight > least);
+    let question = Question { vector, ..question };
     let rows = rows(db, &ids, question, &wanted.weighed(&statistics), &statistics).await?;
     Ok(fusion::fuse(rows, question.vector.map_or(0.0, |vector| vector.weight), top_k))
 }
@@ -136,7 +144,7 @@ impl Wanted {
             let idf = (1.0 + (all - df + 0.5) / (df + 0.5)).ln();
             weighed.terms.extend_from_slice(terms);
             weighed.idf.extend(terms.iter().map(|_| idf));
-            if expected == 0 || expected + found <= CANDIDATES {
+            if expected < ENOUGH || expected + found <= CANDIDATES {
                 expected += found;
                 weighed.candidates.extend_from_slice(terms);
             }
@@ -208,7 +216,7 @@ async fn rows(
     weighed: &Weighed,
     statistics: &Statistics,
 ) -> sqlx::Result<Vec<Row>> {
-    let vector = question.vector.filter(|v| !v.values.is_empty() && v.weight > 0.0);
+    let vector = question.vector;
     let exact = statistics.passages <= EXACT;
     let semantic = vector.map_or_else(|| NO_VECTOR.to_owned(), |v| nearest(v.values.len(), exact));
     let statement = format!("with {LEXICAL}, {semantic} {BOTH}");
