@@ -129,7 +129,7 @@ pub struct Delivery {
 
 /// The log. Object-safe; speaks JSON, not domain types.
 ///
-/// Laws (held for every backend by [`contract`]): positions are gapless and handed out in commit order; a reader that
+/// Laws (held for every backend by the module `contract`): positions are gapless and handed out in commit order; a reader that
 /// has seen position *n* has seen everything below it that will ever exist; appending the same event ids to the same
 /// stream again answers as the first time, whatever the expected revision; a refused append writes nothing.
 pub trait EventLog: Send + Sync {

@@ -308,3 +308,82 @@ impl Watcher {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
+    use super::*;
+    use crate::log::contract::event;
+    use chrono::DateTime;
+    use std::ops::RangeInclusive;
+
+    /// Events of one stream, revisions one below positions, with payloads of so many bytes.
+    fn events(positions: RangeInclusive<u64>, bytes: usize) -> Batch {
+        let new = event("Happened", &format!("\"{}\"", "x".repeat(bytes)));
+        let recorded = |position| Recorded {
+            id: new.id,
+            stream: "thing-1".parse().unwrap(),
+            revision: Revision(position - 1),
+            position: Position(position),
+            kind: new.kind.clone(),
+            data: new.data.clone(),
+            metadata: new.metadata.clone(),
+            recorded_at: DateTime::UNIX_EPOCH,
+        };
+        positions.map(|position| Arc::new(recorded(position))).collect()
+    }
+
+    fn seen(tail: &Tail, after: u64) -> Vec<u64> {
+        let Look::Chunks(chunks) = tail.look(Position(after)) else { return vec![] };
+        chunks.iter().flat_map(Chunk::events).map(|event| event.position.0).collect()
+    }
+
+    #[test]
+    fn what_comes_ahead_of_a_gap_waits_until_the_gap_is_filled() {
+        let tail = Tail::new(Position(0));
+        let known = tail.watch_known();
+        tail.publish(events(1..=2, 1));
+        tail.publish(events(6..=7, 1));
+        tail.publish(events(4..=5, 1));
+        assert_eq!((tail.head(), *known.borrow()), (Position(2), 7));
+        assert_eq!(seen(&tail, 0), [1, 2]);
+        // It overlaps on both sides.
+        tail.publish(events(2..=4, 1));
+        assert_eq!(tail.head(), Position(7));
+        assert_eq!(seen(&tail, 0), [1, 2, 3, 4, 5, 6, 7]);
+        assert!(matches!(tail.look(Position(7)), Look::AtHead));
+    }
+
+    #[test]
+    fn the_ring_keeps_the_newest_events_only() {
+        let tail = Tail::new(Position(0));
+        for n in 1..=40 {
+            tail.publish(events(n..=n, 1 << 20));
+        }
+        assert!(matches!(tail.look(Position(1)), Look::FellOut));
+        assert_eq!(seen(&tail, 38), [39, 40]);
+        assert!(tail.lock().weight <= RING);
+    }
+
+    #[tokio::test]
+    async fn a_follower_gets_its_stream_and_hears_of_what_it_missed() {
+        let tail = Arc::new(Tail::new(Position(0)));
+        let watch = tail.watch_stream(&"thing-1".parse().unwrap());
+        let other = tail.watch_stream(&"thing-2".parse().unwrap());
+        tail.publish(events(1..=3, 1));
+        let batch = watch.next(Revision(1)).await.unwrap();
+        assert_eq!(batch.iter().map(|event| event.revision.0).collect::<Vec<_>>(), [1, 2]);
+        // Too many at once, then a leap of the whole tail: each time it has to read for itself.
+        tail.publish(events(4..=1_000, 1));
+        assert!(watch.next(Revision(3)).await.is_none());
+        tail.jump(Position(5_000));
+        assert!(watch.next(Revision(1_000)).await.is_none());
+        assert!(matches!(tail.look(Position(1_000)), Look::FellOut));
+        tail.publish(events(5_001..=5_001, 1));
+        assert_eq!(watch.next(Revision(5_000)).await.unwrap().len(), 1);
+        assert!(other.watcher.lock().events.is_empty());
+        drop((watch, other));
+        assert!(tail.lock().watchers.is_empty());
+    }
+}

@@ -32,7 +32,7 @@ async fn session(world: &World, login: LoginId) -> Option<Session> {
 }
 
 async fn standing(world: &World, user: &UserId, to: Standing) {
-    world.identity.set_standing(&[user.clone()], to, &metadata()).await.unwrap();
+    world.identity.set_standing(std::slice::from_ref(user), to, &metadata()).await.unwrap();
 }
 
 #[tokio::test]
@@ -66,6 +66,19 @@ async fn a_closed_login_is_not_open() {
     let login = login(&world, "first password").await.login;
     world.identity.close_login(login, CloseReason::SignedOut, &metadata()).await.unwrap();
     assert!(!session(&world, login).await.unwrap().open);
+}
+
+#[tokio::test]
+async fn expired_logins_are_forgotten_with_the_next_one() {
+    let world = world().await;
+    world.given("ann", Role::Creator).await;
+    let who = world.identity.authenticate("ann", &secret("first password")).await.unwrap();
+    let ends = Utc::now() - TimeDelta::days(1);
+    let old = world.identity.open_login(&who, Audience::Sage, ends, &metadata()).await.unwrap();
+    assert!(session(&world, old.login).await.is_some());
+    let new = login(&world, "first password").await;
+    assert!(session(&world, old.login).await.is_none());
+    assert!(session(&world, new.login).await.is_some());
 }
 
 #[tokio::test]
