@@ -248,6 +248,7 @@ async fn rows(
     Ok(rows)
 }
 
+/// BM25 with k1 = 1.2 and b = 0.75. `offset 0` keeps the planner from looking each term up three times.
 /// $1 terms, $2 their idf, $3 the terms that bring up candidates, $4 average words of a passage, $5 limit.
 const LEXICAL: &str = "
 wanted as materialized (select * from unnest($1::bigint[], $2::float8[]) as w (term, idf)),
@@ -256,9 +257,9 @@ lexical as (
     from (
         select p.document, p.attempt, p.ordinal, s.score from passages p
         cross join lateral (
-            select sum(w.idf * f.n * 2.2 / (f.n + 1.2 * (0.25 + 0.75 * p.words / $4::float8))) as score
+            select sum(w.idf * f.n * 2.2 / (f.n + 0.3 + 0.9 / $4::float8 * p.words)) as score
             from wanted w
-            cross join lateral (select p.counts[array_position(p.terms, w.term)]::float8 as n) f
+            cross join lateral (select p.counts[array_position(p.terms, w.term)]::float8 as n offset 0) f
             where f.n is not null
         ) s
         where p.searchable and p.terms && $3::bigint[]
