@@ -14,3 +14,4 @@ pub mod probes;
 pub mod sage;
 pub mod serve;
 pub mod surroundings;
+pub mod v1;

@@ -1,6 +1,6 @@
 //! The HTTP listener: all dialects on one address, until a signal.
 
-use crate::{app::App, compose::Node, config::Config, core::context, genie, listen, probes, sage};
+use crate::{app::App, compose::Node, config::Config, core::context, genie, listen, probes, sage, v1};
 use anyhow::{Context, Result, bail};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use tokio::{net::TcpListener, signal};
@@ -52,6 +52,7 @@ pub fn router(app: App) -> Router {
         .merge(probes::routes())
         .merge(sage.clone())
         .merge(genie.clone())
+        .merge(v1::routes())
         .nest("/sage", sage.fallback_service(sage::fallback(&app)))
         .nest("/genie", genie.fallback_service(genie::fallback()))
         .fallback_service(sage::fallback(&app))
