@@ -222,6 +222,24 @@ impl Server {
         Ok(())
     }
 
+    /// Stands still until [`Server::go_on`], as a machine that swaps or a virtual one that is moved.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn stand_still(&self) -> Result<()> {
+        signal(self.child.as_ref().context("it runs")?.id(), "STOP");
+        Ok(())
+    }
+
+    /// Ends [`Server::stand_still`].
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn go_on(&self) -> Result<()> {
+        signal(self.child.as_ref().context("it runs")?.id(), "CONT");
+        Ok(())
+    }
+
     /// What it said last, for people who look at a failed test.
     pub fn last_words(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
