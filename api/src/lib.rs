@@ -10,6 +10,7 @@ pub mod drain_body;
 pub mod feed;
 pub mod genie;
 pub mod library;
+pub mod listen;
 pub mod metrics;
 pub mod observe;
 pub mod probes;

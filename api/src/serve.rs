@@ -5,17 +5,13 @@ use crate::{
     compose::Node,
     config::Config,
     core::context,
-    drain_body, genie,
+    drain_body, genie, listen,
     metrics::{self, Dialect},
     observe, probes, sage, v1,
 };
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, bail};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
-use std::{net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, signal};
-
-/// How long connections may take to finish after a signal.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or Ctrl-C, then goes down in order.
 ///
@@ -25,8 +21,11 @@ pub async fn serve(config: Config) -> Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {} (ANNALS_LISTEN)", config.listen))?;
-    let stopped = stop_signal()?;
-    let node = Node::start(config).await?;
+    let mut stopped = Box::pin(stop_signal()?);
+    let node = tokio::select! {
+        node = Node::start(config) => node?,
+        () = &mut stopped => bail!("stopped before it was ready"),
+    };
     eprintln!("annals is serving http://{}", listener.local_addr()?);
     run(listener, node, stopped).await
 }
@@ -43,17 +42,11 @@ pub async fn run(
     let app = node.app.clone();
     tracing::info!(address = %listener.local_addr()?, node = %app.node, "serving");
     let draining = app.draining.clone();
-    let server =
-        axum::serve(listener, router(app).into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(draining.cancelled_owned());
-    let server = tokio::spawn(async move { server.await });
+    let server = tokio::spawn(listen::until(draining, listener, router(app)));
     stop.await;
     tracing::info!("draining");
     node.drain().await;
-    match tokio::time::timeout(GRACE, server).await {
-        Ok(result) => result.context("the HTTP listener failed")??,
-        Err(_) => tracing::warn!("connections were cut"),
-    }
+    server.await.context("the HTTP listener failed")?;
     node.stop().await?;
     tracing::info!("stopped");
     Ok(())
