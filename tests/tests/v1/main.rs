@@ -1,6 +1,7 @@
 //! The native API over HTTP.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod broker;
 mod events;
 mod operations;
 mod problems;

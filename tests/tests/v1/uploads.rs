@@ -53,7 +53,7 @@ async fn a_large_upload_gets_its_answer_in_the_dialect() {
         (&ann, "PUT", "/api/web-stream", 405, "{\"detail\":"),
         (&ann, "POST", "/api/web-stream", 413, "\"code\":"),
         (&nobody, "POST", "/v1/nothing-here", 404, "application/problem+json"),
-        (&nobody, "POST", "/api/rbac-sync", 401, "\"error\""),
+        (&nobody, "POST", "/api/usage/increment", 401, "\"error\":"),
     ] {
         let answer = exchange(&app, &head(method, path, person), SIZE).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {status} ")), "{method} {path}: {answer}");
