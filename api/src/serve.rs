@@ -1,6 +1,8 @@
 //! The HTTP listener: all dialects on one address, until a signal.
 
-use crate::{app::App, compose::Node, config::Config, core::context, genie, listen, probes, sage, v1};
+use crate::{
+    app::App, compose::Node, config::Config, core::context, genie, listen, probes, sage, v1,
+};
 use anyhow::{Context, Result, bail};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use tokio::{net::TcpListener, signal};
