@@ -10,6 +10,7 @@ use tokio::{
     io::{AsyncBufReadExt, AsyncWriteExt, BufReader},
     process::Command,
 };
+use uuid::Uuid;
 
 /// `annals` with these arguments on the node's database.
 fn annals(app: &TestApp, arguments: &[&str]) -> Command {
@@ -143,5 +144,41 @@ async fn verify_finds_a_changed_event() {
     let broken = run(&app, &["verify"]).await;
     assert_eq!(broken.status.code(), Some(1), "{}", err(&broken));
     assert!(out(&broken).contains("position"), "{}", out(&broken));
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn alone_it_starts_the_embedded_database_for_its_own_time() {
+    let data = std::env::temp_dir().join(format!("annals-cli-{}", Uuid::new_v4().simple()));
+    let alone = async |arguments: &[&str]| {
+        let mut command = Command::new(annals_tests::binary::annals().unwrap());
+        command.args(arguments).env_remove("DATABASE_URL").env("ANNALS_DATA", &data);
+        command.kill_on_drop(true).stdin(Stdio::null()).output().await.unwrap()
+    };
+    let created = alone(&["user", "create", "ann", "--role", "admin"]).await;
+    assert!(created.status.success(), "{}", err(&created));
+    assert!(out(&created).lines().any(|line| line.starts_with("password: ")), "{}", out(&created));
+    let events = alone(&["events", "--type", "UserRegistered"]).await;
+    let event: Value = serde_json::from_str(out(&events).trim()).unwrap();
+    assert_eq!(event["data"]["username"], "ann");
+    let verified = alone(&["verify"]).await;
+    assert_eq!(verified.status.code(), Some(0), "{}{}", out(&verified), err(&verified));
+    assert!(!data.join("postgres/postmaster.pid").exists(), "the database was left running");
+    std::fs::remove_dir_all(data).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reader_that_has_seen_enough_is_no_failure() {
+    let app = TestApp::start().await.unwrap();
+    app.user("ann", Role::Creator).await.unwrap();
+    let mut events = annals(&app, &["events", "--follow"]);
+    let mut child = events.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    assert!(lines.next_line().await.unwrap().is_some());
+    drop(lines);
+    // The next event finds nobody to be told to.
+    app.user("bob", Role::Creator).await.unwrap();
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
     app.stop().await.unwrap();
 }
