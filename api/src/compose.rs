@@ -19,10 +19,11 @@ use commands::{
     identity::Identity,
     log::{EventLog, postgres::PostgresLog},
     nodes::{self, Nodes},
+    publish::{BrokerUrl, Publisher},
     reactors::reply::Reply,
     usage::Usage,
 };
-use domain::{Metadata, ids::NodeId, quota::TierLimits, user::Username};
+use domain::{Metadata, ids::NodeId, user::Username};
 use projections::{Projection, Projections};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use std::{sync::Arc, time::Duration};
@@ -185,16 +186,22 @@ impl Node {
             endpoint: Backed::endpoint(&config),
         });
         let reply = Reply::new(store.log.clone(), node, surroundings);
+        let publisher = config.nats_url.as_ref().map(|url| {
+            let broker = BrokerUrl(url.expose().to_owned());
+            Publisher::start(store.log.clone(), store.db.clone(), broker)
+        });
         let app = App::new(Inner {
             log: store.log.clone(),
             db: store.db.clone(),
             projections,
             reply: reply.clone(),
             access: Access::new(store.db.clone(), store.identity.keys()),
-            usage: Usage::new(store.log.clone(), TierLimits::default()),
+            usage: Usage::new(store.log.clone(), config.tier_limits.clone()),
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),
+            publisher,
+            metrics: Arc::default(),
             node,
             draining: CancellationToken::new(),
             config,
@@ -226,6 +233,9 @@ impl Node {
     pub async fn stop(self) -> Result<()> {
         let Self { app, nodes, store, background } = self;
         drop(background);
+        if let Some(publisher) = &app.publisher {
+            publisher.shutdown().await;
+        }
         app.projections.shutdown().await;
         if let Err(error) = nodes.leave().await {
             tracing::warn!(%error, "the lease could not be given back");

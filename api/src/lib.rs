@@ -1,13 +1,20 @@
 //! annals over HTTP: the dialects, the native API, and the composition of everything behind them.
 
 pub mod app;
+pub mod audit;
+pub mod cli;
 pub mod compose;
 pub mod config;
 pub mod core;
+pub mod drain_body;
 pub mod feed;
 pub mod genie;
 pub mod library;
+pub mod listen;
+pub mod metrics;
+pub mod observe;
 pub mod probes;
 pub mod sage;
 pub mod serve;
 pub mod surroundings;
+pub mod v1;

@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod binary;
 pub mod chance;
 pub mod database;
 pub mod fold;

@@ -40,8 +40,10 @@ impl Timed {
             let at = (self.calls_us.len() as f64 * q) as usize;
             self.calls_us.get(at).copied().map_or(0, u64::from)
         };
-        let (baseline, other) = (baseline.0, baseline.1.per_s());
-        let cpu = self.cpu_us.map(|us| round(us as f64 / self.events.max(1) as f64));
+        let (baseline, base) = baseline;
+        let other = base.per_s();
+        let per_event = |it: &Self| it.cpu_us.map(|us| round(us as f64 / it.events.max(1) as f64));
+        let (cpu, baseline_cpu) = (per_event(&self), per_event(base));
         Row {
             name,
             writers: None,
@@ -53,6 +55,7 @@ impl Timed {
             p50_us: quantile(0.5),
             p99_us: quantile(0.99),
             cpu_us_per_event: cpu,
+            baseline_cpu_us_per_event: baseline_cpu,
         }
     }
 }
