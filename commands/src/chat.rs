@@ -97,6 +97,7 @@ pub async fn ask(
         messages: ask.messages,
         settings: ask.settings,
     };
+    let seat = reply.reserve(run);
     let command = run::Command::Request(Box::new(request));
     let decided =
         execute::execute::<Run>(log, &run, &command, metadata).await.map_err(|error| {
@@ -106,7 +107,7 @@ pub async fn ask(
                 execute::Error::Refused(_) => Failure::Contended(StreamId::of::<Run>(&run)),
             }
         })?;
-    reply.perform(run, metadata.clone());
+    reply.perform(seat, metadata.clone());
     Ok(Begun { run, position: decided.position.unwrap_or(Position::START) })
 }
 
