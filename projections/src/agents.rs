@@ -103,6 +103,17 @@ pub async fn visible_to(db: &PgPool, owner: Option<&UserId>) -> sqlx::Result<Vec
     .await
 }
 
+/// Whether somebody owns an agent.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn has_any(db: &PgPool, owner: &UserId) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from agents where owner = $1)")
+        .bind(&owner.0)
+        .fetch_one(db)
+        .await
+}
+
 /// Whether the owner has an agent of this name.
 ///
 /// # Errors
