@@ -1,6 +1,14 @@
 //! The HTTP listener: all dialects on one address, until a signal.
 
-use crate::{app::App, compose::Node, config::Config, core::context, genie, listen, probes, sage};
+use crate::{
+    app::App,
+    compose::Node,
+    config::Config,
+    core::context,
+    drain_body, genie, listen,
+    metrics::{self, Dialect},
+    observe, probes, sage, v1,
+};
 use anyhow::{Context, Result, bail};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use tokio::{net::TcpListener, signal};
@@ -46,20 +54,26 @@ pub async fn run(
 
 /// All routes: every dialect at the root and alone under its prefix.
 pub fn router(app: App) -> Router {
-    let sage = sage::routes(&app);
-    let genie = genie::routes(&app);
+    let sage = sage::routes(&app)
+        .layer(middleware::map_response(|response| observe::speaks(Dialect::Sage, response)));
+    let genie = genie::routes(&app)
+        .layer(middleware::map_response(|response| observe::speaks(Dialect::Genie, response)));
     Router::new()
         .merge(probes::routes())
+        .merge(metrics::routes())
         .merge(sage.clone())
         .merge(genie.clone())
+        .merge(v1::routes())
         .nest("/sage", sage.fallback_service(sage::fallback(&app)))
         .nest("/genie", genie.fallback_service(genie::fallback()))
         .fallback_service(sage::fallback(&app))
         // Extractors have limits of their own, which speak the dialect.
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(app.clone(), observe::request))
         .layer(middleware::from_fn(|request, next| {
             context::enter(sage::envelope::render, request, next)
         }))
+        .layer(middleware::from_fn(drain_body::drain))
         .with_state(app)
 }
 

@@ -170,6 +170,15 @@ fn frame(event: &Recorded, reader: Reader, next: &mut u64, bytes: &mut Vec<u8>) 
     lines.end
 }
 
+/// How many lines of the run there are.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn recorded(log: &dyn EventLog, run: RunId) -> Result<u64, Error> {
+    let stream = StreamId::of::<Run>(&run);
+    Ok(last_span(log, &stream).await?.map_or(0, |(_, span)| span.end))
+}
+
 struct Place {
     from: Revision,
     index: u64,
@@ -179,9 +188,7 @@ struct Place {
 /// that was never reached is stale, most likely another run's: of a run that is over it leads to the end line, of one
 /// that goes on to the lines from now on.
 async fn locate(log: &dyn EventLog, stream: &StreamId, index: u64) -> Result<Place, Error> {
-    let last = log.read(stream, Revision(u64::MAX >> 1), Direction::Backward, PROBE).await?;
-    let found = last.iter().find_map(|event| Some((event.revision, span(event)?)));
-    let Some((revision, Span { first, end, over })) = found else {
+    let Some((revision, Span { first, end, over })) = last_span(log, stream).await? else {
         return Ok(Place { from: Revision(0), index: 0 });
     };
     if index >= end {
@@ -201,6 +208,15 @@ async fn locate(log: &dyn EventLog, stream: &StreamId, index: u64) -> Result<Pla
         }
     }
     Ok(Place { from: Revision(low), index })
+}
+
+/// The last event that carries lines.
+async fn last_span(
+    log: &dyn EventLog,
+    stream: &StreamId,
+) -> Result<Option<(Revision, Span)>, Error> {
+    let last = log.read(stream, Revision(u64::MAX >> 1), Direction::Backward, PROBE).await?;
+    Ok(last.iter().find_map(|event| Some((event.revision, span(event)?))))
 }
 
 struct Span {

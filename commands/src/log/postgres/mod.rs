@@ -25,6 +25,7 @@ use super::{
     Append, AppendError, Appended, Batch, Delivery, Direction, EventLog, Filter, Page, ReadError,
     fits, limits, subscription, tail::Tail,
 };
+use crate::pulse;
 use domain::{Position, Revision, StreamId};
 use futures::{
     FutureExt, StreamExt,
@@ -35,7 +36,7 @@ use plan::{Reply, Request};
 use sqlx::PgPool;
 use std::{
     sync::{Arc, atomic::AtomicBool},
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -149,9 +150,11 @@ impl EventLog for PostgresLog {
         if let Err(invalid) = limits::check(&append) {
             return ready(Err(invalid)).boxed();
         }
+        let begun = Instant::now();
         let settled = tokio::time::timeout(self.patience, self.settle(append));
         let late = |_| AppendError::Unavailable("no answer from the database in time".into());
-        settled.map(move |answer| answer.map_err(late)?).boxed()
+        let answered = settled.map(move |answer| answer.map_err(late)?);
+        answered.inspect(move |_| pulse::APPEND_SECONDS.time(begun.elapsed())).boxed()
     }
 
     fn read<'a>(

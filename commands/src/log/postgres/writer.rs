@@ -5,7 +5,10 @@ use super::{
     plan::{Memory, Plan, Reply, Request, Write},
     statement::{self, Failure, Line, Written},
 };
-use crate::log::{Append, AppendError, Appended, tail::Tail};
+use crate::{
+    log::{Append, AppendError, Appended, tail::Tail},
+    pulse,
+};
 use domain::{Position, Recorded, Revision};
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
 use std::{
@@ -16,7 +19,7 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::sync::mpsc;
 
@@ -220,7 +223,12 @@ impl Writer {
             return Ok(None);
         }
         let lines: Vec<Line<'_>> = plan.writes.iter().flat_map(Write::lines).collect();
-        in_time(statement::write(connection, self.announcer.name(), &lines)).await.map(Some)
+        let begun = Instant::now();
+        let name = self.announcer.name();
+        let written = in_time(statement::write(connection, name, &lines)).await?;
+        pulse::COMMIT_SECONDS.time(begun.elapsed());
+        pulse::BATCH_EVENTS.count(lines.len());
+        Ok(Some(written))
     }
 
     /// Answers, or gives the requests back for another attempt.
