@@ -53,6 +53,7 @@ impl Projection for Agents {
                 Event::AgentDeleted {} => {
                     sqlx::query("delete from agents where agent_id = $1").bind(id)
                 }
+                Event::CreationAbandoned {} => return Ok(()),
             };
             statement.execute(db).await?;
             Ok(())

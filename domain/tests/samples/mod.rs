@@ -9,10 +9,10 @@ use annals_domain::{
     billing::{Period, Subscription, Tier},
     conversation::{self, Conversation},
     document::{self, BlobHash, Document, Passage},
-    ids::{ConversationId, LoginId, NodeId, RunId, SecretId},
+    ids::{AgentId, ConversationId, LoginId, NodeId, RunId, SecretId},
     knowledge_base::{self, KnowledgeBase},
     login::{self, Audience, CloseReason, Login},
-    name::{self, Emails, Name, Usernames},
+    name::{self, AgentNames, Emails, Name, Usernames},
     quota::{self, Action, Quota},
     system::{self, System},
     user::{self, EmailAddress, Role, Status, User, Username},
@@ -149,6 +149,12 @@ fn names() -> Result<Vec<Stored>> {
         NameReserved => [Event::NameReserved { holder: "ann".into() }],
         NameReleased => [Event::NameReleased { holder: "ann".into() }],
     ));
+    type AgentName = Event<AgentId>;
+    let holder = || AgentId::from("agent_0123abcd");
+    all.extend(stored!(Name<AgentNames>, AgentName;
+        NameReserved => [Event::NameReserved { holder: holder() }],
+        NameReleased => [Event::NameReleased { holder: holder() }],
+    ));
     Ok(all)
 }
 
@@ -218,6 +224,7 @@ fn agents() -> Result<Vec<Stored>> {
     Ok(stored!(Agent, agent::Event;
         AgentCreated => [created(full), created(bare)],
         AgentDeleted => [Event::AgentDeleted {}],
+        CreationAbandoned => [Event::CreationAbandoned {}],
     ))
 }
 
