@@ -69,8 +69,10 @@ impl Backed {
     }
 }
 
+/// The person who asked reads the reason in the stream, so it says nothing of the machine.
 fn unavailable(error: impl std::fmt::Display) -> Unavailable {
-    Unavailable(error.to_string().into())
+    tracing::warn!(%error, "a run cannot get what it needs");
+    Unavailable("a part of the server does not answer".into())
 }
 
 impl Surroundings for Backed {
@@ -126,10 +128,9 @@ impl Surroundings for Backed {
                 let endpoint = Endpoint { model: model.name().to_owned(), ..Endpoint::default() };
                 return Ok(Choice { model, endpoint });
             }
-            Ok(Choice {
-                model: self.openai.clone(),
-                endpoint: Endpoint { base_url, api_key, model },
-            })
+            let named = settings.base_url.is_some();
+            let provider = if named { self.guarded.clone() } else { self.openai.clone() };
+            Ok(Choice { model: provider, endpoint: Endpoint { base_url, api_key, model } })
         })
     }
 
