@@ -17,18 +17,29 @@ pub async fn serve(config: Config) -> Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {} (ANNALS_LISTEN)", config.listen))?;
-    let address = listener.local_addr()?;
     let stopped = stop_signal()?;
     let node = Node::start(config).await?;
+    eprintln!("annals is serving http://{}", listener.local_addr()?);
+    run(listener, node, stopped).await
+}
+
+/// Serves a node on this listener until `stop` resolves, then goes down in order.
+///
+/// # Errors
+/// When the listener fails, or the database does not stop.
+pub async fn run(
+    listener: TcpListener,
+    node: Node,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<()> {
     let app = node.app.clone();
-    tracing::info!(%address, node = %app.node, "serving");
-    eprintln!("annals is serving http://{address}");
+    tracing::info!(address = %listener.local_addr()?, node = %app.node, "serving");
     let draining = app.draining.clone();
     let server =
         axum::serve(listener, router(app).into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(draining.clone().cancelled_owned());
+            .with_graceful_shutdown(draining.cancelled_owned());
     let server = tokio::spawn(async move { server.await });
-    stopped.await;
+    stop.await;
     tracing::info!("draining");
     node.drain().await;
     match tokio::time::timeout(GRACE, server).await {
