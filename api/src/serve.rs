@@ -71,7 +71,7 @@ pub fn router(app: App) -> Router {
 }
 
 /// Resolves at the first SIGTERM or Ctrl-C.
-fn stop_signal() -> Result<impl Future<Output = ()>> {
+pub(crate) fn stop_signal() -> Result<impl Future<Output = ()>> {
     let mut terminate = signal::unix::signal(signal::unix::SignalKind::terminate())?;
     let mut interrupt = signal::unix::signal(signal::unix::SignalKind::interrupt())?;
     Ok(async move {

@@ -11,14 +11,16 @@ mod live;
 mod measure;
 
 pub use append::append;
+pub use baseline::{clients, commits};
 pub use catchup::catchup;
 pub use live::tail;
+pub use measure::{Meter, Timed};
 
 use super::{Append, AppendError, EventLog, ReadError, postgres::OpenError};
 use domain::{Expected, NewEvent, Revision, StreamId};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
 /// What a benchmark found.
@@ -56,6 +58,9 @@ pub struct Row {
     /// CPU of client and server per event, microseconds; only when the server runs on this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_us_per_event: Option<f64>,
+    /// Figures that only this case has, such as `recall_at_10`; they stand beside the others.
+    #[serde(flatten)]
+    pub more: BTreeMap<&'static str, f64>,
 }
 
 /// Why a benchmark failed.
