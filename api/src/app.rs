@@ -1,6 +1,6 @@
 //! What every handler can reach.
 
-use crate::{config::Config, core::access::Access};
+use crate::{config::Config, core::access::Access, library::Library};
 use commands::{
     chat::{self, Ask, AskError, Begun},
     effects::vault::Vault,
@@ -47,6 +47,8 @@ pub struct Inner {
     pub usage: Usage,
     /// The secret store.
     pub vault: Vault,
+    /// Files and vectors.
+    pub library: Library,
     /// This process.
     pub node: NodeId,
     /// Cancelled when the server goes down: streams end, resumably.

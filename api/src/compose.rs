@@ -5,6 +5,7 @@ use crate::{
     config::Config,
     core::access::Access,
     feed::LogFeed,
+    library::Library,
     surroundings::Backed,
 };
 use anyhow::{Context, Result};
@@ -43,6 +44,9 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::usage::Usage),
         Arc::new(projections::agents::Agents),
         Arc::new(projections::conversations::Conversations),
+        Arc::new(projections::knowledge_bases::KnowledgeBases),
+        Arc::new(projections::documents::Documents),
+        Arc::new(projections::passages::Passages),
     ]
 }
 
@@ -163,6 +167,7 @@ impl Node {
         let nodes = Arc::new(Nodes::register(store.db.clone(), node, alone).await?);
         let feed = Arc::new(LogFeed(store.log.clone()));
         let projections = Projections::start(store.db.clone(), feed, read_models())?;
+        let library = Library::open(&config)?;
         let openai = Arc::new(OpenAi::default());
         let surroundings = Arc::new(Backed {
             log: store.log.clone(),
@@ -170,6 +175,7 @@ impl Node {
             projections: projections.clone(),
             nodes: nodes.clone(),
             vault: store.vault.clone(),
+            library: library.clone(),
             offline: Arc::default(),
             guarded: match config.allow_private_urls {
                 true => openai.clone(),
@@ -188,6 +194,7 @@ impl Node {
             usage: Usage::new(store.log.clone(), TierLimits::default()),
             identity: store.identity.clone(),
             vault: store.vault.clone(),
+            library: library.clone(),
             node,
             draining: CancellationToken::new(),
             config,
@@ -195,8 +202,10 @@ impl Node {
         bootstrap(&app).await?;
         let head = store.log.head().await?;
         app.caught_up("conversations", Some(head)).await;
+        app.caught_up("documents", Some(head)).await;
         let background = vec![
             spawn(reply.clone().listen(head)),
+            spawn(library.ingest(app.clone(), nodes.clone(), head)),
             spawn(async move {
                 loop {
                     if let Err(unavailable) = reply.take_over_orphans().await {

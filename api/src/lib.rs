@@ -6,6 +6,7 @@ pub mod config;
 pub mod core;
 pub mod feed;
 pub mod genie;
+pub mod library;
 pub mod probes;
 pub mod sage;
 pub mod serve;

@@ -1,6 +1,6 @@
 //! What the run engine needs, backed by the read models, the secret store and the configuration.
 
-use crate::config::Config;
+use crate::{config::Config, library::Library};
 use commands::{
     effects::{
         model::{Endpoint, Model, Passage, offline::Offline, openai::OpenAi},
@@ -16,12 +16,15 @@ use domain::{
     run::Settings,
 };
 use futures::future::BoxFuture;
-use projections::{Projections, conversations};
+use projections::{Projections, conversations, knowledge_bases, retrieval::Hit};
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
 
 /// How long a run waits for the read model before it goes on with an older history.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Passages looked up for one question.
+const PASSAGES: usize = 8;
 
 /// See the module.
 pub struct Backed {
@@ -35,6 +38,8 @@ pub struct Backed {
     pub nodes: Arc<Nodes>,
     /// Keys of models named in requests.
     pub vault: Vault,
+    /// The search in knowledge bases.
+    pub library: Library,
     /// The provider without a network.
     pub offline: Arc<Offline>,
     /// The provider for the default endpoint.
@@ -83,11 +88,22 @@ impl Surroundings for Backed {
 
     fn passages<'a>(
         &'a self,
-        _owner: &'a UserId,
-        _bases: &'a [KnowledgeBaseId],
-        _query: &'a str,
+        owner: &'a UserId,
+        bases: &'a [KnowledgeBaseId],
+        query: &'a str,
     ) -> BoxFuture<'a, Result<Vec<Passage>, Unavailable>> {
-        Box::pin(async { Ok(vec![]) })
+        Box::pin(async move {
+            // An agent may name any knowledge base; only the asking person's own are read.
+            let own = knowledge_bases::owned_among(&self.db, bases, owner).await;
+            let own = own.map_err(unavailable)?;
+            let hits = self.library.retrieve(&self.db, &own, query, PASSAGES).await;
+            let passage = |hit: Hit| Passage {
+                title: if hit.heading.is_empty() { hit.title.clone() } else { hit.heading },
+                text: hit.text,
+                document: hit.title,
+            };
+            Ok(hits.map_err(unavailable)?.into_iter().map(passage).collect())
+        })
     }
 
     fn model<'a>(&'a self, settings: &'a Settings) -> BoxFuture<'a, Result<Choice, Unavailable>> {

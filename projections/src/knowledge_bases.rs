@@ -155,6 +155,22 @@ pub async fn get(db: &PgPool, id: &KnowledgeBaseId) -> sqlx::Result<Option<Row>>
     .await
 }
 
+/// Those of these that exist and belong to this person.
+pub async fn owned_among(
+    db: &PgPool,
+    ids: &[KnowledgeBaseId],
+    owner: &UserId,
+) -> sqlx::Result<Vec<KnowledgeBaseId>> {
+    let ids: Vec<&str> = ids.iter().map(KnowledgeBaseId::as_str).collect();
+    let own: Vec<String> =
+        sqlx::query_scalar("select id from knowledge_bases where id = any($1) and owner = $2")
+            .bind(ids)
+            .bind(owner.as_str())
+            .fetch_all(db)
+            .await?;
+    Ok(own.into_iter().map(KnowledgeBaseId::from).collect())
+}
+
 /// Counters of the log fit the database's integers for longer than any log lasts.
 pub(crate) fn column(counter: u64) -> i64 {
     i64::try_from(counter).unwrap_or(i64::MAX)

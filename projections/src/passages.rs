@@ -11,7 +11,7 @@ use domain::{
 };
 use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool, types::Json};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 /// The read model.
 #[derive(Debug, Clone, Copy, Default)]
@@ -168,7 +168,7 @@ async fn store(
             terms, counts, words, model, dimensions, embedding)
          select $1, $2, new.ordinal, $3, false, new.text, new.heading, new.starts, new.ends,
             new.terms, new.counts, new.words, $4, cardinality(memo.embedding), memo.embedding::halfvec
-         from json_to_recordset($5) as new (ordinal integer, text text, heading text, indexed text, starts bigint,
+         from json_to_recordset($5::json) as new (ordinal integer, text text, heading text, indexed text, starts bigint,
             ends bigint, terms bigint[], counts smallint[], words integer)
          left join vector_memo memo on memo.model = $4 and memo.hash = sha256(convert_to(new.indexed, 'UTF8'))",
     )
@@ -176,7 +176,7 @@ async fn store(
     .bind(i64::from(attempt))
     .bind(knowledge_base)
     .bind(model)
-    .bind(Json(new))
+    .bind(serde_json::to_string(&new)?)
     .execute(db)
     .await?;
     Ok(())

@@ -11,6 +11,7 @@ pub mod run_snapshot;
 pub mod run_stream;
 pub mod throttle;
 pub mod tokens;
+pub mod upload;
 
 pub use caller::Caller;
 pub use context::{Context, Locale};

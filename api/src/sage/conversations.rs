@@ -130,7 +130,12 @@ async fn list(
     Ok(Reply(text("获取会话列表成功", "Conversations retrieved"), reply))
 }
 
-fn in_range(name: &str, value: i64, low: i64, high: i64) -> std::result::Result<(), Fault> {
+pub(super) fn in_range(
+    name: &str,
+    value: i64,
+    low: i64,
+    high: i64,
+) -> std::result::Result<(), Fault> {
     let (kind, msg) = match value {
         _ if value < low => {
             ("greater_than_equal", format!("Input should be greater than or equal to {low}"))

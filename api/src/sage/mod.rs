@@ -5,6 +5,7 @@ mod auth;
 pub mod chat;
 pub mod conversations;
 pub mod envelope;
+pub mod knowledge_base;
 pub mod sessions;
 
 use crate::{
@@ -27,6 +28,7 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(conversations::routes())
         .merge(sessions::routes())
         .merge(agents::routes())
+        .merge(knowledge_base::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }

@@ -79,7 +79,10 @@ fn literal(vector: &[f32]) -> String {
 
 /// A memo that ends with its process.
 #[derive(Debug, Clone, Default)]
-pub struct MemoryMemo(Arc<Mutex<HashMap<(String, TextHash), Vec<f32>>>>);
+pub struct MemoryMemo(Arc<Mutex<Vectors>>);
+
+/// Model and text to vector.
+type Vectors = HashMap<(String, TextHash), Vec<f32>>;
 
 impl MemoryMemo {
     /// How many vectors it holds.

@@ -32,7 +32,7 @@ async fn session(world: &World, login: LoginId) -> Option<Session> {
 }
 
 async fn standing(world: &World, user: &UserId, to: Standing) {
-    world.identity.set_standing(&[user.clone()], to, &metadata()).await.unwrap();
+    world.identity.set_standing(std::slice::from_ref(user), to, &metadata()).await.unwrap();
 }
 
 #[tokio::test]

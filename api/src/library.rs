@@ -1,0 +1,168 @@
+//! Knowledge bases of this node: where files lie, where vectors come from, the reactor that ingests, the search.
+
+use crate::{app::App, config::Config};
+use anyhow::{Context, Result};
+use commands::{
+    effects::{
+        blobs::Blobs,
+        embedder::Embedder,
+        embedder_builtin::Builtin,
+        embedder_memo::PostgresMemo,
+        embedder_remote::{Remote, Settings},
+    },
+    log::EventLog,
+    nodes,
+    reactors::ingest::{Backlog, BacklogError, Ingest, Limits, Nodes},
+};
+use domain::{
+    Position,
+    ids::{DocumentId, KnowledgeBaseId, NodeId},
+};
+use futures::future::BoxFuture;
+use projections::{
+    documents, passages,
+    retrieval::{self, Hit, QueryVector, Question},
+};
+use sqlx::PgPool;
+use std::{sync::Arc, time::Duration};
+
+/// How long the vector of a question is waited for; then its words have to do.
+const QUESTION: Duration = Duration::from_secs(10);
+/// Pause before the embedder or the database is tried again at start-up.
+const AGAIN: Duration = Duration::from_secs(15);
+
+/// Files and vectors. Cheap to clone.
+#[derive(Clone)]
+pub struct Library {
+    /// The files.
+    pub blobs: Blobs,
+    /// Where vectors come from.
+    pub embedder: Arc<dyn Embedder>,
+}
+
+impl Library {
+    /// The library of this configuration.
+    ///
+    /// # Errors
+    /// When the blob store cannot be opened.
+    pub fn open(config: &Config) -> Result<Self> {
+        let blobs = Blobs::open(&config.blobs).context("ANNALS_BLOBS cannot be used")?;
+        let embedder: Arc<dyn Embedder> = match &config.embedding {
+            None => Arc::new(Builtin),
+            Some(endpoint) => {
+                let key = endpoint.api_key.expose();
+                let key = (!key.is_empty()).then(|| key.to_owned());
+                let settings = Settings::new(&endpoint.base_url, key, &endpoint.model);
+                Arc::new(Remote::new(settings)?)
+            }
+        };
+        Ok(Self { blobs, embedder })
+    }
+
+    /// The best parts of these knowledge bases for a question, best first. When the embedder is away, the words decide
+    /// alone.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn retrieve(
+        &self,
+        db: &PgPool,
+        knowledge_bases: &[KnowledgeBaseId],
+        text: &str,
+        top_k: usize,
+    ) -> sqlx::Result<Vec<Hit>> {
+        if text.trim().is_empty() || knowledge_bases.is_empty() {
+            return Ok(Vec::new());
+        }
+        let texts = [text];
+        let vector = match tokio::time::timeout(QUESTION, self.embedder.embed(&texts)).await {
+            Ok(Ok(mut vectors)) => vectors.pop(),
+            Ok(Err(error)) => {
+                tracing::warn!(%error, "a question is answered by its words alone");
+                None
+            }
+            Err(_) => {
+                tracing::warn!("the embedder is slow: a question is answered by its words alone");
+                None
+            }
+        };
+        let vector = vector.as_deref().map(|values| QueryVector {
+            model: self.embedder.model(),
+            values,
+            weight: self.embedder.weight(),
+        });
+        retrieval::retrieve(db, Question { knowledge_bases, text, vector, top_k }).await
+    }
+
+    /// Ingests documents until the server drains.
+    pub async fn ingest(self, app: App, nodes: Arc<nodes::Nodes>, after: Position) {
+        if let Err(error) = self.blobs.remove_abandoned().await {
+            tracing::warn!(%error, "abandoned uploads could not be removed");
+        }
+        let log: Arc<dyn EventLog> = app.log.clone();
+        let ingest = Ingest {
+            log,
+            blobs: self.blobs.clone(),
+            embedder: self.embedder.clone(),
+            memo: Arc::new(PostgresMemo(app.db.clone())),
+            nodes: Arc::new(Alive(nodes)),
+            backlog: Arc::new(Unfinished(app.db.clone())),
+            node: app.node,
+            limits: Limits::default(),
+        };
+        let index = self.index(&app.db);
+        let stop = app.draining.clone();
+        tokio::join!(ingest.run(after, stop.clone()), stop.run_until_cancelled(index));
+    }
+
+    /// Makes the index over vectors as soon as their length is known.
+    async fn index(&self, db: &PgPool) {
+        loop {
+            let dimensions = match self.embedder.dimensions() {
+                Some(dimensions) => Some(dimensions),
+                None => match self.embedder.embed(&["length"]).await {
+                    Ok(_) => self.embedder.dimensions(),
+                    Err(error) => {
+                        tracing::warn!(%error, "the embedder does not answer yet");
+                        None
+                    }
+                },
+            };
+            if let Some(dimensions) = dimensions {
+                match passages::index_vectors(db, dimensions).await {
+                    Ok(()) => return,
+                    Err(error) => tracing::warn!(%error, "no index over vectors yet"),
+                }
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+}
+
+/// The documents left, from their read model.
+struct Unfinished(PgPool);
+
+impl Backlog for Unfinished {
+    fn unfinished(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DocumentId>, BacklogError>> {
+        Box::pin(async move {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let found = documents::unfinished(&self.0, limit).await;
+            found.map_err(|error| BacklogError(error.to_string().into()))
+        })
+    }
+}
+
+/// Who is alive, from the leases.
+struct Alive(Arc<nodes::Nodes>);
+
+impl Nodes for Alive {
+    fn is_alive(&self, node: NodeId) -> BoxFuture<'_, bool> {
+        Box::pin(async move {
+            match self.0.beat().await {
+                Ok(alive) => alive.contains(&node),
+                // Nobody is declared dead because the database is away.
+                Err(_) => true,
+            }
+        })
+    }
+}
