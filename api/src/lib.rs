@@ -1,6 +1,7 @@
 //! annals over HTTP: the dialects, the native API, and the composition of everything behind them.
 
 pub mod app;
+pub mod bench;
 pub mod compose;
 pub mod config;
 pub mod core;

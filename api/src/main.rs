@@ -1,6 +1,6 @@
 //! The `annals` binary.
 
-use annals::{config::Config, serve};
+use annals::{bench, config::Config, serve};
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use std::io::IsTerminal;
@@ -19,6 +19,8 @@ enum Command {
     Serve,
     /// Print the configuration in force; secrets only say whether they are set.
     Config,
+    /// Measure this build on this machine, in a database of its own.
+    Bench(bench::Arguments),
 }
 
 fn main() -> Result<()> {
@@ -31,6 +33,7 @@ fn main() -> Result<()> {
     runtime.block_on(async {
         match arguments.command.unwrap_or(Command::Serve) {
             Command::Serve => serve::serve(config).await,
+            Command::Bench(arguments) => bench::run(&config, arguments).await,
             Command::Config => {
                 print!("{}", config.shown());
                 Ok(())

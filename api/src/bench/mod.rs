@@ -110,7 +110,9 @@ fn enough_files(wanted: u64) -> Result<()> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
     let soft = line.and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok());
     match soft {
-        Some(soft) if soft < wanted => bail!("{wanted} open files are needed: `ulimit -n {wanted}` first"),
+        Some(soft) if soft < wanted => {
+            bail!("{wanted} open files are needed: `ulimit -n {wanted}` first")
+        }
         _ => Ok(()),
     }
 }

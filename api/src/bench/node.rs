@@ -30,7 +30,8 @@ impl Served {
     /// Starts on this database; `provider` is the base URL of the chat provider, `None` for the offline one.
     pub async fn start(scratch: &Scratch, provider: Option<String>) -> Result<Self> {
         // Thrown away with the database.
-        let key = STANDARD.encode([Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat());
+        let key =
+            STANDARD.encode([Uuid::new_v4().into_bytes(), Uuid::new_v4().into_bytes()].concat());
         let mut values = vec![
             ("ANNALS_DATA", scratch.data.to_string_lossy().into_owned()),
             ("DATABASE_URL", scratch.url.clone()),

@@ -52,9 +52,8 @@ impl Provider {
     pub async fn start(outside: &Outside, pace: Pace, epoch: Instant) -> Result<Self> {
         let (calls, speaking) = (watch::Sender::new(0), watch::Sender::new(false));
         let inner = Arc::new(Inner { pace, epoch, calls, speaking });
-        let router = Router::new()
-            .route("/v1/chat/completions", post(answer))
-            .with_state(inner.clone());
+        let router =
+            Router::new().route("/v1/chat/completions", post(answer)).with_state(inner.clone());
         let serve = async move {
             let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
             let address = listener.local_addr()?;
@@ -95,8 +94,9 @@ fn deltas(
 ) -> impl Stream<Item = Result<Bytes, Infallible>> + Send + 'static {
     async_stream::stream! {
         yield Ok(Bytes::from_static(b": listening\n\n"));
-        // The sender lives in `inner`.
-        let _open = inner.speaking.subscribe().wait_for(|speaking| *speaking).await;
+        let mut speaking = inner.speaking.subscribe();
+        // The sender lives in `inner`, so this ends with the word to speak only.
+        drop(speaking.wait_for(|speaking| *speaking).await);
         let share = call.wrapping_mul(GOLDEN) >> 32;
         time::sleep(SPREAD.mul_f64(share as f64 / f64::from(u32::MAX))).await;
         let mut ticks = time::interval(inner.pace.interval);

@@ -6,8 +6,17 @@ use std::fmt;
 /// A report as an aligned table, further figures under their row.
 pub(super) struct Table<'a>(pub &'a Report);
 
-const HEAD: [&str; 9] =
-    ["", "writers", "batch", "per s", "baseline per s", "ratio", "p50 µs", "p99 µs", "CPU µs/event"];
+const HEAD: [&str; 9] = [
+    "",
+    "writers",
+    "batch",
+    "per s",
+    "baseline per s",
+    "ratio",
+    "p50 µs",
+    "p99 µs",
+    "CPU µs/event",
+];
 
 impl fmt::Display for Table<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -75,7 +84,8 @@ mod tests {
         };
         let report = Report { bench: "log", results: vec![row] };
         let table = Table(&report).to_string();
-        for figure in ["32", "20000", "10000", "2.00", "1234", "5678", "47.2", "recall_at_10 0.97"] {
+        for figure in ["32", "20000", "10000", "2.00", "1234", "5678", "47.2", "recall_at_10 0.97"]
+        {
             assert!(table.contains(figure), "{figure} is not in\n{table}");
         }
         let json = serde_json::to_value(&report).unwrap_or_default();

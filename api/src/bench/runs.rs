@@ -46,7 +46,8 @@ pub(super) async fn runs(scratch: &Scratch, seconds: u64, runs: u64, rate: u64) 
     let Played { lines, more } = row?;
     stopped?;
     let baseline = format!("single-row commits, {clients} clients");
-    let row = Row { writers: Some(usize::try_from(runs)?), ..lines.against("lines", (baseline, &raw)) };
+    let row =
+        Row { writers: Some(usize::try_from(runs)?), ..lines.against("lines", (baseline, &raw)) };
     Ok(Report { bench: "runs", results: vec![Row { more, ..row }] })
 }
 
@@ -80,15 +81,26 @@ impl Stage<'_> {
         self.provider.speak();
         let within = pace.interval * u32::try_from(pace.deltas)? + PATIENCE;
         let mut lines = Timed::default();
-        while let Some(seen) = timeout(within, readers.join_next()).await.context("runs do not end")? {
+        while let Some(seen) =
+            timeout(within, readers.join_next()).await.context("runs do not end")?
+        {
             let seen = seen??;
             ensure!(seen.over, "a stream ended without its end line, after {} lines", seen.lines);
-            ensure!(seen.deltas == pace.deltas, "{} of {} deltas arrived", seen.deltas, pace.deltas);
+            ensure!(
+                seen.deltas == pace.deltas,
+                "{} of {} deltas arrived",
+                seen.deltas,
+                pace.deltas
+            );
             lines.events += seen.lines;
             lines.calls_us.extend(seen.delays_us);
         }
         (lines.wall, lines.cpu_us) = (begin.elapsed(), meter.since(cpu));
-        self.served.app.settled("conversations").await.map_err(|error| anyhow::anyhow!("{error:?}"))?;
+        self.served
+            .app
+            .settled("conversations")
+            .await
+            .map_err(|error| anyhow::anyhow!("{error:?}"))?;
         let recorded = recorded(&self.scratch.pool).await?;
         ensure!(recorded == lines.events, "{recorded} lines recorded, {} delivered", lines.events);
         let more = BTreeMap::from([

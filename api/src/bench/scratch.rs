@@ -72,7 +72,9 @@ impl Scratch {
                 .fetch_one(&self.pool)
                 .await?;
             if value == "off" {
-                eprintln!("beware: {setting} is off on this server, so these are not production figures");
+                eprintln!(
+                    "beware: {setting} is off on this server, so these are not production figures"
+                );
             }
         }
         Ok(())
@@ -82,7 +84,8 @@ impl Scratch {
     pub async fn remove(self) -> Result<()> {
         self.pool.close().await;
         let removed = self.on_server(format!("drop database if exists {} with (force)", self.name));
-        let removed = removed.await.with_context(|| format!("the database {} is still there", self.name));
+        let removed =
+            removed.await.with_context(|| format!("the database {} is still there", self.name));
         if self.data.exists() {
             std::fs::remove_dir_all(&self.data)?;
         }

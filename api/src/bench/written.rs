@@ -107,12 +107,18 @@ impl Finished {
         ];
         let last = [
             run::Event::TurnCompleted { turn: 0, message: Some(Box::new(said)), usage },
-            run::Event::RunEnded { outcome: Outcome::Completed, index: deltas, line: end, error: None },
+            run::Event::RunEnded {
+                outcome: Outcome::Completed,
+                index: deltas,
+                line: end,
+                error: None,
+            },
         ];
         let step = self.per_event.max(1);
         let said = (0..deltas.div_ceil(step)).map(move |event| {
             let (first, rest) = (event * step, deltas - event * step);
-            let lines = std::iter::repeat_n(line.clone(), usize::try_from(rest.min(step)).unwrap_or(1));
+            let lines =
+                std::iter::repeat_n(line.clone(), usize::try_from(rest.min(step)).unwrap_or(1));
             run::Event::LinesRecorded { first, lines: lines.collect() }
         });
         Ok(first.into_iter().chain(said).chain(last))
