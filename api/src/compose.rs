@@ -22,7 +22,7 @@ use commands::{
     reactors::reply::Reply,
     usage::Usage,
 };
-use domain::{Metadata, ids::NodeId, quota::TierLimits, user::Username};
+use domain::{Metadata, ids::NodeId, user::Username};
 use projections::{Projection, Projections};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use std::{sync::Arc, time::Duration};
@@ -191,7 +191,7 @@ impl Node {
             projections,
             reply: reply.clone(),
             access: Access::new(store.db.clone(), store.identity.keys()),
-            usage: Usage::new(store.log.clone(), TierLimits::default()),
+            usage: Usage::new(store.log.clone(), config.tier_limits.clone()),
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),

@@ -1,6 +1,7 @@
 //! Configuration: environment variables, and an optional TOML file of the same names under them.
 
 use commands::effects::Sensitive;
+use domain::quota::TierLimits;
 use ipnet::IpNet;
 use std::{
     collections::BTreeMap,
@@ -35,6 +36,7 @@ const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_OAUTH2_ISSUER", Kind::Plain("")),
     ("ANNALS_AUTH_PROVIDERS", Kind::Secret),
     ("ANNALS_RBAC_SYNC_SECRET", Kind::Secret),
+    ("ANNALS_TIER_LIMITS", Kind::Plain("")),
     ("ANNALS_CREDENTIALS_KEY_B64", Kind::Secret),
     ("ANNALS_BLOBS", Kind::Plain("file://{data}/blobs")),
     ("ANNALS_SMTP_URL", Kind::Secret),
@@ -86,6 +88,8 @@ pub struct Config {
     pub embedding: Option<Endpoint>,
     /// Secret of the role-change webhook.
     pub rbac_sync_secret: Option<Sensitive>,
+    /// What each subscription tier allows.
+    pub tier_limits: TierLimits,
     /// `file://…` or `s3://bucket/prefix`.
     pub blobs: String,
     /// Whether every user's URLs may reach loopback and private ranges.
@@ -323,6 +327,14 @@ impl Values {
                 "ANNALS_EMBEDDING_MODEL",
             ])?,
             rbac_sync_secret: self.secret("ANNALS_RBAC_SYNC_SECRET"),
+            tier_limits: self.parse(
+                "ANNALS_TIER_LIMITS",
+                r#"JSON such as {"starter": {"post_creations": 3, "taxonomy_tags": -1, …}, …}"#,
+                |text| match text {
+                    "" => Some(TierLimits::default()),
+                    json => serde_json::from_str(json).ok(),
+                },
+            )?,
             blobs: self.text("ANNALS_BLOBS").replace("{data}", &data.to_string_lossy()),
             allow_private_urls: self.flag("ANNALS_ALLOW_PRIVATE_URLS")?,
             log_json: self.parse("ANNALS_LOG_FORMAT", "text or json", |text| match text {
@@ -361,44 +373,4 @@ fn networks(text: &str) -> Option<Vec<IpNet>> {
 }
 
 #[cfg(test)]
-mod tests {
-    #![expect(clippy::unwrap_used, reason = "tests")]
-    use super::*;
-
-    fn config(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
-        Config::from_values(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())))
-    }
-
-    #[test]
-    fn nothing_set_is_a_working_configuration() {
-        let config = config(&[]).unwrap();
-        assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
-        assert!(config.llm.is_none() && config.database_url.is_none());
-        assert_eq!(config.blobs, "file://./data/blobs");
-    }
-
-    #[test]
-    fn a_slip_in_a_name_is_refused() {
-        let error = config(&[("ANNALS_LISTN", "x")]).unwrap_err().to_string();
-        assert!(error.contains("ANNALS_LISTN"), "{error}");
-    }
-
-    #[test]
-    fn secrets_are_not_shown() {
-        let config = config(&[
-            ("DATABASE_URL", "postgres://u:hunter2@h/d"),
-            ("ANNALS_LLM_BASE_URL", "http://127.0.0.1:1/v1"),
-            ("ANNALS_LLM_API_KEY", "sk-hunter2"),
-            ("ANNALS_LLM_MODEL", "m"),
-        ])
-        .unwrap();
-        assert!(!config.shown().to_string().contains("hunter2"));
-        assert!(!format!("{config:?}").contains("hunter2"));
-    }
-
-    #[test]
-    fn bad_values_say_what_would_fit() {
-        let error = config(&[("ANNALS_SHARE", "all")]).unwrap_err().to_string();
-        assert_eq!(error, "ANNALS_SHARE: has to be open, members or off");
-    }
-}
+mod tests;

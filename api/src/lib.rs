@@ -1,7 +1,9 @@
 //! annals over HTTP: the dialects, the native API, and the composition of everything behind them.
 
 pub mod app;
+pub mod audit;
 pub mod bench;
+pub mod cli;
 pub mod compose;
 pub mod config;
 pub mod core;

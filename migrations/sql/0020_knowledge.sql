@@ -65,6 +65,7 @@ create table passage_sources (
     document       text collate "C" primary key,
     knowledge_base text collate "C" not null,
     title          text not null,
+    searchable     boolean not null, -- whether its passages can be found
     revision       bigint not null
 );
 create index passage_sources_shelf on passage_sources (knowledge_base);
@@ -98,3 +99,12 @@ create table passage_terms (
     primary key (term, knowledge_base)
 );
 create index passage_terms_shelf on passage_terms (knowledge_base);
+
+-- A document counts as done when the search has it, which is another read model's to say. The body is text on purpose:
+-- its names are looked up when it runs, so that rebuilding a read model can swap the tables below it.
+create function shown_status(document text, status smallint) returns smallint
+language sql stable as $$
+    select case when $2 = 2 and not exists (
+        select from passage_sources s where s.document = $1 and s.searchable
+    ) then 1::smallint else $2 end
+$$;

@@ -140,7 +140,8 @@ pub struct Row {
     pub size: i64,
     /// What the client called it, then what it was recognised as.
     pub media_type: String,
-    /// [`PENDING`], [`PROCESSING`], [`SUCCESS`] or [`FAILED`].
+    /// [`PENDING`], [`PROCESSING`], [`SUCCESS`] or [`FAILED`]; success means that the search has it.
+    #[sqlx(rename = "shown")]
     pub status: i16,
     /// Attempts so far.
     pub attempts: i32,
@@ -175,9 +176,9 @@ pub async fn listed(
     offset: i64,
 ) -> sqlx::Result<(Vec<Row>, i64)> {
     let rows = sqlx::query_as(
-        "select * from documents
+        "select *, shown_status(id, status) as shown from documents
          where knowledge_base = $1 and position(lower($2) in lower(name)) > 0
-           and (cardinality($3::smallint[]) = 0 or status = any($3)) and ($4 = '' or task = $4)
+           and (cardinality($3::smallint[]) = 0 or shown_status(id, status) = any($3)) and ($4 = '' or task = $4)
          order by created desc limit $5 offset $6",
     )
     .bind(filter.knowledge_base.as_str())
@@ -191,7 +192,7 @@ pub async fn listed(
     let total = sqlx::query_scalar(
         "select count(*) from documents
          where knowledge_base = $1 and position(lower($2) in lower(name)) > 0
-           and (cardinality($3::smallint[]) = 0 or status = any($3)) and ($4 = '' or task = $4)",
+           and (cardinality($3::smallint[]) = 0 or shown_status(id, status) = any($3)) and ($4 = '' or task = $4)",
     )
     .bind(filter.knowledge_base.as_str())
     .bind(filter.name)
@@ -204,7 +205,7 @@ pub async fn listed(
 
 /// The one with this id.
 pub async fn get(db: &PgPool, id: &DocumentId) -> sqlx::Result<Option<Row>> {
-    sqlx::query_as("select * from documents where id = $1")
+    sqlx::query_as("select *, shown_status(id, status) as shown from documents where id = $1")
         .bind(id.as_str())
         .fetch_optional(db)
         .await
@@ -230,9 +231,10 @@ pub async fn progress(
     task: &str,
 ) -> sqlx::Result<Progress> {
     sqlx::query_as(
-        "select count(*) filter (where status = 0) as waiting, count(*) filter (where status = 1) as in_progress,
-            count(*) filter (where status = 2) as success, count(*) filter (where status = 3) as failed
-         from documents where knowledge_base = $1 and task = $2",
+        "select count(*) filter (where shown = 0) as waiting, count(*) filter (where shown = 1) as in_progress,
+            count(*) filter (where shown = 2) as success, count(*) filter (where shown = 3) as failed
+         from (select shown_status(id, status) as shown from documents
+               where knowledge_base = $1 and task = $2) states",
     )
     .bind(knowledge_base.as_str())
     .bind(task)

@@ -38,6 +38,12 @@ impl Projection for Logins {
             let revision = i64::try_from(event.revision.0).unwrap_or(i64::MAX);
             let statement = match codec::decode(&event.kind, &event.data)? {
                 Event::LoginOpened { user, audience, digest, generation, expires_at } => {
+                    // What had ended by then is of no use to anybody; the log keeps it.
+                    sqlx::query("delete from logins where user_id = $1 and expires_at <= $2")
+                        .bind(user.as_str())
+                        .bind(event.recorded_at)
+                        .execute(&mut *db)
+                        .await?;
                     sqlx::query(
                         "insert into logins (id, user_id, audience, digest, password_generation,
                                              opened_at, expires_at, closed, revision)

@@ -79,8 +79,8 @@ async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
     match codec::decode(&recorded.kind, &recorded.data)? {
         Event::DocumentUploaded { knowledge_base, name, .. } => {
             sqlx::query(
-                "insert into passage_sources (document, knowledge_base, title, revision)
-                 select $1, id, $3, $4 from passage_shelves where id = $2",
+                "insert into passage_sources (document, knowledge_base, title, searchable, revision)
+                 select $1, id, $3, false, $4 from passage_shelves where id = $2",
             )
             .bind(id)
             .bind(knowledge_base.as_str())
@@ -199,7 +199,7 @@ async fn publish(
         .bind(attempt)
         .execute(&mut *db)
         .await?;
-    sqlx::query("update passage_sources set revision = $2 where document = $1")
+    sqlx::query("update passage_sources set searchable = true, revision = $2 where document = $1")
         .bind(id)
         .bind(column(recorded.revision.0))
         .execute(&mut *db)

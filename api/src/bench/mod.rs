@@ -17,11 +17,15 @@ mod runs;
 mod scratch;
 mod written;
 
-use crate::{config::Config, serve};
+use crate::{cli::INTERRUPTED, config::Config, serve};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use commands::log::bench::{self as log, Report};
 use scratch::Scratch;
+use std::{
+    io::{self, Write},
+    process::ExitCode,
+};
 
 /// What to measure, and how.
 #[derive(Debug, Clone, Args)]
@@ -74,21 +78,23 @@ enum Bench {
 ///
 /// # Errors
 /// When there is no database, or what was measured did not work.
-pub async fn run(config: &Config, arguments: Arguments) -> Result<()> {
+pub async fn run(config: &Config, arguments: Arguments) -> Result<ExitCode> {
     let stopped = serve::stop_signal()?;
     let scratch = Scratch::create(config).await?;
     let outcome = tokio::select! {
-        report = measure(&scratch, &arguments) => report,
-        () = stopped => Err(anyhow::anyhow!("stopped before the end")),
+        report = measure(&scratch, &arguments) => Some(report),
+        () = stopped => None,
     };
     let removed = scratch.remove().await;
-    let report = outcome?;
+    let Some(report) = outcome.transpose()? else {
+        return removed.map(|()| ExitCode::from(INTERRUPTED));
+    };
     if arguments.json {
-        println!("{}", serde_json::to_string(&report)?);
+        writeln!(io::stdout(), "{}", serde_json::to_string(&report)?)?;
     } else {
-        print!("{}", report::Table(&report));
+        write!(io::stdout(), "{}", report::Table(&report))?;
     }
-    removed
+    removed.map(|()| ExitCode::SUCCESS)
 }
 
 async fn measure(scratch: &Scratch, arguments: &Arguments) -> Result<Report> {

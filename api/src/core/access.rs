@@ -32,6 +32,8 @@ pub struct Access {
     pub guesses: Guesses,
     /// Registrations and codes asked for, by address.
     pub registrations: Throttle,
+    /// Session ids of shared conversations tried, by address.
+    pub shares: Throttle,
 }
 
 impl Access {
@@ -43,6 +45,7 @@ impl Access {
             mailer: Arc::new(LogMailer),
             guesses: Guesses::default(),
             registrations: Throttle::new(60, WINDOW, CAPACITY),
+            shares: Throttle::new(60, WINDOW, CAPACITY),
         }
     }
 }

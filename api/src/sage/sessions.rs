@@ -17,7 +17,10 @@ use axum::{
     response::{IntoResponse, Response},
     routing::{get, post},
 };
-use domain::{ids::RunId, run::Interrupt};
+use domain::{
+    ids::{RunId, UserId},
+    run::Interrupt,
+};
 use futures::StreamExt;
 use projections::conversations::{self, RunRow};
 use serde::{Deserialize, Serialize};
@@ -37,6 +40,8 @@ struct ResumeQuery {
     #[serde(default)]
     last_index: i64,
     run_id: Option<String>,
+    /// Whose session an administrator means.
+    user_id: Option<UserId>,
 }
 
 /// Lines from `last_index` on: the number of lines the client already has. Finished runs replay, too.
@@ -61,13 +66,15 @@ async fn resume(
         return Ok(empty(framing));
     }
     app.settled("conversations").await?;
+    let whose = query.user_id.filter(|user| !is_bad_id(user.as_str()));
+    let scope = caller.scope().or(whose.as_ref());
     let run = match named {
         Some(run) => {
             let row = conversations::run(&app.db, run).await?;
             let own = row.filter(|row| row.session_id == session_id && caller.sees(&row.owner));
             own.map(|row| RunId(row.run_id))
         }
-        None => match conversations::latest_run(&app.db, &session_id, caller.scope()).await? {
+        None => match conversations::latest_run(&app.db, &session_id, scope).await? {
             Some((_, Some(run))) => Some(run),
             Some((_, None)) => return Ok(fallback(framing, &session_id)),
             None => None,

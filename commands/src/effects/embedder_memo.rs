@@ -81,7 +81,7 @@ fn literal(vector: &[f32]) -> String {
 #[derive(Debug, Clone, Default)]
 pub struct MemoryMemo(Arc<Mutex<Vectors>>);
 
-/// Model and text to vector.
+/// By model and text.
 type Vectors = HashMap<(String, TextHash), Vec<f32>>;
 
 impl MemoryMemo {

@@ -284,12 +284,12 @@ pub async fn latest_run(
     Ok(row.map(|(conversation, run)| (conversation.into(), run.map(RunId))))
 }
 
-/// One run.
+/// One run; those of deleted conversations are gone.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn run(db: &PgPool, id: RunId) -> sqlx::Result<Option<RunRow>> {
-    sqlx::query_as(sqlx::AssertSqlSafe(format!("{RUN} where run_id = $1")))
+    sqlx::query_as(sqlx::AssertSqlSafe(format!("{RUN} where run_id = $1 and not forgotten")))
         .bind(id.0)
         .fetch_optional(db)
         .await

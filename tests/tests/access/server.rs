@@ -49,6 +49,13 @@ pub async fn server(settings: &[(&str, &str)]) -> Server {
     Server { node, base, http: Client::new() }
 }
 
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Empty but for a folder; what stays behind would only be clutter.
+        let _ = std::fs::remove_dir_all(&self.node.app.config.data);
+    }
+}
+
 impl Server {
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(Method::GET, path, headers, None).await

@@ -69,6 +69,19 @@ async fn a_closed_login_is_not_open() {
 }
 
 #[tokio::test]
+async fn expired_logins_are_forgotten_with_the_next_one() {
+    let world = world().await;
+    world.given("ann", Role::Creator).await;
+    let who = world.identity.authenticate("ann", &secret("first password")).await.unwrap();
+    let ends = Utc::now() - TimeDelta::days(1);
+    let old = world.identity.open_login(&who, Audience::Sage, ends, &metadata()).await.unwrap();
+    assert!(session(&world, old.login).await.is_some());
+    let new = login(&world, "first password").await;
+    assert!(session(&world, old.login).await.is_none());
+    assert!(session(&world, new.login).await.is_some());
+}
+
+#[tokio::test]
 async fn a_new_password_ends_all_logins_but_the_one_it_was_set_from() {
     let world = world().await;
     let ann = world.given("ann", Role::Creator).await;

@@ -119,6 +119,13 @@ impl Scenario {
 
 /// An empty database of its own, migrated.
 async fn database() -> PgPool {
+    let pool = PgPool::connect(&database_url().await).await.unwrap();
+    migrations::MIGRATOR.run(&pool).await.unwrap();
+    pool
+}
+
+/// An empty database of its own.
+pub async fn database_url() -> String {
     let server = embedded::testing::server_url().await.unwrap();
     let name = format!("knowledge_{}", Uuid::new_v4().simple());
     let mut db = PgConnection::connect(&server).await.unwrap();
@@ -126,7 +133,5 @@ async fn database() -> PgPool {
     sqlx::raw_sql(AssertSqlSafe(create)).execute(&mut db).await.unwrap();
     let (base, query) = server.split_once('?').unwrap_or((&server, ""));
     let host = base.rsplit_once('/').unwrap().0;
-    let pool = PgPool::connect(&format!("{host}/{name}?{query}")).await.unwrap();
-    migrations::MIGRATOR.run(&pool).await.unwrap();
-    pool
+    format!("{host}/{name}?{query}")
 }

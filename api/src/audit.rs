@@ -1,0 +1,180 @@
+//! Searching the log: what `GET /v1/events`, its live stream and `annals events` have in common.
+
+use chrono::{DateTime, Utc};
+use commands::log::{Batch, Direction, EventLog, Filter, ReadError};
+use domain::{Position, Recorded, Revision, StreamId};
+use serde::Deserialize;
+use std::{
+    borrow::Cow,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use uuid::Uuid;
+
+/// Events looked at between two looks at the clock.
+const STEP: usize = 2_000;
+
+/// Which events to find. Empty lists and `None` mean "any"; all given conditions must hold.
+#[derive(Debug, Clone, Default)]
+pub struct Search {
+    /// Of this stream.
+    pub stream: Option<StreamId>,
+    /// Of these categories and types.
+    pub filter: Filter,
+    /// Done by this person.
+    pub actor: Option<Box<str>>,
+    /// Going back to this request.
+    pub correlation: Option<Uuid>,
+    /// Recorded at this time or later.
+    pub since: Option<DateTime<Utc>>,
+    /// Recorded before this time.
+    pub until: Option<DateTime<Utc>>,
+}
+
+/// What a search has found so far.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// In the order of the log.
+    pub events: Batch,
+    /// Where to go on; `None` when everything up to `head` has been looked at.
+    pub next: Option<Position>,
+    /// Position of the last event of the log when the search began.
+    pub head: Position,
+}
+
+impl Search {
+    /// Whether this event is one of those looked for.
+    pub fn admits(&self, event: &Recorded) -> bool {
+        self.stream.as_ref().is_none_or(|stream| *stream == event.stream)
+            && self.filter.admits(event)
+            && self.since.is_none_or(|since| event.recorded_at >= since)
+            && self.until.is_none_or(|until| event.recorded_at < until)
+            && self.admits_metadata(event)
+    }
+
+    fn admits_metadata(&self, event: &Recorded) -> bool {
+        #[derive(Deserialize)]
+        struct Origin<'a> {
+            #[serde(borrow)]
+            actor: Cow<'a, str>,
+            correlation_id: Uuid,
+        }
+        if self.actor.is_none() && self.correlation.is_none() {
+            return true;
+        }
+        let Ok(origin) = serde_json::from_str::<Origin<'_>>(event.metadata.get()) else {
+            return false;
+        };
+        self.actor.as_deref().is_none_or(|actor| origin.actor == actor)
+            && self.correlation.is_none_or(|id| origin.correlation_id == id)
+    }
+
+    /// The first `limit` events after `after` that are looked for, or as many as turn up within `patience`.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn page(
+        &self,
+        log: &dyn EventLog,
+        after: Position,
+        limit: usize,
+        patience: Duration,
+    ) -> Result<Found, ReadError> {
+        let begun = Instant::now();
+        let head = log.head().await?;
+        let mut found = Found { events: Vec::new(), next: None, head };
+        let mut at = match self.since {
+            Some(since) => after.max(before(log, head, since).await?),
+            None => after,
+        };
+        let mut place = match &self.stream {
+            Some(stream) => Some(revision_after(log, stream, at).await?),
+            None => None,
+        };
+        while at < head {
+            let step = self.step(log, at, head, &mut place).await?;
+            for event in step.events {
+                if self.until.is_some_and(|until| event.recorded_at >= until) {
+                    return Ok(found);
+                }
+                if event.position > head {
+                    return Ok(found);
+                }
+                if !self.admits(&event) {
+                    continue;
+                }
+                if found.events.len() == limit {
+                    found.next = found.events.last().map(|last| last.position);
+                    return Ok(found);
+                }
+                found.events.push(event);
+            }
+            at = step.scanned;
+            if begun.elapsed() >= patience && at < head {
+                found.next = Some(at);
+                return Ok(found);
+            }
+        }
+        Ok(found)
+    }
+
+    /// The next stretch of the log, or of the stream.
+    async fn step(
+        &self,
+        log: &dyn EventLog,
+        at: Position,
+        head: Position,
+        place: &mut Option<Revision>,
+    ) -> Result<commands::log::Page, ReadError> {
+        let (Some(stream), Some(revision)) = (&self.stream, place) else {
+            // Time ends a search that no filter would: with `until`, the events in between have to be seen.
+            return match self.until {
+                Some(_) => log.read_all(at, STEP, &Filter::all()).await,
+                None => log.read_all(at, STEP, &self.filter).await,
+            };
+        };
+        let events = log.read(stream, *revision, Direction::Forward, STEP).await?;
+        revision.0 += events.len() as u64;
+        let over = events.len() < STEP;
+        let scanned = events.last().filter(|_| !over).map_or(head, |last| last.position);
+        Ok(commands::log::Page { events, scanned })
+    }
+}
+
+/// The last position before `time`: times never go backwards along positions.
+async fn before(
+    log: &dyn EventLog,
+    head: Position,
+    time: DateTime<Utc>,
+) -> Result<Position, ReadError> {
+    let (mut low, mut high) = (0, head.0);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let page = log.read_all(Position(middle), 1, &Filter::all()).await?;
+        match page.events.first() {
+            Some(event) if event.recorded_at < time => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(Position(low))
+}
+
+/// The first revision of the stream that lies after `position`.
+async fn revision_after(
+    log: &dyn EventLog,
+    stream: &StreamId,
+    position: Position,
+) -> Result<Revision, ReadError> {
+    let newest = Revision(u64::MAX >> 1);
+    let last = log.read(stream, newest, Direction::Backward, 1).await?;
+    let (mut low, mut high) = (0, last.first().map_or(0, |last| last.revision.0 + 1));
+    while low < high && position > Position::START {
+        let middle = low + (high - low) / 2;
+        let event = log.read(stream, Revision(middle), Direction::Forward, 1).await?;
+        match event.first().map(Arc::as_ref) {
+            Some(event) if event.position <= position => low = middle + 1,
+            _ => high = middle,
+        }
+    }
+    Ok(Revision(low))
+}

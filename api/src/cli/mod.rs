@@ -1,0 +1,186 @@
+//! The command line. Every subcommand works beside a running server, through its database, and alone.
+//!
+//! Exit codes: 0 when it is done; 1 when it failed, or `verify` found a difference; 2 when the command line or the
+//! configuration cannot be understood, or `verify` could not look.
+
+mod events;
+mod rebuild;
+mod user;
+mod verify;
+
+use crate::{
+    bench,
+    compose::{Store, Tenancy},
+    config::Config,
+    serve,
+};
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use domain::Metadata;
+use std::{
+    io::{self, IsTerminal, Write},
+    process::ExitCode,
+};
+use uuid::Uuid;
+
+/// Exit code for what could not be understood or looked at.
+const TROUBLE: u8 = 2;
+/// As shells report a process that Ctrl-C ended.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// A self-hosted backend for LLM agents: every write is an event, every stream can be resumed.
+#[derive(Parser)]
+#[command(name = "annals", version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Option<Command>,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve HTTP until SIGTERM or Ctrl-C (the default).
+    Serve,
+    /// Print the configuration in force; secrets only say whether they are set.
+    Config,
+    /// Bring the database up to date and end.
+    Migrate,
+    /// Print events as JSON lines, in the order of the log.
+    Events(events::Arguments),
+    /// Fold read models anew from the log, while the old ones serve, and put the result in their place.
+    Rebuild(rebuild::Arguments),
+    /// Check that the log is what was written, and that every read model is what the log says.
+    Verify,
+    /// Create people, give them tokens and roles.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Measure this build on this machine, in a database of its own.
+    Bench(bench::Arguments),
+}
+
+/// Runs what the command line asks for.
+pub fn main() -> ExitCode {
+    let command = Arguments::parse().command.unwrap_or(Command::Serve);
+    let config = match Config::load() {
+        Ok(config) => config,
+        Err(error) => return fail(&error.into(), TROUBLE),
+    };
+    // Two crypto providers end up in the dependency graph; this is the one in use.
+    let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    log_to_stderr(config.log_json, matches!(command, Command::Serve));
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into(), TROUBLE),
+    };
+    let trouble = if matches!(command, Command::Verify) { TROUBLE } else { 1 };
+    match runtime.block_on(run(command, config)) {
+        Ok(code) => code,
+        // Whoever read the output has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => fail(&error, trouble),
+    }
+}
+
+async fn run(command: Command, config: Config) -> Result<ExitCode> {
+    match command {
+        Command::Serve => serve::serve(config).await.map(|()| ExitCode::SUCCESS),
+        Command::Config => {
+            write!(io::stdout(), "{}", config.shown())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Bench(arguments) => bench::run(&config, arguments).await,
+        other => beside(other, &config).await,
+    }
+}
+
+/// Runs a subcommand on the database, which is let go of in any case.
+async fn beside(command: Command, config: &Config) -> Result<ExitCode> {
+    let stopped = serve::stop_signal()?;
+    tokio::pin!(stopped);
+    let store = tokio::select! {
+        store = Store::open(config, Tenancy::Guest) => store?,
+        () = &mut stopped => return Ok(ExitCode::from(INTERRUPTED)),
+    };
+    // Nothing else ends one that follows.
+    let interrupted = match &command {
+        Command::Events(arguments) if arguments.follow => ExitCode::SUCCESS,
+        _ => ExitCode::from(INTERRUPTED),
+    };
+    let outcome = tokio::select! {
+        outcome = with_store(command, &store) => outcome,
+        () = &mut stopped => Ok(interrupted),
+    };
+    let closed = store.close().await.context("the database did not stop");
+    let code = outcome?;
+    closed.map(|()| code)
+}
+
+async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
+    match command {
+        Command::Events(arguments) => events::run(store, arguments).await?,
+        Command::Rebuild(arguments) => rebuild::run(store, arguments).await?,
+        Command::Verify => return verify::run(store).await,
+        Command::User(command) => user::run(store, command).await?,
+        Command::Migrate => writeln!(io::stdout(), "the database is up to date")?,
+        // None of them needs a database of ours.
+        Command::Serve | Command::Config | Command::Bench(_) => {}
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        cause.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    })
+}
+
+fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
+    // Nobody is left to tell when this cannot be written.
+    let _unread = writeln!(io::stderr(), "annals: {error:#}");
+    ExitCode::from(code)
+}
+
+/// Metadata of what an operator does on the command line.
+fn operator() -> Metadata {
+    Metadata::system(Uuid::now_v7())
+}
+
+/// Lines that replace each other on a terminal, and nothing elsewhere.
+struct Progress {
+    shown: bool,
+}
+
+impl Progress {
+    fn new() -> Self {
+        Self { shown: io::stderr().is_terminal() }
+    }
+
+    fn say(&self, what: &str, done: u64, total: u64) {
+        if self.shown {
+            let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
+            let _unread = write!(io::stderr(), "\r\x1b[K{what}: {done} of {total} ({percent} %)");
+        }
+    }
+
+    fn clear(&self) {
+        if self.shown {
+            let _unread = write!(io::stderr(), "\r\x1b[K");
+        }
+    }
+}
+
+/// A server tells what it does; a subcommand only what goes wrong.
+fn log_to_stderr(json: Option<bool>, serving: bool) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
+        tracing_subscriber::EnvFilter::new(if serving {
+            "info,sqlx=warn"
+        } else {
+            "warn,sqlx=error"
+        })
+    });
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    if json.unwrap_or_else(|| serving && !io::stderr().is_terminal()) {
+        lines.json().init();
+    } else {
+        lines.with_ansi(io::stderr().is_terminal()).init();
+    }
+}

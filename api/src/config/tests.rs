@@ -1,0 +1,56 @@
+#![expect(clippy::unwrap_used, reason = "tests")]
+use super::*;
+use domain::{
+    billing::Tier,
+    quota::{Action, Limit},
+};
+
+fn config(pairs: &[(&str, &str)]) -> Result<Config, ConfigError> {
+    Config::from_values(pairs.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())))
+}
+
+#[test]
+fn nothing_set_is_a_working_configuration() {
+    let config = config(&[]).unwrap();
+    assert_eq!(config.listen.to_string(), "127.0.0.1:8000");
+    assert!(config.llm.is_none() && config.database_url.is_none());
+    assert_eq!(config.blobs, "file://./data/blobs");
+}
+
+#[test]
+fn a_slip_in_a_name_is_refused() {
+    let error = config(&[("ANNALS_LISTN", "x")]).unwrap_err().to_string();
+    assert!(error.contains("ANNALS_LISTN"), "{error}");
+}
+
+#[test]
+fn secrets_are_not_shown() {
+    let config = config(&[
+        ("DATABASE_URL", "postgres://u:hunter2@h/d"),
+        ("ANNALS_LLM_BASE_URL", "http://127.0.0.1:1/v1"),
+        ("ANNALS_LLM_API_KEY", "sk-hunter2"),
+        ("ANNALS_LLM_MODEL", "m"),
+    ])
+    .unwrap();
+    assert!(!config.shown().to_string().contains("hunter2"));
+    assert!(!format!("{config:?}").contains("hunter2"));
+}
+
+#[test]
+fn bad_values_say_what_would_fit() {
+    let error = config(&[("ANNALS_SHARE", "all")]).unwrap_err().to_string();
+    assert_eq!(error, "ANNALS_SHARE: has to be open, members or off");
+}
+
+#[test]
+fn tier_limits_replace_the_defaults() {
+    let json = r#"{"starter": {"post_creations": 7, "taxonomy_tags": -1}}"#;
+    let limits = config(&[("ANNALS_TIER_LIMITS", json)]).unwrap().tier_limits;
+    let limit = |action| limits.limit(&Tier::starter(), action);
+    assert_eq!(limit(Action::PostCreations), Ok(Limit::UpTo(7)));
+    assert_eq!(limit(Action::TaxonomyTags), Ok(Limit::Unlimited));
+    assert!(limit(Action::MediaModifications).is_err());
+    assert!(!limits.knows(&Tier::named("pro")));
+    assert_eq!(config(&[]).unwrap().tier_limits, TierLimits::default());
+    assert!(config(&[("ANNALS_TIER_LIMITS", r#"{"starter": 3}"#)]).is_err());
+}
