@@ -15,6 +15,8 @@ mod resume;
 mod retrieve;
 mod runs;
 mod scratch;
+#[cfg(test)]
+mod tests;
 mod written;
 
 use crate::{cli::INTERRUPTED, config::Config, serve};
@@ -51,7 +53,7 @@ pub struct Arguments {
     /// Of `rebuild`: events in the log, about.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..=10_000_000))]
     events: u64,
-    /// Of `retrieve`: chunks of the largest collection.
+    /// Of `retrieve`: chunks of the larger of two collections.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..=1_000_000))]
     chunks: u64,
 }
