@@ -1,12 +1,13 @@
 //! What every handler can reach.
 
-use crate::{config::Config, core::access::Access, library::Library};
+use crate::{config::Config, core::access::Access, library::Library, metrics::Metrics};
 use commands::{
     chat::{self, Ask, AskError, Begun},
     effects::vault::Vault,
     execute::{self, Decided, Failure, Loaded},
     identity::Identity,
     log::EventLog,
+    publish::Publisher,
     reactors::reply::Reply,
     usage::Usage,
 };
@@ -49,6 +50,10 @@ pub struct Inner {
     pub vault: Vault,
     /// Files and vectors.
     pub library: Library,
+    /// Publishes the log to a broker; `None` without one.
+    pub publisher: Option<Publisher>,
+    /// What was counted since the start.
+    pub metrics: Arc<Metrics>,
     /// This process.
     pub node: NodeId,
     /// Cancelled when the server goes down: streams end, resumably.

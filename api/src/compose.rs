@@ -19,6 +19,7 @@ use commands::{
     identity::Identity,
     log::{EventLog, postgres::PostgresLog},
     nodes::{self, Nodes},
+    publish::{BrokerUrl, Publisher},
     reactors::reply::Reply,
     usage::Usage,
 };
@@ -185,6 +186,10 @@ impl Node {
             endpoint: Backed::endpoint(&config),
         });
         let reply = Reply::new(store.log.clone(), node, surroundings);
+        let publisher = config.nats_url.as_ref().map(|url| {
+            let broker = BrokerUrl(url.expose().to_owned());
+            Publisher::start(store.log.clone(), store.db.clone(), broker)
+        });
         let app = App::new(Inner {
             log: store.log.clone(),
             db: store.db.clone(),
@@ -195,6 +200,8 @@ impl Node {
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),
+            publisher,
+            metrics: Arc::default(),
             node,
             draining: CancellationToken::new(),
             config,
@@ -226,6 +233,9 @@ impl Node {
     pub async fn stop(self) -> Result<()> {
         let Self { app, nodes, store, background } = self;
         drop(background);
+        if let Some(publisher) = &app.publisher {
+            publisher.shutdown().await;
+        }
         app.projections.shutdown().await;
         if let Err(error) = nodes.leave().await {
             tracing::warn!(%error, "the lease could not be given back");

@@ -115,8 +115,11 @@ impl Library {
         tokio::join!(ingest.run(after, stop.clone()), stop.run_until_cancelled(index));
     }
 
-    /// Makes the index over vectors as soon as their length is known.
+    /// Makes the index over vectors as soon as their length is known, if their ranking is worth one.
     async fn index(&self, db: &PgPool) {
+        if self.embedder.weight() < retrieval::WORTH_AN_INDEX {
+            return;
+        }
         loop {
             let dimensions = match self.embedder.dimensions() {
                 Some(dimensions) => Some(dimensions),

@@ -1,8 +1,9 @@
 //! `/livez` and `/readyz`.
 
 use crate::app::App;
-use axum::{Json, Router, extract::State, http::StatusCode, response::IntoResponse, routing::get};
-use serde_json::json;
+use axum::{Json, Router, extract, http::StatusCode, response::IntoResponse, routing::get};
+use commands::publish::{State, Status};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Positions a read model may lag behind the log's head and still count as ready.
@@ -17,7 +18,20 @@ pub fn routes() -> Router<App> {
     Router::new().route("/livez", get(async || "ok")).route("/readyz", get(readyz))
 }
 
-async fn readyz(State(app): State<App>) -> impl IntoResponse {
+/// The broker's state is told but decides nothing: while it is away events wait in the log, and a node that serves
+/// everything else must not be taken out of service for it.
+fn broker(app: &App) -> Option<Value> {
+    let Status { state, position } = app.publisher.as_ref()?.status();
+    let (name, reason) = match state {
+        State::Starting => ("starting", None),
+        State::Standby => ("standby", None),
+        State::Publishing => ("publishing", None),
+        State::Waiting(reason) => ("waiting", Some(reason)),
+    };
+    Some(json!({"state": name, "reason": reason, "position": position}))
+}
+
+async fn readyz(extract::State(app): extract::State<App>) -> impl IntoResponse {
     let ping = sqlx::query("select 1").execute(&app.db);
     let database = matches!(tokio::time::timeout(DEADLINE, ping).await, Ok(Ok(_)));
     let statuses = app.projections.status().await;
@@ -39,7 +53,7 @@ async fn readyz(State(app): State<App>) -> impl IntoResponse {
         })
         .collect();
     let body = json!({"ready": ready, "database": database, "draining": draining,
-        "read_models": read_models});
+        "read_models": read_models, "broker": broker(&app)});
     let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, Json(body))
 }

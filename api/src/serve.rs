@@ -1,13 +1,17 @@
 //! The HTTP listener: all dialects on one address, until a signal.
 
-use crate::{app::App, compose::Node, config::Config, core::context, genie, probes, sage};
-use anyhow::{Context, Result};
+use crate::{
+    app::App,
+    compose::Node,
+    config::Config,
+    core::context,
+    drain_body, genie, listen,
+    metrics::{self, Dialect},
+    observe, probes, sage, v1,
+};
+use anyhow::{Context, Result, bail};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
-use std::{net::SocketAddr, time::Duration};
 use tokio::{net::TcpListener, signal};
-
-/// How long connections may take to finish after a signal.
-const GRACE: Duration = Duration::from_secs(10);
 
 /// Serves until SIGTERM or Ctrl-C, then goes down in order.
 ///
@@ -17,8 +21,11 @@ pub async fn serve(config: Config) -> Result<()> {
     let listener = TcpListener::bind(config.listen)
         .await
         .with_context(|| format!("cannot listen on {} (ANNALS_LISTEN)", config.listen))?;
-    let stopped = stop_signal()?;
-    let node = Node::start(config).await?;
+    let mut stopped = Box::pin(stop_signal()?);
+    let node = tokio::select! {
+        node = Node::start(config) => node?,
+        () = &mut stopped => bail!("stopped before it was ready"),
+    };
     eprintln!("annals is serving http://{}", listener.local_addr()?);
     run(listener, node, stopped).await
 }
@@ -35,17 +42,11 @@ pub async fn run(
     let app = node.app.clone();
     tracing::info!(address = %listener.local_addr()?, node = %app.node, "serving");
     let draining = app.draining.clone();
-    let server =
-        axum::serve(listener, router(app).into_make_service_with_connect_info::<SocketAddr>())
-            .with_graceful_shutdown(draining.cancelled_owned());
-    let server = tokio::spawn(async move { server.await });
+    let server = tokio::spawn(listen::until(draining, listener, router(app)));
     stop.await;
     tracing::info!("draining");
     node.drain().await;
-    match tokio::time::timeout(GRACE, server).await {
-        Ok(result) => result.context("the HTTP listener failed")??,
-        Err(_) => tracing::warn!("connections were cut"),
-    }
+    server.await.context("the HTTP listener failed")?;
     node.stop().await?;
     tracing::info!("stopped");
     Ok(())
@@ -53,20 +54,26 @@ pub async fn run(
 
 /// All routes: every dialect at the root and alone under its prefix.
 pub fn router(app: App) -> Router {
-    let sage = sage::routes(&app);
-    let genie = genie::routes(&app);
+    let sage = sage::routes(&app)
+        .layer(middleware::map_response(|response| observe::speaks(Dialect::Sage, response)));
+    let genie = genie::routes(&app)
+        .layer(middleware::map_response(|response| observe::speaks(Dialect::Genie, response)));
     Router::new()
         .merge(probes::routes())
+        .merge(metrics::routes())
         .merge(sage.clone())
         .merge(genie.clone())
+        .merge(v1::routes())
         .nest("/sage", sage.fallback_service(sage::fallback(&app)))
         .nest("/genie", genie.fallback_service(genie::fallback()))
         .fallback_service(sage::fallback(&app))
         // Extractors have limits of their own, which speak the dialect.
         .layer(DefaultBodyLimit::disable())
+        .layer(middleware::from_fn_with_state(app.clone(), observe::request))
         .layer(middleware::from_fn(|request, next| {
             context::enter(sage::envelope::render, request, next)
         }))
+        .layer(middleware::from_fn(drain_body::drain))
         .with_state(app)
 }
 

@@ -7,5 +7,6 @@ pub mod identity;
 pub mod log;
 pub mod nodes;
 pub mod publish;
+pub mod pulse;
 pub mod reactors;
 pub mod usage;

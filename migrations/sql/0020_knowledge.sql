@@ -88,6 +88,8 @@ create table passages (
     embedding      halfvec,
     primary key (document, attempt, ordinal)
 );
+-- What every scored row is read for stays in the row; the text and the vector go out of line.
+alter table passages alter column terms set storage main, alter column counts set storage main;
 create index passages_shelf on passages (knowledge_base) where searchable;
 create index passages_terms on passages using gin (terms) where searchable;
 

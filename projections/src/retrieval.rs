@@ -12,10 +12,15 @@ use std::collections::HashMap;
 
 /// Most results of one question.
 pub const MAX_TOP_K: usize = 100;
+/// The least weight at which a ranking by vectors is worth its index. Keeping one costs milliseconds for every passage;
+/// below this, vectors are only compared where that needs no index, and words decide alone in large collections.
+pub const WORTH_AN_INDEX: f32 = 0.3;
 /// Distinct words of a question that count.
 const MAX_WORDS: usize = 64;
 /// Passages that the words of a question may bring up for scoring; the rarest words come first.
-const CANDIDATES: i64 = 20_000;
+const CANDIDATES: i64 = 5_000;
+/// Words are added whatever they bring up until there are so many.
+const ENOUGH: i64 = MAX_TOP_K as i64;
 /// Up to so many passages their vectors are compared one by one: exact, and as fast as an index with a filter.
 const EXACT: i64 = 5_000;
 
@@ -94,6 +99,9 @@ pub async fn retrieve(db: &PgPool, question: Question<'_>) -> sqlx::Result<Vec<H
     if statistics.passages == 0 {
         return Ok(Vec::new());
     }
+    let least = if statistics.passages <= EXACT { 0.0 } else { WORTH_AN_INDEX };
+    let vector = question.vector.filter(|v| !v.values.is_empty() && v.weight > least);
+    let question = Question { vector, ..question };
     let rows = rows(db, &ids, question, &wanted.weighed(&statistics), &statistics).await?;
     Ok(fusion::fuse(rows, question.vector.map_or(0.0, |vector| vector.weight), top_k))
 }
@@ -136,7 +144,7 @@ impl Wanted {
             let idf = (1.0 + (all - df + 0.5) / (df + 0.5)).ln();
             weighed.terms.extend_from_slice(terms);
             weighed.idf.extend(terms.iter().map(|_| idf));
-            if expected == 0 || expected + found <= CANDIDATES {
+            if expected < ENOUGH || expected + found <= CANDIDATES {
                 expected += found;
                 weighed.candidates.extend_from_slice(terms);
             }
@@ -208,7 +216,7 @@ async fn rows(
     weighed: &Weighed,
     statistics: &Statistics,
 ) -> sqlx::Result<Vec<Row>> {
-    let vector = question.vector.filter(|v| !v.values.is_empty() && v.weight > 0.0);
+    let vector = question.vector;
     let exact = statistics.passages <= EXACT;
     let semantic = vector.map_or_else(|| NO_VECTOR.to_owned(), |v| nearest(v.values.len(), exact));
     let statement = format!("with {LEXICAL}, {semantic} {BOTH}");
@@ -240,6 +248,8 @@ async fn rows(
     Ok(rows)
 }
 
+/// BM25 with k1 = 1.2 and b = 0.75. A passage's terms are sorted, so `width_bucket` finds
+/// one by bisection.
 /// $1 terms, $2 their idf, $3 the terms that bring up candidates, $4 average words of a passage, $5 limit.
 const LEXICAL: &str = "
 wanted as materialized (select * from unnest($1::bigint[], $2::float8[]) as w (term, idf)),
@@ -248,10 +258,11 @@ lexical as (
     from (
         select p.document, p.attempt, p.ordinal, s.score from passages p
         cross join lateral (
-            select sum(w.idf * f.n * 2.2 / (f.n + 1.2 * (0.25 + 0.75 * p.words / $4::float8))) as score
+            select sum(w.idf * f.n * 2.2 / (f.n + 0.3 + 0.9 / $4::float8 * p.words)) as score
             from wanted w
-            cross join lateral (select p.counts[array_position(p.terms, w.term)]::float8 as n) f
-            where f.n is not null
+            cross join lateral (select width_bucket(w.term, p.terms) as i) at
+            cross join lateral (select p.counts[at.i]::float8 as n) f
+            where p.terms[at.i] = w.term
         ) s
         where p.searchable and p.terms && $3::bigint[]
         order by s.score desc, p.document, p.ordinal limit $5

@@ -176,6 +176,15 @@ impl Person {
         self.request(Method::POST, path)
     }
 
+    /// Whoever this `Authorization` header lets in, at the server with this address.
+    ///
+    /// # Errors
+    /// When no client can be made.
+    pub fn calling(base_url: &str, authorization: &str) -> Result<Self> {
+        let (authorization, base_url) = (authorization.to_owned(), base_url.to_owned());
+        Ok(Self { user: UserId::anonymous(), authorization, base_url, client: client()? })
+    }
+
     /// The same person at another node of the same database.
     #[must_use]
     pub fn at(&self, node: &TestApp) -> Self {

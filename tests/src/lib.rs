@@ -1,5 +1,11 @@
 //! What the tests of annals share.
 
 pub mod app;
+pub mod audit;
+pub mod binary;
+pub mod chance;
 pub mod database;
+pub mod fold;
+pub mod lines;
 pub mod model_server;
+pub mod process;

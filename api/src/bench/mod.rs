@@ -5,6 +5,7 @@
 
 mod client;
 mod corpus;
+mod embedder;
 mod mix;
 mod node;
 mod provider;

@@ -7,7 +7,7 @@ use super::{
 use crate::{compose::read_models, feed::LogFeed};
 use anyhow::Result;
 use commands::{
-    effects::{embedder::Embedder, embedder_builtin::Builtin, embedder_memo::PostgresMemo},
+    effects::{embedder_builtin::Builtin, embedder_memo::PostgresMemo},
     log::{
         EventLog,
         bench::{Meter, Report, Row, Timed},
@@ -15,7 +15,7 @@ use commands::{
     },
 };
 use futures::TryStreamExt;
-use projections::{Projections, passages};
+use projections::Projections;
 use sqlx::PgPool;
 use std::{
     collections::BTreeMap,
@@ -37,11 +37,10 @@ const SELECT: &str = "
 pub(super) async fn rebuild(scratch: &Scratch, events: u64) -> Result<Report> {
     let pool = &scratch.pool;
     let log: Arc<dyn EventLog> = PostgresLog::open(pool.clone(), Settings::default()).await?;
-    let embedder: Arc<dyn Embedder> = Arc::new(Builtin);
+    let embedder = Arc::new(Builtin);
     let memo = Arc::new(PostgresMemo(pool.clone()));
-    let pens = Pens { log: log.clone(), embedder: embedder.clone(), memo };
+    let pens = Pens { log: log.clone(), embedder, memo };
     let written = mix::write(&pens, events).await?;
-    passages::index_vectors(pool, embedder.dimensions().unwrap_or_default()).await?;
     scratch.settle().await?;
     let feed = Arc::new(LogFeed(log.clone()));
     let meter = Meter::new(pool).await?;

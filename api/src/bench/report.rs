@@ -80,6 +80,7 @@ mod tests {
             p50_us: 1_234,
             p99_us: 5_678,
             cpu_us_per_event: Some(47.25),
+            baseline_cpu_us_per_event: Some(135.0),
             more: BTreeMap::from([("recall_at_10", 0.97)]),
         };
         let report = Report { bench: "log", results: vec![row] };

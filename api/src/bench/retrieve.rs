@@ -2,13 +2,14 @@
 
 use super::{
     corpus::{self, Scatter},
+    embedder::Projection,
     mix::{self, Pens, Upload},
     scratch::Scratch,
 };
 use crate::feed::LogFeed;
 use anyhow::{Context, Result};
 use commands::{
-    effects::{embedder::Embedder, embedder_builtin::Builtin, embedder_memo::PostgresMemo},
+    effects::{embedder::Embedder, embedder_memo::PostgresMemo},
     log::{
         EventLog,
         bench::{Meter, Report, Row, Timed},
@@ -41,11 +42,12 @@ const TOP: usize = 10;
 const PATIENCE: Duration = Duration::from_secs(3_600);
 
 /// Ten best of a collection of `chunks` chunks of about 120 words, and of one a tenth of that size beside it. The baseline is the same search by vectors
-/// alone without an index; `recall_at_10` is the part of its ten best that the search with the index has.
+/// alone without an index; `recall_at_10` is the part of its ten best that
+/// the search with the index has. The vectors are those of [`Projection`]: as long as a small model's, and weighed like one's.
 pub(super) async fn retrieve(scratch: &Scratch, seconds: u64, chunks: u64) -> Result<Report> {
     let pool = &scratch.pool;
     let log: Arc<dyn EventLog> = PostgresLog::open(pool.clone(), Settings::default()).await?;
-    let embedder: Arc<dyn Embedder> = Arc::new(Builtin);
+    let embedder: Arc<dyn Embedder> = Arc::new(Projection);
     let pens = Pens { log: log.clone(), embedder, memo: Arc::new(PostgresMemo(pool.clone())) };
     let feed = Arc::new(LogFeed(log.clone()));
     let owner = UserId("0".repeat(32));

@@ -97,7 +97,11 @@ impl FromRequestParts<App> for Caller {
                 Way::ApiToken => by_api_token(app, &parts.headers).await?,
             };
             match found {
-                Ok(caller) => return Ok(caller),
+                Ok(caller) => {
+                    // Asked for twice in one request, it is the same person.
+                    let _known = Context::current().caller.set(caller.user.clone());
+                    return Ok(caller);
+                }
                 Err(wrong) if failure == Login::Missing => failure = wrong,
                 Err(_) => {}
             }

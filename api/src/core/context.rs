@@ -11,6 +11,7 @@ use axum::{
     response::Response,
 };
 use domain::{Metadata, ids::UserId};
+use std::sync::{Arc, OnceLock};
 use uuid::Uuid;
 
 /// How a dialect answers a failure.
@@ -36,6 +37,8 @@ pub struct Context {
     pub request_id: Uuid,
     /// W3C trace context, when the request carried a well-formed one.
     pub traceparent: Option<String>,
+    /// Who sent it, as soon as that is known.
+    pub caller: Arc<OnceLock<UserId>>,
 }
 
 tokio::task_local! {
@@ -53,6 +56,7 @@ impl Context {
             locale: Locale::English,
             request_id: Uuid::now_v7(),
             traceparent: None,
+            caller: Arc::default(),
         })
     }
 
@@ -78,6 +82,7 @@ pub async fn enter(render: Render, request: Request, next: Next) -> Response {
             locale: locale(request.headers()),
             request_id: request_id(request.headers()),
             traceparent: traceparent(request.headers()),
+            caller: Arc::default(),
         },
     };
     let id = context.request_id;

@@ -170,6 +170,15 @@ fn frame(event: &Recorded, reader: Reader, next: &mut u64, bytes: &mut Vec<u8>) 
     lines.end
 }
 
+/// How many lines of the run there are.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn recorded(log: &dyn EventLog, run: RunId) -> Result<u64, Error> {
+    let stream = StreamId::of::<Run>(&run);
+    Ok(last_span(log, &stream).await?.map_or(0, |(_, span)| span.end))
+}
+
 struct Place {
     from: Revision,
     index: u64,
@@ -179,11 +188,10 @@ struct Place {
 /// about equally many lines, so its place can be guessed well. An index that was never reached is stale, most likely
 /// another run's: of a run that is over it leads to the end line, of one that goes on to the lines from now on.
 async fn locate(log: &dyn EventLog, stream: &StreamId, index: u64) -> Result<Place, Error> {
-    let last = log.read(stream, Revision(u64::MAX >> 1), Direction::Backward, PROBE).await?;
-    let found = last.iter().find_map(|event| Some((event.revision, span(event)?)));
-    let Some((revision, Span { first, end, over })) = found else {
+    let Some((revision, Span { first, end, over })) = last_span(log, stream).await? else {
         // None at all so far, or none for long: in the second case they have to be counted from the beginning.
-        let index = if last.len() < PROBE { 0 } else { index };
+        let later = log.read(stream, Revision(PROBE as u64), Direction::Forward, 1).await?;
+        let index = if later.is_empty() { 0 } else { index };
         return Ok(Place { from: Revision(0), index });
     };
     if index >= end {
@@ -243,6 +251,15 @@ impl Mark {
         let at = self.revision + u64::try_from(part).unwrap_or(events).min(events - 1);
         at.saturating_sub(PROBE as u64 / 2).max(self.revision)
     }
+}
+
+/// The last event that carries lines.
+async fn last_span(
+    log: &dyn EventLog,
+    stream: &StreamId,
+) -> Result<Option<(Revision, Span)>, Error> {
+    let last = log.read(stream, Revision(u64::MAX >> 1), Direction::Backward, PROBE).await?;
+    Ok(last.iter().find_map(|event| Some((event.revision, span(event)?))))
 }
 
 struct Span {

@@ -6,6 +6,7 @@ use domain::{Position, Recorded, Revision, StreamId};
 use futures::{Stream, stream};
 use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
+use tokio_util::task::AbortOnDropHandle;
 
 /// Events per page of the database at first; later as many as weigh [`PAGE_WEIGHT`].
 const PAGE: usize = 1_000;
@@ -24,8 +25,9 @@ pub(super) fn subscribe(
     filter: Filter,
 ) -> impl Stream<Item = Delivery> + Send + 'static {
     let head = tail.watch_head();
-    let retry = Retry::default();
-    let subscription = Subscription { reader, tail, head, filter, at: after, page: PAGE, retry };
+    let (filter, retry) = (Arc::new(filter), Retry::default());
+    let (at, ahead, page) = (after, None, PAGE);
+    let subscription = Subscription { reader, tail, head, filter, at, ahead, page, retry };
     stream::unfold(subscription, |mut subscription| async {
         let delivery = subscription.next().await;
         Some((delivery, subscription))
@@ -54,8 +56,10 @@ struct Subscription {
     reader: Reader,
     tail: Arc<Tail>,
     head: watch::Receiver<u64>,
-    filter: Filter,
+    filter: Arc<Filter>,
     at: Position,
+    /// The page after `at`, on its way.
+    ahead: Option<AbortOnDropHandle<Result<Page, ReadError>>>,
     page: usize,
     retry: Retry,
 }
@@ -65,6 +69,7 @@ impl Subscription {
         loop {
             match self.tail.look(self.at) {
                 Look::Chunks(chunks) => {
+                    self.ahead = None;
                     let events = chunks.iter().flat_map(|chunk| chunk.events());
                     let new = events.skip_while(|event| event.position <= self.at);
                     let mut last = self.at;
@@ -76,19 +81,40 @@ impl Subscription {
                 // The sender lives in the tail, which lives in `self`: it cannot be gone.
                 Look::AtHead => drop(self.head.wait_for(|head| *head > self.at.0).await),
                 Look::FellOut => {
-                    let page = self.reader.page(self.at, self.page, &self.filter).await;
+                    let page = self.page().await;
                     match page.and_then(|page| moved(page, self.at)) {
                         Ok(Page { events, scanned }) => {
                             self.retry.succeeded();
                             let scanned_events = (scanned.0 - self.at.0) as usize;
                             self.page = next_page(self.page, scanned_events, &events);
                             self.at = scanned;
+                            self.read_ahead();
                             return Delivery { events, position: scanned };
                         }
                         Err(error) => self.retry.pause("subscription", &error).await,
                     }
                 }
             }
+        }
+    }
+}
+
+impl Subscription {
+    /// The next page of the database.
+    async fn page(&mut self) -> Result<Page, ReadError> {
+        match self.ahead.take() {
+            Some(page) => page.await.map_err(|error| ReadError(error.to_string().into()))?,
+            None => self.reader.page(self.at, self.page, &self.filter).await,
+        }
+    }
+
+    /// Reads the page after this one while the subscriber is busy with this one.
+    fn read_ahead(&mut self) {
+        if matches!(self.tail.look(self.at), Look::FellOut) {
+            let (reader, at, page) = (self.reader.clone(), self.at, self.page);
+            let filter = self.filter.clone();
+            let read = async move { reader.page(at, page, &filter).await };
+            self.ahead = Some(AbortOnDropHandle::new(tokio::spawn(read)));
         }
     }
 }

@@ -1,10 +1,10 @@
 //! Durable appends.
 
 use super::{
-    Author, BenchError, Report, Row, SLICES,
+    Author, BenchError, Report, Row, SLICE,
     baseline::{BULK, Inserter, clients},
     measure::{Meter, Timed, Worker, run},
-    slice,
+    slices,
 };
 use crate::log::postgres::{PostgresLog, Settings};
 use sqlx::PgPool;
@@ -51,9 +51,9 @@ impl Case {
             writers.push(Writer { log: log.clone(), author: Author::new()?, batch: self.batch });
         }
         let (mut ours, mut theirs) = (Timed::default(), Timed::default());
-        for _ in 0..SLICES {
-            theirs.add(run(&mut raw, slice(seconds), meter).await?);
-            ours.add(run(&mut writers, slice(seconds), meter).await?);
+        for _ in 0..slices(seconds) {
+            theirs.add(run(&mut raw, SLICE, meter).await?);
+            ours.add(run(&mut writers, SLICE, meter).await?);
         }
         let baseline = match self.rows {
             1 => format!("single-row commits, {} clients", self.clients),

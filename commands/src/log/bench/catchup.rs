@@ -1,7 +1,7 @@
 //! Reading everything from the beginning.
 
 use super::{
-    Author, BenchError, Report, Row, SLICES,
+    Author, BenchError, Report, Row,
     measure::{Meter, Timed},
 };
 use crate::log::{
@@ -15,6 +15,8 @@ use std::{future::Future, time::Instant};
 
 /// Events per second of the asked duration that are written to be read.
 const PER_SECOND: u64 = 25_000;
+/// How often the ways to read take turns.
+const ROUNDS: u32 = 5;
 /// Events of the stream that is read as a stream.
 const STREAM: u64 = 10_000;
 /// Events per append while the log is filled, and per page.
@@ -39,7 +41,7 @@ pub async fn catchup(pool: &PgPool, seconds: u64) -> Result<Report, BenchError> 
     let mut cases: [(&'static str, Timed); 3] =
         ["subscribe", "read_all", "read"].map(|name| (name, Timed::default()));
     let mut raw = Timed::default();
-    for _ in 0..SLICES {
+    for _ in 0..ROUNDS {
         raw.add(timed(&meter, select(pool)).await?);
         cases[0].1.add(timed(&meter, subscribe(&*log)).await?);
         cases[1].1.add(timed(&meter, pages(&*log)).await?);

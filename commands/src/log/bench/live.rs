@@ -1,6 +1,6 @@
 //! From an append to those who follow live.
 
-use super::{Author, BenchError, Report, Row, measure::Timed, slice};
+use super::{Author, BenchError, Report, Row, measure::Timed};
 use crate::log::{
     EventLog, Filter,
     postgres::{PostgresLog, Settings},
@@ -33,7 +33,7 @@ type Times = Vec<(u64, Instant)>;
 /// When the database fails.
 pub async fn tail(pool: &PgPool, seconds: u64) -> Result<Report, BenchError> {
     let log = PostgresLog::open(pool.clone(), Settings::default()).await?;
-    let time = slice(seconds);
+    let time = Duration::from_secs(seconds.max(1));
     let results = vec![subscriber(&log, time).await?, followers(&log, time).await?];
     Ok(Report { bench: "tail", results })
 }

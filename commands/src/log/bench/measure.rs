@@ -51,8 +51,10 @@ impl Timed {
     /// A row of the report.
     pub fn against(mut self, name: &'static str, baseline: (String, &Self)) -> Row {
         let (p50_us, p99_us) = (self.quantile(0.5), self.quantile(0.99));
-        let (baseline, other) = (baseline.0, baseline.1.per_s());
-        let cpu = self.cpu_us.map(|us| round(us as f64 / self.events.max(1) as f64));
+        let (baseline, base) = baseline;
+        let other = base.per_s();
+        let per_event = |it: &Self| it.cpu_us.map(|us| round(us as f64 / it.events.max(1) as f64));
+        let (cpu, baseline_cpu) = (per_event(&self), per_event(base));
         Row {
             name,
             writers: None,
@@ -64,6 +66,7 @@ impl Timed {
             p50_us,
             p99_us,
             cpu_us_per_event: cpu,
+            baseline_cpu_us_per_event: baseline_cpu,
             more: BTreeMap::new(),
         }
     }

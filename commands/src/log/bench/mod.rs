@@ -58,6 +58,9 @@ pub struct Row {
     /// CPU of client and server per event, microseconds; only when the server runs on this machine.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cpu_us_per_event: Option<f64>,
+    /// The same of the baseline.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub baseline_cpu_us_per_event: Option<f64>,
     /// Figures that only this case has, such as `recall_at_10`; they stand beside the others.
     #[serde(flatten)]
     pub more: BTreeMap<&'static str, f64>,
@@ -86,13 +89,14 @@ pub enum BenchError {
     Text(String),
 }
 
-/// Slices in which ours and the baseline take turns.
-const SLICES: u32 = 3;
+/// Ours and the baseline take turns in slices of this length.
+const SLICE: Duration = Duration::from_millis(250);
 /// A writer begins a new stream after this many appends.
 const STREAM: u64 = 500;
 
-fn slice(seconds: u64) -> Duration {
-    Duration::from_secs(seconds.max(1)) / SLICES
+/// How many slices fill this time.
+fn slices(seconds: u64) -> u64 {
+    seconds.max(1) * 4
 }
 
 /// A payload of about 300 bytes.

@@ -25,6 +25,7 @@ use super::{
     Append, AppendError, Appended, Batch, Delivery, Direction, EventLog, Filter, Page, ReadError,
     fits, limits, subscription, tail::Tail,
 };
+use crate::pulse;
 use domain::{Position, Revision, StreamId};
 use futures::{
     FutureExt, StreamExt,
@@ -33,10 +34,14 @@ use futures::{
 };
 use plan::{Reply, Request};
 use sqlx::PgPool;
-use std::{io, sync::Arc, time::Duration};
+use std::{
+    sync::{Arc, atomic::AtomicBool},
+    time::{Duration, Instant},
+};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
 use uuid::Uuid;
+use writer::{Announcer, Writer};
 
 /// How a node writes.
 #[derive(Debug, Clone)]
@@ -62,9 +67,6 @@ pub enum OpenError {
     /// Text would not come back as it was written.
     #[error("the database's encoding is {0}; the log needs UTF8")]
     NotUtf8(Box<str>),
-    /// The writer's thread cannot be started.
-    #[error("the log's writer cannot be started: {0}")]
-    NoWriter(#[from] io::Error),
 }
 
 /// The log in PostgreSQL. One per process is enough; several nodes may share a database.
@@ -97,15 +99,17 @@ impl PostgresLog {
         let node: Box<str> = Uuid::new_v4().simple().to_string().into();
 
         let (queue, requests) = mpsc::channel(settings.queue.max(1));
-        let writer = writer::Writer::new(options.clone(), node.clone(), tail.clone(), requests);
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let thread = std::thread::Builder::new().name("log-writer".to_owned());
-        thread.spawn(move || runtime.block_on(writer.run()))?;
+        // Until proven otherwise there are other nodes that want to hear of every batch.
+        let company = Arc::new(AtomicBool::new(true));
+        let announcer = Announcer { node: node.clone(), company: company.clone() };
+        let writer = Writer::new(options.clone(), announcer, tail.clone(), requests);
+        // On the callers' runtime, not on a thread of its own: measured, the shorter way to wake callers wins.
+        tokio::spawn(writer.run());
 
         let closing = CancellationToken::new();
         let listen = neighbours::listen(options, node, tail.clone());
         tokio::spawn(closing.clone().run_until_cancelled_owned(listen));
-        let fill = neighbours::fill(reader.clone(), tail.clone());
+        let fill = neighbours::fill(reader.clone(), tail.clone(), company);
         tokio::spawn(closing.clone().run_until_cancelled_owned(fill));
 
         let patience = settings.patience;
@@ -146,9 +150,11 @@ impl EventLog for PostgresLog {
         if let Err(invalid) = limits::check(&append) {
             return ready(Err(invalid)).boxed();
         }
+        let begun = Instant::now();
         let settled = tokio::time::timeout(self.patience, self.settle(append));
         let late = |_| AppendError::Unavailable("no answer from the database in time".into());
-        settled.map(move |answer| answer.map_err(late)?).boxed()
+        let answered = settled.map(move |answer| answer.map_err(late)?);
+        answered.inspect(move |_| pulse::APPEND_SECONDS.time(begun.elapsed())).boxed()
     }
 
     fn read<'a>(

@@ -7,10 +7,19 @@ use sqlx::{
     PgPool,
     postgres::{PgConnectOptions, PgListener, PgPoolOptions},
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+use tokio::time::MissedTickBehavior;
 
 /// The channel on which a batch is announced: node, space, last position.
 const CHANNEL: &str = "annals_log";
+/// How a listening connection is called in `pg_stat_activity`; one per node.
+const APPLICATION: &str = "annals-log-listener";
 /// How often the head is read although nobody announced anything.
 const POLL: Duration = Duration::from_secs(1);
 /// Pause after a failure.
@@ -23,6 +32,7 @@ const FAR: u64 = 50_000;
 /// Hears the announcements of other nodes, for ever.
 pub(super) async fn listen(options: PgConnectOptions, node: Box<str>, tail: Arc<Tail>) {
     // A pool of one: the listener wants to own the way to its connection.
+    let options = options.application_name(APPLICATION);
     let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
     loop {
         if let Err(error) = hear(&pool, &node, &tail).await {
@@ -46,19 +56,22 @@ async fn hear(pool: &PgPool, node: &str, tail: &Tail) -> sqlx::Result<()> {
     }
 }
 
-/// Fills the gaps of the tail, for ever.
-pub(super) async fn fill(reader: Reader, tail: Arc<Tail>) {
+/// Fills the gaps of the tail and keeps an eye on who else is there, for ever.
+pub(super) async fn fill(reader: Reader, tail: Arc<Tail>, company: Arc<AtomicBool>) {
     let mut known = tail.watch_known();
+    let mut poll = tokio::time::interval(POLL);
+    poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        let beyond = known.wait_for(|known| *known > tail.head().0);
-        let announced = match tokio::time::timeout(POLL, beyond).await {
-            Ok(Ok(known)) => Some(Position(*known)),
-            Ok(Err(_)) => return,
-            Err(_) => None,
+        let announced = async {
+            // The sender lives in the tail.
+            known
+                .wait_for(|known| *known > tail.head().0)
+                .await
+                .map_or(tail.head(), |it| Position(*it))
         };
-        let target = match announced {
-            Some(position) => Ok(position),
-            None => reader.head().await,
+        let target = tokio::select! {
+            target = announced => Ok(target),
+            _ = poll.tick() => look_around(&reader, &company).await,
         };
         let filled = match target {
             Ok(target) => fill_to(&reader, &tail, target).await,
@@ -69,6 +82,13 @@ pub(super) async fn fill(reader: Reader, tail: Arc<Tail>) {
             tokio::time::sleep(PAUSE).await;
         }
     }
+}
+
+/// Where the log ends. A node that listens alone need not announce what it writes, which spares every commit a lock that
+/// all databases of the server share; one that has just come finds what it has missed by its own poll.
+async fn look_around(reader: &Reader, company: &AtomicBool) -> Result<Position, ReadError> {
+    company.store(reader.connections(APPLICATION).await? > 1, Relaxed);
+    reader.head().await
 }
 
 async fn fill_to(reader: &Reader, tail: &Tail, target: Position) -> Result<(), ReadError> {

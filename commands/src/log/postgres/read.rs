@@ -24,6 +24,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 const PAUSE: Duration = Duration::from_millis(20);
 
 const HEAD: &str = "select position from log_head";
+const CONNECTIONS: &str = "
+    select count(*) from pg_stat_activity
+    where application_name = $1 and datname = current_database()";
 const PAGE: &str = "
     select position, revision, recorded_at, id, stream, type, data, metadata from events
     where position > $1 order by position limit $2";
@@ -111,6 +114,11 @@ impl Reader {
     pub(in crate::log) async fn head(&self) -> Result<Position, ReadError> {
         let head = || sqlx::query_scalar(HEAD).fetch_one(&self.pool);
         persist(head).await.map(|head: i64| Position(head.cast_unsigned()))
+    }
+
+    /// How many connections of this database bear the name.
+    pub(super) async fn connections(&self, name: &str) -> Result<i64, ReadError> {
+        persist(move || sqlx::query_scalar(CONNECTIONS).bind(name).fetch_one(&self.pool)).await
     }
 
     /// How many events `stream` has, and where those of `ids` stand that are in the log.

@@ -28,7 +28,9 @@ const COMMIT: &str = "
         insert into log_batches (first, last, digest, chain)
         select base + 1, base + $7, $9, chain from head
     )
-    select base, recorded_at, pg_notify('annals_log', $10 || ' ' || (base + $7)) from head";
+    select base, recorded_at,
+           case when $10 <> '' then pg_notify('annals_log', $10 || ' ' || (base + $7)) end
+    from head";
 
 /// Locks the end of the log until the transaction ends.
 const LOCK: &str = "select from log_head for update";
@@ -55,7 +57,7 @@ pub(super) struct Written {
     pub(super) recorded_at: DateTime<Utc>,
 }
 
-/// Writes the batch: all of it or nothing.
+/// Writes the batch: all of it or nothing. Announces it in the name of `node`; without a name, to nobody.
 pub(super) async fn write(
     connection: &mut PgConnection,
     node: &str,

@@ -147,6 +147,8 @@ async fn relay(mut client: TcpStream, shared: Arc<Shared>) -> std::io::Result<()
     let (mut up, mut down) = (BytesMut::new(), BytesMut::new());
     let mut doomed = false;
     loop {
+        // Room for a whole message, so that none is looked at in pieces.
+        up.reserve(64 << 10);
         tokio::select! {
             _ = open.changed() => return Ok(()),
             read = client.read_buf(&mut up) => {

@@ -5,10 +5,22 @@ use super::{
     plan::{Memory, Plan, Reply, Request, Write},
     statement::{self, Failure, Line, Written},
 };
-use crate::log::{Append, AppendError, Appended, tail::Tail};
+use crate::{
+    log::{Append, AppendError, Appended, tail::Tail},
+    pulse,
+};
 use domain::{Position, Recorded, Revision};
 use sqlx::{ConnectOptions, Connection, PgConnection, postgres::PgConnectOptions};
-use std::{collections::VecDeque, future::Future, io, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    future::Future,
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 use tokio::sync::mpsc;
 
 /// A batch takes no further request when it has this many events.
@@ -23,6 +35,21 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// How the writer's connection is called in `pg_stat_activity`.
 pub(super) const APPLICATION: &str = "annals-log-writer";
 
+/// In whose name batches are announced.
+pub(super) struct Announcer {
+    /// This node.
+    pub(super) node: Box<str>,
+    /// Whether anybody else listens.
+    pub(super) company: Arc<AtomicBool>,
+}
+
+impl Announcer {
+    /// Empty when nobody else listens.
+    fn name(&self) -> &str {
+        if self.company.load(Relaxed) { &self.node } else { "" }
+    }
+}
+
 /// How a batch is committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Mode {
@@ -35,7 +62,7 @@ enum Mode {
 /// The writer. Ends when nobody can send it requests any more.
 pub(super) struct Writer {
     options: PgConnectOptions,
-    node: Box<str>,
+    announcer: Announcer,
     tail: Arc<Tail>,
     queue: mpsc::Receiver<Request>,
     later: Vec<Request>,
@@ -47,7 +74,7 @@ pub(super) struct Writer {
 impl Writer {
     pub(super) fn new(
         options: PgConnectOptions,
-        node: Box<str>,
+        announcer: Announcer,
         tail: Arc<Tail>,
         queue: mpsc::Receiver<Request>,
     ) -> Self {
@@ -59,7 +86,7 @@ impl Writer {
             .application_name(APPLICATION)
             .disable_statement_logging();
         let (later, connection, memory, failures) = (Vec::new(), None, Memory::new(), 0);
-        Self { options, node, tail, queue, later, connection, memory, failures }
+        Self { options, announcer, tail, queue, later, connection, memory, failures }
     }
 
     /// Serves until the last sender is gone.
@@ -75,6 +102,8 @@ impl Writer {
         if batch.is_empty() {
             batch.push(self.queue.recv().await?);
         }
+        // Whoever was just answered may want to append again: let them, and they share this commit.
+        tokio::task::yield_now().await;
         let weight = |request: &Request| {
             let events = request.append.events.iter();
             events.map(|event| event.data.get().len() + event.metadata.get().len()).sum::<usize>()
@@ -194,7 +223,12 @@ impl Writer {
             return Ok(None);
         }
         let lines: Vec<Line<'_>> = plan.writes.iter().flat_map(Write::lines).collect();
-        in_time(statement::write(connection, &self.node, &lines)).await.map(Some)
+        let begun = Instant::now();
+        let name = self.announcer.name();
+        let written = in_time(statement::write(connection, name, &lines)).await?;
+        pulse::COMMIT_SECONDS.time(begun.elapsed());
+        pulse::BATCH_EVENTS.count(lines.len());
+        Ok(Some(written))
     }
 
     /// Answers, or gives the requests back for another attempt.

@@ -1,0 +1,36 @@
+//! The native API: what happened, and every run of every dialect. Correct statuses, problem details, cursors.
+
+mod events;
+mod problem;
+mod runs;
+
+use crate::{
+    app::App,
+    core::{Error, context},
+};
+use axum::{
+    Router,
+    extract::Request,
+    middleware::{self, Next},
+    response::Response,
+    routing::any,
+};
+
+/// All routes, with their prefix.
+pub fn routes() -> Router<App> {
+    let unknown = async || Error::NoSuchPath;
+    let below = Router::new()
+        .merge(events::routes())
+        .merge(runs::routes())
+        .fallback(unknown)
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed);
+    Router::new()
+        .nest("/v1", below)
+        // Belongs to no nest, though everybody would think so.
+        .route("/v1/", any(unknown))
+        .layer(middleware::from_fn(enter))
+}
+
+async fn enter(request: Request, next: Next) -> Response {
+    context::enter(problem::render, request, next).await
+}
