@@ -79,6 +79,22 @@ async fn a_nul_character_that_is_in_the_log_already_stops_no_read_model() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_nothing_can_have_names_nobody() {
+    let app = TestApp::start_with(&[("ANNALS_RBAC_SYNC_SECRET", "secret")]).await.unwrap();
+    let server = app.nobody().unwrap();
+    let post = |path: &str, body: Value| {
+        server.post(path).header("x-rbac-sync-secret", "secret").json(&body)
+    };
+    let sync = json!({"userId": "\0", "role": "Viewer"});
+    let (status, answer) = json(post("/api/rbac-sync", sync)).await;
+    assert_eq!((status, &answer["error"]), (404, &json!("not_found")), "{answer}");
+    let charge = json!({"userId": "\0", "action": "taxonomy_tags"});
+    let (status, answer) = json(post("/api/usage/increment", charge)).await;
+    assert_eq!((status, &answer["reason"]), (403, &json!("quota_check_failed")), "{answer}");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_log_cannot_hold_is_refused_and_leaves_nothing() {
     let app = TestApp::start().await.unwrap();
     let ann = app.user("ann", Role::Creator).await.unwrap();
