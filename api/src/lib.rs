@@ -2,6 +2,7 @@
 
 pub mod app;
 pub mod audit;
+pub mod bench;
 pub mod cli;
 pub mod compose;
 pub mod config;

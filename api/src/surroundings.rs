@@ -11,7 +11,7 @@ use commands::{
     reactors::reply::{Choice, Surroundings, Unavailable},
 };
 use domain::{
-    ids::{ConversationId, KnowledgeBaseId, RunId, UserId},
+    ids::{ConversationId, KnowledgeBaseId, NodeId, RunId, UserId},
     message::Message,
     run::Settings,
 };
@@ -134,10 +134,11 @@ impl Surroundings for Backed {
         })
     }
 
-    fn orphans(&self) -> BoxFuture<'_, Result<Vec<RunId>, Unavailable>> {
+    fn orphans(&self) -> BoxFuture<'_, Result<Vec<(RunId, NodeId)>, Unavailable>> {
         Box::pin(async move {
-            let alive = self.nodes.beat().await.map_err(unavailable)?;
-            conversations::orphans(&self.db, &alive).await.map_err(unavailable)
+            let mut others = self.nodes.beat().await.map_err(unavailable)?;
+            others.retain(|node| *node != self.nodes.me());
+            conversations::orphans(&self.db, &others).await.map_err(unavailable)
         })
     }
 }

@@ -103,6 +103,7 @@ pub async fn ask(
     // Before the floor is taken: nobody waits for a run that the log will not hold.
     fits(&request)?;
     take_the_floor(log, conversation, opening, ask.replace, metadata).await?;
+    let seat = reply.reserve(run);
     let command = run::Command::Request(request);
     let decided =
         execute::execute::<Run>(log, &run, &command, metadata).await.map_err(|error| {
@@ -112,7 +113,7 @@ pub async fn ask(
                 execute::Error::Refused(_) => Failure::Contended(StreamId::of::<Run>(&run)),
             }
         })?;
-    reply.perform(run, metadata.clone());
+    reply.perform(seat, metadata.clone());
     Ok(Begun { run, position: decided.position.unwrap_or(Position::START) })
 }
 

@@ -209,11 +209,19 @@ async fn publish(
 
 /// Takes a document's searchable passages out of the counts; the rows are the caller's.
 async fn retire(db: &mut PgConnection, id: &str) -> Result<(), ApplyError> {
+    let seen = "select exists (select from passages where document = $1 and searchable)";
+    if !sqlx::query_scalar::<_, bool>(seen).bind(id).fetch_one(&mut *db).await? {
+        return Ok(());
+    }
     count(db, id, -1).await?;
+    // By key: a join on `any(terms)` looks at every term there is.
     sqlx::query(
-        "delete from passage_terms gone using passages p
-         where p.document = $1 and p.searchable and gone.term = any(p.terms)
-           and gone.knowledge_base = p.knowledge_base and gone.passages <= 0",
+        "with own as materialized (
+             select distinct knowledge_base, term from passages, unnest(terms) as term
+             where document = $1 and searchable
+         )
+         delete from passage_terms gone using own
+         where gone.term = own.term and gone.knowledge_base = own.knowledge_base and gone.passages <= 0",
     )
     .bind(id)
     .execute(db)

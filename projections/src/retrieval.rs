@@ -248,7 +248,8 @@ async fn rows(
     Ok(rows)
 }
 
-/// BM25 with k1 = 1.2 and b = 0.75. `offset 0` keeps the planner from looking each term up three times.
+/// BM25 with k1 = 1.2 and b = 0.75. A passage's terms are sorted, so `width_bucket` finds
+/// one by bisection.
 /// $1 terms, $2 their idf, $3 the terms that bring up candidates, $4 average words of a passage, $5 limit.
 const LEXICAL: &str = "
 wanted as materialized (select * from unnest($1::bigint[], $2::float8[]) as w (term, idf)),
@@ -259,8 +260,9 @@ lexical as (
         cross join lateral (
             select sum(w.idf * f.n * 2.2 / (f.n + 0.3 + 0.9 / $4::float8 * p.words)) as score
             from wanted w
-            cross join lateral (select p.counts[array_position(p.terms, w.term)]::float8 as n offset 0) f
-            where f.n is not null
+            cross join lateral (select width_bucket(w.term, p.terms) as i) at
+            cross join lateral (select p.counts[at.i]::float8 as n) f
+            where p.terms[at.i] = w.term
         ) s
         where p.searchable and p.terms && $3::bigint[]
         order by s.score desc, p.document, p.ordinal limit $5

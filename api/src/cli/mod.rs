@@ -9,6 +9,7 @@ mod user;
 mod verify;
 
 use crate::{
+    bench,
     compose::{Store, Tenancy},
     config::Config,
     serve,
@@ -25,7 +26,7 @@ use uuid::Uuid;
 /// Exit code for what could not be understood or looked at.
 const TROUBLE: u8 = 2;
 /// As shells report a process that Ctrl-C ended.
-const INTERRUPTED: u8 = 130;
+pub(crate) const INTERRUPTED: u8 = 130;
 
 /// A self-hosted backend for LLM agents: every write is an event, every stream can be resumed.
 #[derive(Parser)]
@@ -52,6 +53,8 @@ enum Command {
     /// Create people, give them tokens and roles.
     #[command(subcommand)]
     User(user::Command),
+    /// Measure this build on this machine, in a database of its own.
+    Bench(bench::Arguments),
 }
 
 /// Runs what the command line asks for.
@@ -84,6 +87,7 @@ async fn run(command: Command, config: Config) -> Result<ExitCode> {
             write!(io::stdout(), "{}", config.shown())?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Bench(arguments) => bench::run(&config, arguments).await,
         other => beside(other, &config).await,
     }
 }
@@ -117,8 +121,8 @@ async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
         Command::Verify => return verify::run(store).await,
         Command::User(command) => user::run(store, command).await?,
         Command::Migrate => writeln!(io::stdout(), "the database is up to date")?,
-        // Neither needs a database of ours.
-        Command::Serve | Command::Config => {}
+        // None of them needs a database of ours.
+        Command::Serve | Command::Config | Command::Bench(_) => {}
     }
     Ok(ExitCode::SUCCESS)
 }

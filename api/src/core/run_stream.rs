@@ -184,12 +184,15 @@ struct Place {
     index: u64,
 }
 
-/// The revision from which to read to see line `index`, found by bisection: a run may have many thousand events. An index
-/// that was never reached is stale, most likely another run's: of a run that is over it leads to the end line, of one
-/// that goes on to the lines from now on.
+/// The revision from which to read to see line `index`: a run may have many thousand events, and those of a run hold
+/// about equally many lines, so its place can be guessed well. An index that was never reached is stale, most likely
+/// another run's: of a run that is over it leads to the end line, of one that goes on to the lines from now on.
 async fn locate(log: &dyn EventLog, stream: &StreamId, index: u64) -> Result<Place, Error> {
     let Some((revision, Span { first, end, over })) = last_span(log, stream).await? else {
-        return Ok(Place { from: Revision(0), index: 0 });
+        // None at all so far, or none for long: in the second case they have to be counted from the beginning.
+        let later = log.read(stream, Revision(PROBE as u64), Direction::Forward, 1).await?;
+        let index = if later.is_empty() { 0 } else { index };
+        return Ok(Place { from: Revision(0), index });
     };
     if index >= end {
         let index = if over { end - 1 } else { end };
@@ -198,16 +201,56 @@ async fn locate(log: &dyn EventLog, stream: &StreamId, index: u64) -> Result<Pla
     if index >= first {
         return Ok(Place { from: revision, index });
     }
-    let (mut low, mut high) = (0, revision.0);
-    while high - low > PROBE as u64 {
-        let middle = low + (high - low) / 2;
-        let probe = log.read(stream, Revision(middle), Direction::Forward, PROBE).await?;
-        match probe.iter().find_map(|event| span(event)) {
-            Some(span) if span.first <= index => low = middle,
-            _ => high = middle,
+    let (mut low, mut high) = (Mark::default(), Mark { revision: revision.0, index: first });
+    let mut guess = true;
+    while high.revision - low.revision > PROBE as u64 {
+        // Every other time the middle, so that a run of another shape takes no longer than by bisection.
+        let at = if guess {
+            low.towards(high, index)
+        } else {
+            u64::midpoint(low.revision, high.revision)
+        };
+        guess = !guess;
+        let probe = log.read(stream, Revision(at), Direction::Forward, PROBE).await?;
+        let spans = probe.iter().filter_map(|event| Some((event.revision, span(event)?)));
+        let mut spans = spans.peekable();
+        match spans.peek() {
+            Some((_, next)) if next.first > index => {
+                high = Mark { revision: at, index: next.first }
+            }
+            None => high.revision = at,
+            Some(_) => {
+                let Some((from, at)) = spans.take_while(|(_, span)| span.first <= index).last()
+                else {
+                    break;
+                };
+                if index < at.end {
+                    return Ok(Place { from, index });
+                }
+                low = Mark { revision: from.0, index: at.end };
+            }
         }
     }
-    Ok(Place { from: Revision(low), index })
+    Ok(Place { from: Revision(low.revision), index })
+}
+
+/// A place that is known: lines from `index` on are at `revision` or after it.
+#[derive(Debug, Clone, Copy, Default)]
+struct Mark {
+    revision: u64,
+    index: u64,
+}
+
+impl Mark {
+    /// Where line `index` lies if the events between here and `other` hold equally many lines, in the middle of a probe.
+    fn towards(self, other: Self, index: u64) -> u64 {
+        let (events, lines) =
+            (other.revision - self.revision, other.index.saturating_sub(self.index));
+        let part = u128::from(index.saturating_sub(self.index)) * u128::from(events)
+            / u128::from(lines.max(1));
+        let at = self.revision + u64::try_from(part).unwrap_or(events).min(events - 1);
+        at.saturating_sub(PROBE as u64 / 2).max(self.revision)
+    }
 }
 
 /// The last event that carries lines.
@@ -230,4 +273,65 @@ fn span(event: &Recorded) -> Option<Span> {
     let lines = lines_in(&event.kind, &event.data).ok()??;
     let end = lines.first + lines.lines.len() as u64;
     Some(Span { first: lines.first, end, over: lines.end })
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use commands::log::{Append, memory::MemoryLog};
+    use domain::{Expected, NewEvent, codec, message::Line, run::Event};
+    use serde_json::value::RawValue;
+    use uuid::Uuid;
+
+    /// A run that goes on, its events holding so many lines each; 0 is an event of another kind.
+    async fn run(sizes: &[u64]) -> (MemoryLog, StreamId) {
+        let (log, stream) = (MemoryLog::default(), StreamId::of::<Run>(&RunId(Uuid::nil())));
+        let line = Line(RawValue::from_string("{}".to_owned()).unwrap());
+        let (mut first, mut events) = (0, Vec::new());
+        for size in sizes {
+            let lines = vec![line.clone(); usize::try_from(*size).unwrap()];
+            let event = match size {
+                0 => Event::TurnStarted { turn: 0, attempt: 1, message_id: String::new() },
+                _ => Event::LinesRecorded { first, lines },
+            };
+            let (kind, data) = codec::encode(&event).unwrap();
+            let metadata = RawValue::from_string("{}".to_owned()).unwrap();
+            events.push(NewEvent { id: Uuid::new_v4(), kind, data, metadata });
+            first += size;
+        }
+        let append = Append { stream: stream.clone(), expected: Expected::NoStream, events };
+        log.append(append).await.unwrap();
+        (log, stream)
+    }
+
+    #[tokio::test]
+    async fn every_line_is_found_in_runs_of_any_shape() {
+        let mut late = vec![1; 600];
+        late[599] = 900;
+        let mut early = late.clone();
+        early.reverse();
+        let gaps: Vec<u64> = (0..700).map(|n| u64::from(n % 90 == 0) * 40).collect();
+        let mixed: Vec<u64> = (0..500).map(|n| n * n % 13).collect();
+        for sizes in [vec![1; 1_000], vec![50; 300], late, early, gaps, mixed] {
+            let (log, stream) = run(&sizes).await;
+            for index in (0..sizes.iter().sum()).step_by(3) {
+                let place = locate(&log, &stream, index).await.unwrap();
+                let from = usize::try_from(place.from.0).unwrap();
+                let before: u64 = sizes[..from].iter().sum();
+                // Where no event for long has lines, a reader may begin earlier than it had to.
+                let dense = !sizes.windows(PROBE).any(|events| events.iter().all(|n| *n == 0));
+                let near: u64 = sizes[from..].iter().take(PROBE + 1).sum();
+                assert_eq!(place.index, index);
+                assert!(before <= index && (!dense || index < before + near), "{index}: {from}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_line_far_inside_a_long_run_takes_few_reads() {
+        let (log, stream) = run(&[1; 9_000]).await;
+        let place = locate(&log, &stream, 4_321).await.unwrap();
+        assert_eq!(place.from, Revision(4_321));
+    }
 }

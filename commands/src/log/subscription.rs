@@ -10,6 +10,8 @@ use tokio_util::task::AbortOnDropHandle;
 
 /// Events per page of the database at first; later as many as weigh [`PAGE_WEIGHT`].
 const PAGE: usize = 1_000;
+/// The same for a follower of one stream: somebody waits for the first byte of it.
+const FIRST_PAGE: usize = 128;
 /// Weight a page should have, bytes.
 const PAGE_WEIGHT: usize = 2 << 20;
 /// Longest pause between two attempts to read.
@@ -42,7 +44,8 @@ pub(super) fn follow(
     // Watching begins before the first read, so that nothing can pass between the two.
     let watch = tail.watch_stream(&stream);
     let retry = Retry::default();
-    let follower = Follower { reader, watch, stream, next: from, live: false, page: PAGE, retry };
+    let follower =
+        Follower { reader, watch, stream, next: from, live: false, page: FIRST_PAGE, retry };
     stream::unfold(follower, |mut follower| async {
         let batch = follower.next().await;
         Some((batch, follower))

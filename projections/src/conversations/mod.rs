@@ -6,7 +6,6 @@
 mod queries;
 
 use crate::{ApplyError, Projection};
-use chrono::{DateTime, Utc};
 use domain::{
     Recorded, codec, conversation,
     ids::{ConversationId, RunId},
@@ -159,8 +158,12 @@ async fn apply_run(
         Event::MessagePosted(message) => insert_messages(db, recorded, id, &[&*message]).await,
         Event::RunEnded { outcome, index, error, .. } => {
             sqlx::query(
-                "update runs set outcome = $4, lines = $5, error = $6, updated_at = $2, revision = $3
-                 where run_id = $1",
+                "with ended as (
+                     update runs set outcome = $4, lines = $5, error = $6, updated_at = $2, revision = $3
+                     where run_id = $1 returning conversation_id, forgotten
+                 )
+                 update conversations c set updated_at = $2
+                 from ended where not ended.forgotten and c.conversation_id = ended.conversation_id",
             )
             .bind(id.0)
             .bind(recorded.recorded_at)
@@ -168,9 +171,9 @@ async fn apply_run(
             .bind(outcome_name(outcome))
             .bind(i64::try_from(index + 1).unwrap_or(i64::MAX))
             .bind(error)
-            .execute(&mut *db)
+            .execute(db)
             .await?;
-            touch(db, id, recorded.recorded_at).await
+            Ok(())
         }
         Event::TurnStarted { .. } | Event::LinesRecorded { .. } | Event::InterruptRequested(_) => {
             Ok(())
@@ -245,18 +248,6 @@ async fn insert_messages<M: std::borrow::Borrow<Message>>(
     .bind(roles)
     .bind(bodies)
     .bind(recorded.recorded_at)
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-async fn touch(db: &mut PgConnection, run: RunId, at: DateTime<Utc>) -> Result<(), ApplyError> {
-    sqlx::query(
-        "update conversations c set updated_at = $2
-         from runs r where r.run_id = $1 and not r.forgotten and c.conversation_id = r.conversation_id",
-    )
-    .bind(run.0)
-    .bind(at)
     .execute(db)
     .await?;
     Ok(())

@@ -2,7 +2,7 @@
 
 use super::{
     Author, BenchError, Report, Row, SLICE,
-    baseline::{BULK, Inserter},
+    baseline::{BULK, Inserter, clients},
     measure::{Meter, Timed, Worker, run},
     slices,
 };
@@ -10,10 +10,7 @@ use crate::log::postgres::{PostgresLog, Settings};
 use sqlx::PgPool;
 use std::sync::Arc;
 
-/// Connections a baseline may have.
-const CLIENTS: usize = 150;
-
-/// One event per append with 1, 8, 32 and 256 writers, against single-row commits of as many clients (at most 150);
+/// One event per append with 1, 8, 32 and 256 writers, against single-row commits of as many clients (at most 150, and what the server has room for);
 /// and 100 events per append with one writer, against raw inserts of 500 rows. Each case takes twice `seconds`.
 ///
 /// # Errors
@@ -23,8 +20,8 @@ pub async fn append(pool: &PgPool, seconds: u64) -> Result<Report, BenchError> {
     let meter = Meter::new(pool).await?;
     let mut results = Vec::new();
     for writers in [1, 8, 32, 256] {
-        let case =
-            Case { name: "append", writers, batch: 1, clients: writers.min(CLIENTS), rows: 1 };
+        let clients = clients(pool, writers).await?;
+        let case = Case { name: "append", writers, batch: 1, clients, rows: 1 };
         results.push(case.measure(pool, &log, &meter, seconds).await?);
     }
     let case = Case { name: "append batches", writers: 1, batch: 100, clients: 1, rows: BULK };

@@ -1,8 +1,13 @@
 //! What PostgreSQL does without us.
 
-use super::{BenchError, STREAM, measure::Worker, payload};
+use super::{
+    BenchError, STREAM,
+    measure::{Meter, Timed, Worker, run},
+    payload,
+};
 use serde_json::value::RawValue;
 use sqlx::{ConnectOptions, Connection, PgConnection, PgPool};
+use std::time::Duration;
 use uuid::Uuid;
 
 /// Rows of one bulk insert.
@@ -21,6 +26,34 @@ const SINGLE: &str =
 const MANY: &str = "
     insert into bench_rows (stream, version, data)
     select $1, $2 + n, data::json from unnest($3::text[]) with ordinality as rows (data, n)";
+
+/// Most connections a baseline has.
+const CLIENTS: usize = 150;
+/// Connections that are left to everybody else.
+const LEFT: i64 = 16;
+
+/// How many of `wanted` clients the server has room for, at most 150.
+///
+/// # Errors
+/// When it does not answer.
+pub async fn clients(pool: &PgPool, wanted: usize) -> Result<usize, BenchError> {
+    let free: i64 = sqlx::query_scalar(
+        "select current_setting('max_connections')::bigint - count(*) from pg_stat_activity
+         where backend_type = 'client backend'",
+    )
+    .fetch_one(pool)
+    .await?;
+    Ok(wanted.min(CLIENTS).min(usize::try_from(free - LEFT).unwrap_or(0)).max(1))
+}
+
+/// Commits of single rows by so many clients at once, for this long.
+///
+/// # Errors
+/// When the database fails.
+pub async fn commits(pool: &PgPool, clients: usize, time: Duration) -> Result<Timed, BenchError> {
+    let mut inserters = Inserter::several(pool, clients, 1).await?;
+    run(&mut inserters, time, &Meter::new(pool).await?).await
+}
 
 /// A client that commits one row, or one bulk of rows, after the other.
 pub(super) struct Inserter {

@@ -3,8 +3,10 @@
 use super::{BenchError, Row};
 use sqlx::PgPool;
 use std::{
+    collections::BTreeMap,
     fs,
     future::Future,
+    path::Path,
     time::{Duration, Instant},
 };
 use tokio::task::JoinSet;
@@ -14,32 +16,41 @@ const TICK_US: u64 = 10_000;
 
 /// Calls that were timed, and what they took.
 #[derive(Debug, Default)]
-pub(super) struct Timed {
-    pub(super) events: u64,
-    pub(super) calls_us: Vec<u32>,
-    pub(super) wall: Duration,
-    pub(super) cpu_us: Option<u64>,
+pub struct Timed {
+    /// What the calls brought.
+    pub events: u64,
+    /// How long each of them took, microseconds.
+    pub calls_us: Vec<u32>,
+    /// How long all of them took together.
+    pub wall: Duration,
+    /// Processor time meanwhile, microseconds.
+    pub cpu_us: Option<u64>,
 }
 
 impl Timed {
-    pub(super) fn add(&mut self, other: Self) {
+    /// Adds what was measured at another time.
+    pub fn add(&mut self, other: Self) {
         self.events += other.events;
         self.calls_us.extend(other.calls_us);
         self.wall += other.wall;
         self.cpu_us = self.cpu_us.zip(other.cpu_us).map(|(a, b)| a + b).or(other.cpu_us);
     }
 
-    pub(super) fn per_s(&self) -> f64 {
+    /// Events per second.
+    pub fn per_s(&self) -> f64 {
         self.events as f64 / self.wall.as_secs_f64().max(1e-9)
     }
 
-    /// A row of the report.
-    pub(super) fn against(mut self, name: &'static str, baseline: (String, &Self)) -> Row {
+    /// The call that only this part of all calls (0 to 1) was faster than, microseconds; 0 when there was none.
+    pub fn quantile(&mut self, part: f64) -> u64 {
         self.calls_us.sort_unstable();
-        let quantile = |q: f64| {
-            let at = (self.calls_us.len() as f64 * q) as usize;
-            self.calls_us.get(at).copied().map_or(0, u64::from)
-        };
+        let at = (self.calls_us.len() as f64 * part) as usize;
+        self.calls_us.get(at).or(self.calls_us.last()).copied().map_or(0, u64::from)
+    }
+
+    /// A row of the report.
+    pub fn against(mut self, name: &'static str, baseline: (String, &Self)) -> Row {
+        let (p50_us, p99_us) = (self.quantile(0.5), self.quantile(0.99));
         let (baseline, base) = baseline;
         let other = base.per_s();
         let per_event = |it: &Self| it.cpu_us.map(|us| round(us as f64 / it.events.max(1) as f64));
@@ -52,10 +63,11 @@ impl Timed {
             baseline,
             baseline_per_s: other.round(),
             ratio: round(self.per_s() / other.max(1e-9)),
-            p50_us: quantile(0.5),
-            p99_us: quantile(0.99),
+            p50_us,
+            p99_us,
             cpu_us_per_event: cpu,
             baseline_cpu_us_per_event: baseline_cpu,
+            more: BTreeMap::new(),
         }
     }
 }
@@ -103,23 +115,34 @@ pub(super) async fn run<W: Worker>(
 
 /// Reads the processor time of this process and of the server, when that runs here.
 #[derive(Debug)]
-pub(super) struct Meter {
+pub struct Meter {
     postmaster: Option<u32>,
+    except: Option<&'static str>,
 }
 
 impl Meter {
-    pub(super) async fn new(pool: &PgPool) -> Result<Self, BenchError> {
+    /// A meter for the server behind this pool.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn new(pool: &PgPool) -> Result<Self, BenchError> {
         let pid: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(pool).await?;
         let backend = pid.unsigned_abs();
         let parent = Stat::of(backend).filter(Stat::is_postgres).map(|stat| stat.parent);
         let postmaster = parent.filter(|pid| Stat::of(*pid).is_some_and(|it| it.is_postgres()));
-        Ok(Self { postmaster })
+        Ok(Self { postmaster, except: None })
     }
 
-    /// Microseconds so far.
-    pub(super) fn read(&self) -> Option<u64> {
+    /// Leaves out this process's threads of this name (at most 15 bytes), which must outlive the meter.
+    #[must_use]
+    pub fn without(self, threads: &'static str) -> Self {
+        Self { except: Some(threads), ..self }
+    }
+
+    /// Microseconds so far; `None` when the server runs elsewhere.
+    pub fn read(&self) -> Option<u64> {
         let postmaster = self.postmaster?;
-        let mut ticks = Stat::of(std::process::id())?.own;
+        let mut ticks = Stat::of(std::process::id())?.own - self.excepted()?;
         let main = Stat::of(postmaster)?;
         ticks += main.own + main.dead_children;
         for entry in fs::read_dir("/proc").ok()?.flatten() {
@@ -130,12 +153,21 @@ impl Meter {
         Some(ticks * TICK_US)
     }
 
-    pub(super) fn since(&self, before: Option<u64>) -> Option<u64> {
+    /// Microseconds since an earlier reading.
+    pub fn since(&self, before: Option<u64>) -> Option<u64> {
         self.read()?.checked_sub(before?)
+    }
+
+    fn excepted(&self) -> Option<u64> {
+        let Some(name) = self.except else { return Some(0) };
+        let threads = fs::read_dir("/proc/self/task").ok()?.flatten();
+        let stats = threads.filter_map(|thread| Stat::read(&thread.path().join("stat")));
+        Some(stats.filter(|stat| stat.name == name).map(|stat| stat.own).sum())
     }
 }
 
 /// What `/proc/<pid>/stat` says, times in ticks.
+#[derive(Debug)]
 struct Stat {
     name: String,
     parent: u32,
@@ -145,7 +177,11 @@ struct Stat {
 
 impl Stat {
     fn of(pid: u32) -> Option<Self> {
-        let text = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        Self::read(Path::new(&format!("/proc/{pid}/stat")))
+    }
+
+    fn read(path: &Path) -> Option<Self> {
+        let text = fs::read_to_string(path).ok()?;
         let (head, tail) = text.rsplit_once(')')?;
         let fields: Vec<&str> = tail.split_whitespace().collect();
         let number = |at: usize| fields.get(at)?.parse::<u64>().ok();

@@ -11,14 +11,16 @@ mod live;
 mod measure;
 
 pub use append::append;
+pub use baseline::{clients, commits};
 pub use catchup::catchup;
 pub use live::tail;
+pub use measure::{Meter, Timed};
 
 use super::{Append, AppendError, EventLog, ReadError, postgres::OpenError};
 use domain::{Expected, NewEvent, Revision, StreamId};
 use serde::Serialize;
 use serde_json::value::RawValue;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use uuid::Uuid;
 
 /// What a benchmark found.
@@ -59,6 +61,9 @@ pub struct Row {
     /// The same of the baseline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub baseline_cpu_us_per_event: Option<f64>,
+    /// Figures that only this case has, such as `recall_at_10`; they stand beside the others.
+    #[serde(flatten)]
+    pub more: BTreeMap<&'static str, f64>,
 }
 
 /// Why a benchmark failed.
