@@ -2,6 +2,7 @@
 
 use crate::{config::Config, core::access::Access, library::Library, metrics::Metrics};
 use commands::{
+    agents,
     chat::{self, Ask, AskError, Begun},
     effects::vault::Vault,
     execute::{self, Decided, Failure, Loaded},
@@ -12,8 +13,8 @@ use commands::{
     usage::Usage,
 };
 use domain::{
-    Decider, Metadata, Position,
-    ids::{NodeId, RunId},
+    Decider, Metadata, Position, agent,
+    ids::{NodeId, RunId, UserId},
     run::Interrupt,
 };
 use projections::Projections;
@@ -107,6 +108,19 @@ impl App {
     /// When the machine fails.
     pub async fn load<D: Decider>(&self, id: &D::Id) -> Result<Loaded<D>, Failure> {
         Loaded::load(&*self.log, id).await
+    }
+
+    /// Creates an agent.
+    ///
+    /// # Errors
+    /// As [`agents::create`].
+    pub async fn create_agent(
+        &self,
+        owner: UserId,
+        config: Box<agent::Config>,
+        metadata: &Metadata,
+    ) -> Result<agents::Created, execute::Error<agent::Refusal>> {
+        agents::create(&*self.log, owner, config, metadata).await
     }
 
     /// Begins a run on this node.

@@ -7,8 +7,9 @@ use domain::{
     ids::{ConversationId, RunId},
     user::Role,
 };
-use futures::future::join_all;
+use futures::{FutureExt, future::join_all};
 use serde_json::{Value, json};
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
 async fn json(answer: reqwest::RequestBuilder) -> (u16, Value) {
@@ -79,6 +80,22 @@ async fn a_nul_character_that_is_in_the_log_already_stops_no_read_model() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_id_that_nothing_can_have_names_nobody() {
+    let app = TestApp::start_with(&[("ANNALS_RBAC_SYNC_SECRET", "secret")]).await.unwrap();
+    let server = app.nobody().unwrap();
+    let post = |path: &str, body: Value| {
+        server.post(path).header("x-rbac-sync-secret", "secret").json(&body)
+    };
+    let sync = json!({"userId": "\0", "role": "Viewer"});
+    let (status, answer) = json(post("/api/rbac-sync", sync)).await;
+    assert_eq!((status, &answer["error"]), (404, &json!("not_found")), "{answer}");
+    let charge = json!({"userId": "\0", "action": "taxonomy_tags"});
+    let (status, answer) = json(post("/api/usage/increment", charge)).await;
+    assert_eq!((status, &answer["reason"]), (403, &json!("quota_check_failed")), "{answer}");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn what_the_log_cannot_hold_is_refused_and_leaves_nothing() {
     let app = TestApp::start().await.unwrap();
     let ann = app.user("ann", Role::Creator).await.unwrap();
@@ -142,5 +159,19 @@ async fn of_a_repeated_parameter_the_last_one_counts() {
     let ann = app.user("ann", Role::Creator).await.unwrap();
     let (status, listed) = json(ann.get("/api/conversations?page=x&page_size=7&page=3")).await;
     assert_eq!((status, &listed["data"]["page"]), (200, &json!(3)), "{listed}");
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_that_leads_inside_is_not_called() {
+    let app = TestApp::start().await.unwrap();
+    let ann = app.user("ann", Role::Creator).await.unwrap();
+    let inside = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://localhost:{}/v1", inside.local_addr().unwrap().port());
+    let config = json!({"llm_model_config": {"base_url": url, "model": "m"}});
+    let (status, stream) = says(&ann, "inside", config).await;
+    assert_eq!((status, ends(&stream)), (200, 1), "{stream}");
+    assert!(stream.contains("工作流执行失败"), "{stream}");
+    assert!(inside.accept().now_or_never().is_none(), "somebody called");
     app.stop().await.unwrap();
 }

@@ -10,7 +10,7 @@ use axum::{
     extract::State,
     routing::{get, post},
 };
-use commands::agents::{self, Created};
+use commands::agents::Created;
 use domain::{
     agent::{self, Command, Config, Refusal},
     ids::AgentId,
@@ -159,7 +159,7 @@ async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Body>) 
     if read_model::named(&app.db, &caller.user, &name).await? {
         return Err(Fault::raised(exists(&name)));
     }
-    let created = agents::create(&*app.log, caller.user.clone(), config, &caller.metadata()).await;
+    let created = app.create_agent(caller.user.clone(), config, &caller.metadata()).await;
     let Created { id, decided } = created.map_err(|error| {
         Fault::worded(error, |refusal| match refusal {
             Refusal::BadName => text(
