@@ -18,7 +18,7 @@ pub use queries::{
     Conversation, Found, Listing, Page, RunRow, Snapshot, Sort, going_on, history, latest_run,
     listed, orphans, run, snapshot,
 };
-use sqlx::{PgConnection, types::Json};
+use sqlx::PgConnection;
 use uuid::Uuid;
 
 /// The projection.
@@ -85,9 +85,9 @@ async fn apply_conversation(
             .bind(revision(recorded))
             .bind(owner.0)
             .bind(session_id)
-            .bind(title)
+            .bind(storable(&title))
             .bind(agent_id.map(|agent| agent.0))
-            .bind(agent_name)
+            .bind(storable(&agent_name))
         }
         Event::RunOpened { .. } => sqlx::query(
             "update conversations set updated_at = $2, revision = $3 where conversation_id = $1",
@@ -102,7 +102,7 @@ async fn apply_conversation(
         .bind(id.0)
         .bind(recorded.recorded_at)
         .bind(revision(recorded))
-        .bind(title),
+        .bind(storable(&title)),
         Event::ConversationDeleted {} => sqlx::query(
             "with told as (delete from messages where conversation_id = $1),
                   forgotten as (update runs set forgotten = true where conversation_id = $1)
@@ -142,13 +142,15 @@ async fn apply_run(
         Event::TurnCompleted { message, usage, .. } => {
             sqlx::query(
                 "update runs set updated_at = $2, revision = $3,
-                     usage = (usage::jsonb || jsonb_build_array($4::jsonb))::json
+                     usage = (left(usage::text, -1) || case usage::text when '[]' then '' else ',' end
+                         || $4 || ']')::json
                  where run_id = $1",
             )
             .bind(id.0)
             .bind(recorded.recorded_at)
             .bind(revision(recorded))
-            .bind(Json(usage))
+            // As text and not by way of jsonb, which does not take every string a provider may send.
+            .bind(serde_json::to_string(&usage)?)
             .execute(&mut *db)
             .await?;
             insert_messages(db, recorded, id, message.as_deref().as_slice()).await
@@ -167,7 +169,7 @@ async fn apply_run(
             .bind(revision(recorded))
             .bind(outcome_name(outcome))
             .bind(i64::try_from(index + 1).unwrap_or(i64::MAX))
-            .bind(error)
+            .bind(error.as_deref().map(storable))
             .execute(&mut *db)
             .await?;
             touch(db, id, recorded.recorded_at).await
@@ -260,6 +262,11 @@ async fn touch(db: &mut PgConnection, run: RunId, at: DateTime<Utc>) -> Result<(
     .execute(db)
     .await?;
     Ok(())
+}
+
+/// A text as a text column takes it, without NUL: an event that is in the log must not stop the projection.
+fn storable(text: &str) -> String {
+    text.replace('\0', "")
 }
 
 /// How an outcome is stored and shown.
