@@ -2,6 +2,7 @@
 
 use annals_tests::{
     app::{Person, TestApp},
+    audit::audit,
     lines::Lines,
     model_server::{ModelServer, Script},
 };
@@ -31,7 +32,10 @@ impl Room {
         Ok(Self { model, node, ann, bob })
     }
 
+    /// Nothing of what was done has left log and read models apart.
     pub async fn close(self) -> Result<()> {
+        self.node.settled().await?;
+        audit(&self.node.database_url()).await?;
         self.node.stop().await
     }
 
