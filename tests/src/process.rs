@@ -111,13 +111,21 @@ impl Setup {
             .with("ANNALS_LLM_MODEL", "test-model")
     }
 
-    /// Starts the server and waits until it is ready.
+    /// Runs a subcommand to its end; what it printed.
     ///
     /// # Errors
-    /// When it does not get ready.
-    pub async fn start(&self) -> Result<Server> {
-        let binary = binary().await?;
-        let mut command = Command::new(binary);
+    /// When it fails, with what it said.
+    pub async fn run(&self, arguments: &[&str]) -> Result<String> {
+        let mut command = self.command().await?;
+        command.args(arguments).stdin(Stdio::null());
+        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let (out, err) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
+        ensure!(output.status.success(), "annals {arguments:?}: {}\n{out}\n{err}", output.status);
+        Ok(out)
+    }
+
+    async fn command(&self) -> Result<Command> {
+        let mut command = Command::new(binary().await?);
         // What is set for the tests themselves is unknown to the server, which would say so and end.
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();
@@ -127,14 +135,24 @@ impl Setup {
         }
         command
             .env("ANNALS_DATA", &self.data)
-            .env("ANNALS_LISTEN", "127.0.0.1:0")
             .env_remove("DATABASE_URL")
             .env_remove("NATS_URL")
-            .envs(self.settings.iter().map(|(name, value)| (name, value)))
+            .envs(self.settings.iter().map(|(name, value)| (name, value)));
+        Ok(command)
+    }
+
+    /// Starts the server and waits until it is ready.
+    ///
+    /// # Errors
+    /// When it does not get ready.
+    pub async fn start(&self) -> Result<Server> {
+        let mut command = self.command().await?;
+        command
+            .env("ANNALS_LISTEN", "127.0.0.1:0")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("{}", binary.display()))?;
+        let mut child = command.spawn().context("annals")?;
         let said = child.stderr.take().context("its output is piped")?;
         let told = env::temp_dir().join(format!("annals-process-{}.log", child.id()));
         let (address, serving) = mpsc::channel();

@@ -12,7 +12,9 @@ use annals_tests::{
 use anyhow::{Context, Result};
 use commands::nodes::LEASE;
 use embedded::{Durability, Options};
+use futures::future::try_join_all;
 use serde_json::{Value, json};
+use sqlx::PgPool;
 use std::time::Instant;
 use tokio::{task::JoinHandle, try_join};
 
@@ -222,5 +224,34 @@ async fn a_server_that_was_thought_dead_says_nothing_more() -> Result<()> {
     stream.rest(&mut seen).await?;
     assert_eq!(seen, lines);
     assert_eq!(two.model.calls().count(), 2, "begun again once");
+    two.end().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_fifty_charges_at_two_servers_the_three_that_fit_succeed() -> Result<()> {
+    let two = Two::start().await?;
+    let db = PgPool::connect(two.database.url()).await?;
+    let head = async || -> Result<i64> {
+        Ok(sqlx::query_scalar("select max(position) from events").fetch_one(&db).await?)
+    };
+    let before = head().await?;
+    let charges = (0..50).map(|number| {
+        let person = if number % 2 == 0 { &two.at_a } else { &two.at_b };
+        let body = json!({"operation": "post_creations"});
+        let charge = person.post("/api/usage/increment").json(&body);
+        async move {
+            let response = charge.send().await?;
+            anyhow::Ok((response.status().as_u16(), response.json::<Value>().await?))
+        }
+    });
+    let answers = try_join_all(charges).await?;
+    let (good, bad): (Vec<_>, Vec<_>) = answers.into_iter().partition(|(status, _)| *status == 200);
+    assert_eq!((good.len(), bad.len()), (3, 47), "{bad:#?}");
+    for (status, body) in &bad {
+        assert_eq!((*status, &body["error"]), (403, &json!("tier_limit_reached")), "{body}");
+        assert_eq!((&body["ok"], &body["reason"]), (&json!(false), &json!("limit_reached")));
+    }
+    assert_eq!(head().await? - before, 3, "refusals leave no trace");
+    db.close().await;
     two.end().await
 }

@@ -168,7 +168,10 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             let input = form_urlencoded(query).find(|(key, _)| *key == name).map(|(_, v)| v);
             let (kind, name, msg) = match missing {
                 Some(field) => ("missing", field.to_owned(), "Field required".to_owned()),
-                None if text.contains("invalid digit") || text.contains("integer") => {
+                None if ["invalid digit", "integer", "number too"]
+                    .iter()
+                    .any(|said| text.contains(said)) =>
+                {
                     ("int_parsing", name, format!("Input should be a valid integer: {text}"))
                 }
                 None => ("value_error", name, text),

@@ -56,8 +56,8 @@ impl Client {
         self.known.insert(run.clone());
         let watcher = self.watch(session, &run);
         let reading = || Reading::of(&self.world, session, &run);
-        let twin = self.chance.one_in(2).then(|| tokio::spawn(reading().to_the_end(None, false)));
-        let lines = reading().to_the_end(Some((stream, visit)), true).await;
+        let twin = self.chance.one_in(2).then(|| tokio::spawn(reading().read_on(None, false)));
+        let lines = reading().read_on(Some((stream, visit)), true).await;
         let snapshots = watcher.stop().await?;
         let lines = lines.with_context(|| format!("run {run}"))?;
 
@@ -65,7 +65,7 @@ impl Client {
         if let Some(twin) = twin {
             ensure!(twin.await?? == lines, "another reader of run {run} got other lines");
         }
-        let replayed = reading().to_the_end(None, false).await?;
+        let replayed = reading().read_on(None, false).await?;
         ensure!(replayed == lines, "run {run} replays as {replayed:#?} instead of {lines:#?}");
         for snapshot in snapshots {
             check_snapshot(&snapshot, &lines, before).with_context(|| format!("run {run}"))?;
@@ -177,7 +177,7 @@ impl Reading {
     }
 
     /// Reads to the end line, coming back with the number of lines it has after every crash.
-    async fn to_the_end(
+    async fn read_on(
         mut self,
         mut open: Option<(Lines, Visit)>,
         counted: bool,
@@ -238,7 +238,8 @@ fn check_answer(script: &Script, lines: &[String]) -> Result<()> {
     for (call, made) in
         script.tool_calls.iter().zip(answer["tool_calls"].as_array().into_iter().flatten())
     {
-        ensure!(made["function"]["arguments"] == call.arguments.to_string(), "{answer}");
+        let arguments = call.arguments.to_string();
+        ensure!(made["function"]["arguments"].as_str() == Some(&arguments), "{answer}");
     }
     ensure!(answer["tool_calls"].as_array().map_or(0, Vec::len) == script.tool_calls.len());
     Ok(())

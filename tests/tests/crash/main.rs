@@ -69,5 +69,10 @@ async fn nothing_said_is_lost_or_doubled_or_changed() -> Result<()> {
         .await?;
     assert_eq!(unfinished, 0, "runs without an end");
     going_on.close().await;
-    server.stop().await
+    database.stop().await?;
+    // Beside the server, and alone once it has gone.
+    setup.run(&["verify"]).await?;
+    server.stop().await?;
+    setup.run(&["verify"]).await?;
+    Ok(())
 }
