@@ -13,6 +13,10 @@ use uuid::Uuid;
 
 /// Events looked at between two looks at the clock.
 const STEP: usize = 2_000;
+/// The same for one stream, whose pages the log does not bound by their weight.
+const STREAM_STEP: usize = 100;
+/// What is found is cut off when it weighs this much, bytes.
+const HEAVIEST: usize = 16 << 20;
 
 /// Which events to find. Empty lists and `None` mean "any"; all given conditions must hold.
 #[derive(Debug, Clone, Default)]
@@ -81,6 +85,7 @@ impl Search {
         patience: Duration,
     ) -> Result<Found, ReadError> {
         let begun = Instant::now();
+        let mut weight = 0;
         let head = log.head().await?;
         let mut found = Found { events: Vec::new(), next: None, head };
         let mut at = match self.since {
@@ -94,19 +99,18 @@ impl Search {
         while at < head {
             let step = self.step(log, at, head, &mut place).await?;
             for event in step.events {
-                if self.until.is_some_and(|until| event.recorded_at >= until) {
-                    return Ok(found);
-                }
-                if event.position > head {
+                let late = self.until.is_some_and(|until| event.recorded_at >= until);
+                if late || event.position > head {
                     return Ok(found);
                 }
                 if !self.admits(&event) {
                     continue;
                 }
-                if found.events.len() == limit {
+                if found.events.len() == limit || weight > HEAVIEST {
                     found.next = found.events.last().map(|last| last.position);
                     return Ok(found);
                 }
+                weight += event.weight();
                 found.events.push(event);
             }
             at = step.scanned;
@@ -133,9 +137,9 @@ impl Search {
                 None => log.read_all(at, STEP, &self.filter).await,
             };
         };
-        let events = log.read(stream, *revision, Direction::Forward, STEP).await?;
+        let events = log.read(stream, *revision, Direction::Forward, STREAM_STEP).await?;
         revision.0 += events.len() as u64;
-        let over = events.len() < STEP;
+        let over = events.len() < STREAM_STEP;
         let scanned = events.last().filter(|_| !over).map_or(head, |last| last.position);
         Ok(commands::log::Page { events, scanned })
     }
@@ -177,4 +181,66 @@ async fn revision_after(
         }
     }
     Ok(Revision(low))
+}
+
+#[cfg(test)]
+mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+    use super::*;
+    use commands::log::{Append, memory::MemoryLog};
+    use domain::{Expected, Metadata, NewEvent};
+    use serde_json::value::{RawValue, to_raw_value};
+
+    async fn given(log: &MemoryLog, stream: &str, count: usize, bytes: usize) {
+        let metadata = to_raw_value(&Metadata::system(Uuid::nil())).unwrap();
+        let data = RawValue::from_string(format!("\"{}\"", "x".repeat(bytes))).unwrap();
+        let event = |_| NewEvent {
+            id: Uuid::now_v7(),
+            kind: "Noted".into(),
+            data: data.clone(),
+            metadata: metadata.clone(),
+        };
+        let (stream, events) = (stream.parse().unwrap(), (0..count).map(event).collect());
+        log.append(Append { stream, expected: Expected::Any, events }).await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_search_out_of_time_says_where_to_go_on() {
+        let log = MemoryLog::new();
+        for _ in 0..50 {
+            given(&log, "note-1", 100, 1).await;
+        }
+        given(&log, "memo-1", 1, 1).await;
+        let search = Search { actor: Some("nobody".into()), ..Search::default() };
+        let (mut after, mut steps) = (Position::START, 0);
+        loop {
+            let found = search.page(&log, after, 10, Duration::ZERO).await.unwrap();
+            assert!(found.events.is_empty());
+            let Some(next) = found.next else { break };
+            assert!(next > after);
+            (after, steps) = (next, steps + 1);
+        }
+        assert!(steps > 1, "{steps}");
+    }
+
+    #[tokio::test]
+    async fn heavy_events_are_cut_into_small_pages() {
+        let log = MemoryLog::new();
+        for _ in 0..40 {
+            given(&log, "note-1", 1, 1 << 20).await;
+        }
+        for stream in [None, Some("note-1".parse().unwrap())] {
+            let search = Search { stream, ..Search::default() };
+            let (mut after, mut positions) = (Position::START, Vec::new());
+            loop {
+                let patience = Duration::from_secs(20);
+                let found = search.page(&log, after, 1_000, patience).await.unwrap();
+                assert!(found.events.len() < 20);
+                positions.extend(found.events.iter().map(|event| event.position.0));
+                let Some(next) = found.next else { break };
+                after = next;
+            }
+            assert_eq!(positions, (1..=40).collect::<Vec<_>>());
+        }
+    }
 }

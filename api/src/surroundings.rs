@@ -11,7 +11,7 @@ use commands::{
     reactors::reply::{Choice, Surroundings, Unavailable},
 };
 use domain::{
-    ids::{ConversationId, KnowledgeBaseId, RunId, UserId},
+    ids::{ConversationId, KnowledgeBaseId, NodeId, RunId, UserId},
     message::Message,
     run::Settings,
 };
@@ -69,8 +69,10 @@ impl Backed {
     }
 }
 
+/// The person who asked reads the reason in the stream, so it says nothing of the machine.
 fn unavailable(error: impl std::fmt::Display) -> Unavailable {
-    Unavailable(error.to_string().into())
+    tracing::warn!(%error, "a run cannot get what it needs");
+    Unavailable("a part of the server does not answer".into())
 }
 
 impl Surroundings for Backed {
@@ -126,17 +128,17 @@ impl Surroundings for Backed {
                 let endpoint = Endpoint { model: model.name().to_owned(), ..Endpoint::default() };
                 return Ok(Choice { model, endpoint });
             }
-            Ok(Choice {
-                model: self.openai.clone(),
-                endpoint: Endpoint { base_url, api_key, model },
-            })
+            let named = settings.base_url.is_some();
+            let provider = if named { self.guarded.clone() } else { self.openai.clone() };
+            Ok(Choice { model: provider, endpoint: Endpoint { base_url, api_key, model } })
         })
     }
 
-    fn orphans(&self) -> BoxFuture<'_, Result<Vec<RunId>, Unavailable>> {
+    fn orphans(&self) -> BoxFuture<'_, Result<Vec<(RunId, NodeId)>, Unavailable>> {
         Box::pin(async move {
-            let alive = self.nodes.beat().await.map_err(unavailable)?;
-            conversations::orphans(&self.db, &alive).await.map_err(unavailable)
+            let mut others = self.nodes.beat().await.map_err(unavailable)?;
+            others.retain(|node| *node != self.nodes.me());
+            conversations::orphans(&self.db, &others).await.map_err(unavailable)
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{
     execute::{self, Failure, Loaded},
-    log::EventLog,
+    log::{AppendError, EventLog, LARGEST_EVENT},
     reactors::reply::Reply,
 };
 use domain::{
@@ -15,13 +15,15 @@ use domain::{
 };
 use futures::StreamExt;
 use std::{sync::Arc, time::Duration};
-use tokio::time::{sleep, timeout};
+use tokio::time::timeout;
 use uuid::Uuid;
 
 /// How long a run that takes the floor waits for the one before to fall silent.
 const SILENCE: Duration = Duration::from_secs(5);
 /// How long a run that was given the floor may take to appear in the log before it counts as never begun.
 const APPEARANCE: Duration = Duration::from_secs(2);
+/// Most bytes of a request; the event's metadata need some, too.
+const LARGEST: usize = LARGEST_EVENT - (64 << 10);
 /// How often the floor is asked for while other requests change it.
 const ATTEMPTS: usize = 8;
 
@@ -85,7 +87,7 @@ pub async fn ask(
     }
     let conversation = ConversationId::of(&ask.owner, &ask.session_id);
     let run = RunId(Uuid::now_v7());
-    take_the_floor(log, conversation, run, &ask, metadata).await?;
+    let opening = opening(&ask, run);
     let request = Request {
         owner: ask.owner,
         conversation,
@@ -97,7 +99,12 @@ pub async fn ask(
         messages: ask.messages,
         settings: ask.settings,
     };
-    let command = run::Command::Request(Box::new(request));
+    let request = Box::new(request);
+    // Before the floor is taken: nobody waits for a run that the log will not hold.
+    fits(&request)?;
+    take_the_floor(log, conversation, opening, ask.replace, metadata).await?;
+    let seat = reply.reserve(run);
+    let command = run::Command::Request(request);
     let decided =
         execute::execute::<Run>(log, &run, &command, metadata).await.map_err(|error| {
             match error {
@@ -106,7 +113,7 @@ pub async fn ask(
                 execute::Error::Refused(_) => Failure::Contended(StreamId::of::<Run>(&run)),
             }
         })?;
-    reply.perform(run, metadata.clone());
+    reply.perform(seat, metadata.clone());
     Ok(Begun { run, position: decided.position.unwrap_or(Position::START) })
 }
 
@@ -139,14 +146,8 @@ pub async fn wait_for_end(log: &dyn EventLog, run: RunId, within: Duration) -> b
     timeout(within, over).await.is_ok()
 }
 
-async fn take_the_floor(
-    log: &dyn EventLog,
-    id: ConversationId,
-    run: RunId,
-    ask: &Ask,
-    metadata: &Metadata,
-) -> Result<(), AskError> {
-    let mut wish = OpenRun {
+fn opening(ask: &Ask, run: RunId) -> OpenRun {
+    OpenRun {
         owner: ask.owner.clone(),
         session_id: ask.session_id.clone(),
         title: title_of(&ask.messages),
@@ -155,7 +156,26 @@ async fn take_the_floor(
         run,
         replace: false,
         over: None,
-    };
+    }
+}
+
+/// Stored JSON may be longer than what was sent: `1e15` becomes `1000000000000000.0`.
+fn fits(request: &Request) -> Result<(), Failure> {
+    let stored = serde_json::to_vec(request)
+        .map_err(|error| Failure::Unencodable(error.to_string().into()))?;
+    if stored.len() > LARGEST {
+        return Err(Failure::Append(AppendError::TooLarge { limit: LARGEST }));
+    }
+    Ok(())
+}
+
+async fn take_the_floor(
+    log: &dyn EventLog,
+    id: ConversationId,
+    mut wish: OpenRun,
+    replace: bool,
+    metadata: &Metadata,
+) -> Result<(), AskError> {
     for _ in 0..ATTEMPTS {
         let command = conversation::Command::OpenRun(Box::new(wish.clone()));
         match execute::execute::<Conversation>(log, &id, &command, metadata).await {
@@ -164,7 +184,7 @@ async fn take_the_floor(
             Err(execute::Error::Refused(conversation::Refusal::Busy(other))) => {
                 if is_over(log, other).await? {
                     wish.over = Some(other);
-                } else if ask.replace {
+                } else if replace {
                     silence(log, other, metadata).await?;
                     wish.replace = true;
                 } else {
@@ -195,7 +215,8 @@ async fn is_over(log: &dyn EventLog, run: RunId) -> Result<bool, Failure> {
         Run::Ended { .. } => Ok(true),
         // Given the floor a moment ago, or by a node that died right after.
         Run::Absent => {
-            sleep(APPEARANCE).await;
+            let mut events = log.follow(StreamId::of::<Run>(&run), Revision(0));
+            let _appeared_or_never_will = timeout(APPEARANCE, events.next()).await;
             let run = Loaded::<Run>::load(log, &run).await?;
             Ok(!matches!(run.state(), Run::Active(_)))
         }

@@ -164,7 +164,7 @@ impl Identity {
         self.load::<Admins>(&Everywhere).await
     }
 
-    async fn holder<N: domain::name::Namespace>(
+    async fn holder<N: domain::name::Namespace<Holder = UserId>>(
         &self,
         name: &NameHash,
     ) -> Result<Option<(UserId, Account)>> {

@@ -1,5 +1,6 @@
 //! The write side: the log, the execution of commands, reactors and the effects they perform.
 
+pub mod agents;
 pub mod chat;
 pub mod effects;
 pub mod execute;

@@ -45,6 +45,11 @@ impl Nodes {
         Ok(Self { db, me, seen: Mutex::default() })
     }
 
+    /// This node.
+    pub fn me(&self) -> NodeId {
+        self.me
+    }
+
     /// Says that this node is alive, and looks at the others. Returns the nodes that are alive, this one included.
     ///
     /// # Errors

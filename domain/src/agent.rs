@@ -19,6 +19,8 @@ pub enum Event {
     },
     /// It is gone; conversations with it stay.
     AgentDeleted {},
+    /// Its creation never came this far, and never will: its name went to another.
+    CreationAbandoned {},
 }
 
 /// How an agent works.
@@ -69,6 +71,8 @@ pub enum Command {
         /// How it works.
         config: Box<Config>,
     },
+    /// Make sure that it never comes to be, or find that it is gone.
+    Abandon,
     /// Delete; only its owner or an admin, which the caller has established.
     Delete,
 }
@@ -81,7 +85,7 @@ pub enum Agent {
     Absent,
     /// There.
     Present,
-    /// Deleted.
+    /// Deleted, or never to come.
     Deleted,
 }
 
@@ -119,12 +123,13 @@ impl Decider for Agent {
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
         match (self, command) {
             (Self::Absent, Command::Create { owner, config }) => {
-                if config.name.trim().is_empty() || config.name.chars().count() > 255 {
-                    return Err(Refusal::BadName);
-                }
+                check_name(&config.name)?;
                 Ok(vec![Event::AgentCreated { owner: owner.clone(), config: config.clone() }])
             }
-            (Self::Present | Self::Deleted, Command::Create { .. }) => Err(Refusal::Exists),
+            (Self::Present | Self::Deleted, Command::Create { .. })
+            | (Self::Present, Command::Abandon) => Err(Refusal::Exists),
+            (Self::Absent, Command::Abandon) => Ok(vec![Event::CreationAbandoned {}]),
+            (Self::Deleted, Command::Abandon) => Ok(vec![]),
             (Self::Present, Command::Delete) => Ok(vec![Event::AgentDeleted {}]),
             (Self::Absent | Self::Deleted, Command::Delete) => Err(Refusal::Unknown),
         }
@@ -133,8 +138,19 @@ impl Decider for Agent {
     fn evolve(self, event: &Event) -> Self {
         match event {
             Event::AgentCreated { .. } => Self::Present,
-            Event::AgentDeleted {} => Self::Deleted,
+            Event::AgentDeleted {} | Event::CreationAbandoned {} => Self::Deleted,
         }
+    }
+}
+
+/// Whether an agent may be called this.
+///
+/// # Errors
+/// [`Refusal::BadName`] otherwise.
+pub fn check_name(name: &str) -> Result<(), Refusal> {
+    match name.trim().is_empty() || name.chars().count() > 255 {
+        true => Err(Refusal::BadName),
+        false => Ok(()),
     }
 }
 
@@ -159,6 +175,18 @@ mod tests {
     fn an_agent_needs_a_name() {
         given::<Agent>([]).when(create("Research")).then([created("Research")]);
         given::<Agent>([]).when(create(" ")).then_refused(Refusal::BadName);
+    }
+
+    #[test]
+    fn an_abandoned_creation_never_comes_to_an_end() {
+        given::<Agent>([]).when(Command::Abandon).then([Event::CreationAbandoned {}]);
+        given::<Agent>([Event::CreationAbandoned {}])
+            .when(create("a"))
+            .then_refused(Refusal::Exists);
+        given::<Agent>([created("a")]).when(Command::Abandon).then_refused(Refusal::Exists);
+        given::<Agent>([created("a"), Event::AgentDeleted {}])
+            .when(Command::Abandon)
+            .then_nothing();
     }
 
     #[test]

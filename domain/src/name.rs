@@ -1,17 +1,25 @@
-//! Names that only one person may have. The stream's key is a hash of the normalised name, so the log shows neither
+//! Names that only one may have: a person, or one of a person's agents. The stream's key is a hash of the normalised name, so the log shows neither
 //! names nor addresses in its stream names; an e-mail's hash is keyed.
 //!
 //! A name is reserved before its person's stream is written. When the second step never came (a crash in between),
 //! the next taker first closes that stream for ever and then takes the name over, naming whom it takes it from.
 
-use crate::{Decider, Kind, ids::UserId};
-use serde::{Deserialize, Serialize};
-use std::{fmt, marker::PhantomData};
+use crate::{
+    Decider, Kind,
+    ids::{AgentId, UserId},
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{
+    fmt::{self, Debug},
+    marker::PhantomData,
+};
 
 /// A set of names within which each is unique.
 pub trait Namespace: Send + Sync {
     /// First part of the stream names.
     const CATEGORY: &'static str;
+    /// What bears the names.
+    type Holder: Debug + Clone + PartialEq + Serialize + DeserializeOwned + Send + Sync + 'static;
 }
 
 /// The names people sign in with.
@@ -20,6 +28,7 @@ pub enum Usernames {}
 
 impl Namespace for Usernames {
     const CATEGORY: &'static str = "username";
+    type Holder = UserId;
 }
 
 /// E-mail addresses.
@@ -28,6 +37,16 @@ pub enum Emails {}
 
 impl Namespace for Emails {
     const CATEGORY: &'static str = "email";
+    type Holder = UserId;
+}
+
+/// The names of each person's agents; the hash is of owner and name.
+#[derive(Debug)]
+pub enum AgentNames {}
+
+impl Namespace for AgentNames {
+    const CATEGORY: &'static str = "agent_name";
+    type Holder = AgentId;
 }
 
 /// Hash of a normalised name, hexadecimal.
@@ -42,77 +61,77 @@ impl fmt::Display for NameHash {
 
 /// What happened. Kept for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Event {
-    /// The name belongs to this person from now on.
+pub enum Event<H = UserId> {
+    /// The name belongs to this holder from now on.
     NameReserved {
         /// Whose it is.
-        holder: UserId,
+        holder: H,
     },
     /// The name is free again.
     NameReleased {
         /// Whose it was.
-        holder: UserId,
+        holder: H,
     },
 }
 
 /// What somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Command {
+pub enum Command<H = UserId> {
     /// Have the name.
     Reserve {
         /// Who wants it.
-        holder: UserId,
-        /// A holder known never to have come to exist, from whom it may be taken.
-        instead_of: Option<UserId>,
+        holder: H,
+        /// A holder known never to have come to exist or to exist no more, from whom it may be taken.
+        instead_of: Option<H>,
     },
     /// Give the name back. Nothing happens when somebody else has it.
     Release {
         /// Who has it.
-        holder: UserId,
+        holder: H,
     },
 }
 
 /// The name is taken.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the name is taken")]
-pub struct Taken {
+pub struct Taken<H: Debug = UserId> {
     /// By whom.
-    pub holder: UserId,
+    pub holder: H,
 }
 
-impl crate::Refusal for Taken {
+impl<H: Debug + Send + Sync + 'static> crate::Refusal for Taken<H> {
     fn kind(&self) -> Kind {
         Kind::Conflict
     }
 }
 
 /// One name of the namespace `N`.
-pub struct Name<N> {
-    holder: Option<UserId>,
+pub struct Name<N: Namespace> {
+    holder: Option<N::Holder>,
     namespace: PhantomData<N>,
 }
 
-impl<N> Clone for Name<N> {
+impl<N: Namespace> Clone for Name<N> {
     fn clone(&self) -> Self {
         Self { holder: self.holder.clone(), namespace: PhantomData }
     }
 }
 
-impl<N> Default for Name<N> {
+impl<N: Namespace> Default for Name<N> {
     fn default() -> Self {
         Self { holder: None, namespace: PhantomData }
     }
 }
 
-impl<N> fmt::Debug for Name<N> {
+impl<N: Namespace> Debug for Name<N> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Name").field("holder", &self.holder).finish()
     }
 }
 
-impl<N> Name<N> {
+impl<N: Namespace> Name<N> {
     /// Whose the name is.
-    pub fn holder(&self) -> Option<&UserId> {
+    pub fn holder(&self) -> Option<&N::Holder> {
         self.holder.as_ref()
     }
 }
@@ -120,11 +139,14 @@ impl<N> Name<N> {
 impl<N: Namespace> Decider for Name<N> {
     const CATEGORY: &'static str = N::CATEGORY;
     type Id = NameHash;
-    type Command = Command;
-    type Event = Event;
-    type Refusal = Taken;
+    type Command = Command<N::Holder>;
+    type Event = Event<N::Holder>;
+    type Refusal = Taken<N::Holder>;
 
-    fn decide(&self, command: &Command) -> Result<Vec<Event>, Taken> {
+    fn decide(
+        &self,
+        command: &Command<N::Holder>,
+    ) -> Result<Vec<Event<N::Holder>>, Taken<N::Holder>> {
         match (command, &self.holder) {
             (Command::Reserve { holder, .. }, Some(current)) if holder == current => Ok(vec![]),
             (Command::Reserve { instead_of, .. }, Some(current))
@@ -142,7 +164,7 @@ impl<N: Namespace> Decider for Name<N> {
         }
     }
 
-    fn evolve(self, event: &Event) -> Self {
+    fn evolve(self, event: &Event<N::Holder>) -> Self {
         let holder = match event {
             Event::NameReserved { holder } => Some(holder.clone()),
             Event::NameReleased { .. } => None,

@@ -21,11 +21,13 @@ fn after_element<'a>(text: &'a str, tag: &str) -> Option<&'a str> {
     after.strip_prefix(tag)?.strip_prefix('>')
 }
 
-/// A conversation's title from its first message: no tags, white space folded, at most 50 characters and `...`.
+/// A conversation's title from its first message: no tags, white space and control characters folded, at most 50 characters and `...`.
 /// Empty when nothing is left.
 pub fn title(text: &str) -> String {
     let plain = without_tags(without_control_tags(text));
-    let folded = plain.split_whitespace().collect::<Vec<_>>().join(" ");
+    let blank = |c: char| c.is_whitespace() || c.is_control();
+    let words = plain.split(blank).filter(|word| !word.is_empty());
+    let folded = words.collect::<Vec<_>>().join(" ");
     match folded.char_indices().nth(TITLE) {
         None => folded,
         Some((end, _)) => format!("{}...", &folded[..end]),
@@ -71,5 +73,6 @@ mod tests {
         assert_eq!(title(&"汉".repeat(51)), format!("{}...", "汉".repeat(50)));
         assert_eq!(title(&"汉".repeat(50)), "汉".repeat(50));
         assert_eq!(title("<b></b>"), "");
+        assert_eq!(title("a\0b\u{1b}[1m \0"), "a b [1m");
     }
 }

@@ -53,6 +53,7 @@ impl Projection for Agents {
                 Event::AgentDeleted {} => {
                     sqlx::query("delete from agents where agent_id = $1").bind(id)
                 }
+                Event::CreationAbandoned {} => return Ok(()),
             };
             statement.execute(db).await?;
             Ok(())
@@ -101,6 +102,17 @@ pub async fn visible_to(db: &PgPool, owner: Option<&UserId>) -> sqlx::Result<Vec
     .bind(AGENTS)
     .fetch_all(db)
     .await
+}
+
+/// Whether somebody owns an agent.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn has_any(db: &PgPool, owner: &UserId) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from agents where owner = $1)")
+        .bind(&owner.0)
+        .fetch_one(db)
+        .await
 }
 
 /// Whether the owner has an agent of this name.

@@ -9,3 +9,4 @@ pub mod fold;
 pub mod lines;
 pub mod model_server;
 pub mod process;
+pub mod proxy;

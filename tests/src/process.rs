@@ -240,6 +240,11 @@ impl Server {
         Ok(())
     }
 
+    /// Whether it has logged this.
+    pub fn said(&self, text: &str) -> bool {
+        std::fs::read_to_string(&self.log).is_ok_and(|log| log.contains(text))
+    }
+
     /// What it said last, for people who look at a failed test.
     pub fn last_words(&self) -> String {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();

@@ -160,6 +160,7 @@ impl From<Failure> for Error {
             Failure::Contended(_)
             | Failure::Append(AppendError::Unavailable(_))
             | Failure::Read(ReadError(_)) => Self::Unavailable(failure.to_string()),
+            Failure::Append(AppendError::TooLarge { limit }) => Self::TooLarge { limit },
             Failure::Append(_) | Failure::Undecodable { .. } | Failure::Unencodable(_) => {
                 Self::Internal(failure.to_string())
             }

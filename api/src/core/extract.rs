@@ -9,9 +9,13 @@ use axum::{
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::{collections::BTreeMap, time::Duration};
 
 /// Most bytes of a JSON body: enough for a conversation with a few images as data URLs.
 pub const JSON_LIMIT: usize = 16 * 1024 * 1024;
+
+/// How long a JSON body may take: the largest one needs less on a slow line.
+const BODY_TIME: Duration = Duration::from_secs(120);
 
 /// A JSON body; a missing one is an error, see [`OptionalJson`].
 #[derive(Debug)]
@@ -51,16 +55,18 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
 /// # Errors
 /// [`Error::TooLarge`] beyond the limit, [`Error::Invalid`] when the client breaks off.
 pub async fn read(body: Body, limit: usize) -> Result<Bytes, Error> {
-    match Limited::new(body, limit).collect().await {
+    let collected = tokio::time::timeout(BODY_TIME, Limited::new(body, limit).collect()).await;
+    let late = |_| Error::Invalid(vec![incomplete("the body did not arrive in time")]);
+    match collected.map_err(late)? {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => Err(Error::TooLarge { limit }),
-        Err(error) => Err(Error::Invalid(vec![Problem {
-            kind: "body_incomplete",
-            loc: vec![json!("body")],
-            msg: error.to_string(),
-            input: Value::Null,
-        }])),
+        Err(error) => Err(Error::Invalid(vec![incomplete(error.to_string())])),
     }
+}
+
+fn incomplete(msg: impl Into<String>) -> Problem {
+    let (kind, loc) = ("body_incomplete", vec![json!("body")]);
+    Problem { kind, loc, msg: msg.into(), input: Value::Null }
 }
 
 /// Clients of these APIs often forget the content type, so none at all counts as JSON.
@@ -153,6 +159,7 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Error> {
         let query = parts.uri.query().unwrap_or_default();
+        let query = &*last_ones(query);
         let pairs = serde_urlencoded::Deserializer::new(form_urlencoded(query));
         serde_path_to_error::deserialize(pairs).map(Self).map_err(|error| {
             let text = error.inner().to_string();
@@ -170,6 +177,12 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
             Error::Invalid(vec![Problem { kind, loc, msg, input: json!(input) }])
         })
     }
+}
+
+/// Of a parameter given several times the last one counts, as upstream has it.
+fn last_ones(query: &str) -> String {
+    let pairs: BTreeMap<_, _> = form_urlencoded(query).collect();
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
 fn form_urlencoded(query: &str) -> form_urlencoded::Parse<'_> {
@@ -226,6 +239,12 @@ mod tests {
     fn a_wrong_type_shows_what_was_sent() {
         let found = problem(r#"{"messages":[{"role":7}]}"#);
         assert_eq!((found.kind, found.input), ("string_type", json!(7)));
+    }
+
+    #[test]
+    fn the_last_of_several_parameters_counts() {
+        assert_eq!(last_ones("page=1&q=%26+x&page=%32"), "page=2&q=%26+x");
+        assert_eq!(last_ones(""), "");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use axum::{
     extract::State,
     routing::{get, post},
 };
+use commands::agents::{self, Created};
 use domain::{
     agent::{self, Command, Config, Refusal},
     ids::AgentId,
@@ -17,7 +18,6 @@ use domain::{
 use projections::agents::{self as read_model, Agent};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
-use uuid::Uuid;
 
 /// The routes.
 pub fn routes() -> Router<App> {
@@ -157,24 +157,16 @@ async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Body>) 
     let name = config.name.clone();
     app.settled("agents").await?;
     if read_model::named(&app.db, &caller.user, &name).await? {
-        return Err(Fault::raised(text(
-            format!("Agent '{name}' 已存在"),
-            format!("Agent '{name}' already exists"),
-        )));
+        return Err(Fault::raised(exists(&name)));
     }
-    let unique = Uuid::new_v4().simple().to_string();
-    let id = AgentId(format!("agent_{}", &unique[..8]));
-    let command = Command::Create { owner: caller.user.clone(), config };
-    let decided = app.execute::<agent::Agent>(&id, &command, &caller.metadata()).await;
-    let decided = decided.map_err(|error| {
+    let created = agents::create(&*app.log, caller.user.clone(), config, &caller.metadata()).await;
+    let Created { id, decided } = created.map_err(|error| {
         Fault::worded(error, |refusal| match refusal {
             Refusal::BadName => text(
                 "Agent 名称长度应为 1 到 255 个字符",
                 "An agent has a name of 1 to 255 characters",
             ),
-            Refusal::Exists | Refusal::Unknown => {
-                text(format!("Agent '{id}' 已存在"), format!("Agent '{id}' already exists"))
-            }
+            Refusal::Exists | Refusal::Unknown => exists(&name),
         })
     })?;
     app.caught_up("agents", decided.position).await;
@@ -207,6 +199,10 @@ async fn find(app: &App, caller: &Caller, id: &str) -> std::result::Result<Agent
     };
     let own = found.filter(|agent| caller.sees(&agent.owner));
     own.ok_or_else(|| Fault::raised(missing(id)))
+}
+
+fn exists(name: &str) -> super::Text {
+    text(format!("Agent '{name}' 已存在"), format!("Agent '{name}' already exists"))
 }
 
 fn missing(id: &str) -> super::Text {

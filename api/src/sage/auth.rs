@@ -141,7 +141,7 @@ struct Session {
 }
 
 async fn session(State(app): State<App>, SignedIn(caller): SignedIn) -> Result<Session> {
-    let has_agent = !agents::visible_to(&app.db, Some(&caller.user)).await?.is_empty();
+    let has_agent = agents::has_any(&app.db, &caller.user).await?;
     let mut user = json!({
         "userid": caller.user,
         "username": caller.username,

@@ -26,6 +26,9 @@ use projections::conversations::{self, RunRow};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+/// Characters that are kept of why somebody interrupts.
+const LONGEST_REASON: usize = 1_000;
+
 /// The routes.
 pub fn routes() -> Router<App> {
     Router::new()
@@ -161,6 +164,7 @@ async fn interrupt(
         if let Some((_, Some(run))) = latest {
             let reason = body.message.filter(|reason| !reason.is_empty());
             let reason = reason.unwrap_or_else(|| "用户请求中断".to_owned());
+            let reason = reason.chars().take(LONGEST_REASON).collect();
             let wish = Interrupt { reason, replaced: false };
             app.interrupt(run, wish, &caller.metadata()).await?;
         }

@@ -199,7 +199,7 @@ impl Identity {
     }
 
     /// Whether the name is the person's now.
-    async fn reserve<N: Namespace>(
+    async fn reserve<N: Namespace<Holder = UserId>>(
         &self,
         name: &NameHash,
         holder: &UserId,
@@ -222,7 +222,7 @@ impl Identity {
         Ok(false)
     }
 
-    async fn release<N: Namespace>(
+    async fn release<N: Namespace<Holder = UserId>>(
         &self,
         name: &NameHash,
         holder: &UserId,

@@ -1,12 +1,10 @@
 //! What no backend takes.
 
-use super::{Append, AppendError};
+use super::{Append, AppendError, LARGEST_EVENT};
 use std::collections::HashSet;
 
 /// Events of one append.
 const EVENTS: usize = 10_000;
-/// Payload and metadata of one event, bytes.
-const EVENT_BYTES: usize = 16 << 20;
 /// Payload and metadata of one append, bytes.
 const APPEND_BYTES: usize = 64 << 20;
 /// Name of an event type, bytes.
@@ -27,8 +25,8 @@ pub(super) fn check(append: &Append) -> Result<(), AppendError> {
             return Err(AppendError::Invalid("an event type is empty, too long or holds NUL"));
         }
         let bytes = event.data.get().len() + event.metadata.get().len();
-        if bytes > EVENT_BYTES {
-            return Err(AppendError::Invalid("an event is larger than 16 MiB"));
+        if bytes > LARGEST_EVENT {
+            return Err(AppendError::TooLarge { limit: LARGEST_EVENT });
         }
         total += bytes;
     }

@@ -37,6 +37,9 @@ pub struct Appended {
     pub position: Position,
 }
 
+/// Most bytes of one event, payload and metadata together.
+pub const LARGEST_EVENT: usize = 16 << 20;
+
 /// Why nothing was written.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AppendError {
@@ -54,6 +57,12 @@ pub enum AppendError {
     /// The write itself can never succeed (no events, too large, not storable text).
     #[error("not a possible write: {0}")]
     Invalid(&'static str),
+    /// An event is larger than the log takes.
+    #[error("an event is larger than {limit} bytes")]
+    TooLarge {
+        /// Most bytes of payload and metadata together.
+        limit: usize,
+    },
     /// The log cannot be reached, or did not answer in time. Whether the write happened may be unknown: repeat it with
     /// the same event ids.
     #[error("the log is unavailable: {0}")]

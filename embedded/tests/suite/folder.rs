@@ -13,8 +13,8 @@ use nix::sys::signal::Signal;
 use nix::unistd::Pid;
 use sqlx::{Connection, PgConnection};
 
-pub const DATA: &str = "ANNALS_EMBEDDED_TEST_DATA";
-pub const FAST: &str = "ANNALS_EMBEDDED_TEST_FAST";
+/// Starts a server for a folder and holds it.
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_annals-postgres");
 pub const READY: &str = "server ready: ";
 
 /// An empty folder, removed at the end; a server left in it by a failed test is killed.
@@ -97,10 +97,10 @@ pub struct Annals {
 
 impl Annals {
     pub fn spawn(folder: &Folder) -> Result<Self> {
-        let mut process = Command::new(std::env::current_exe()?)
-            .args(["lifecycle::annals_process", "--exact", "--ignored", "--nocapture"])
-            .env(DATA, folder.path())
-            .env(FAST, (folder.durability == Durability::FastForTests).to_string())
+        let fast = folder.durability == Durability::FastForTests;
+        let mut process = Command::new(PROGRAM)
+            .arg(folder.path())
+            .args(fast.then_some("--fast"))
             .process_group(0)
             .stdout(Stdio::piped())
             .spawn()?;

@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use crate::folder::{Annals, DATA, FAST, Folder, READY, connect, connect_when_up, kill};
-use annals_embedded::{Durability, Error, Options, Shutdown, attach_or_start, start};
+use crate::folder::{Annals, Folder, connect, connect_when_up, kill};
+use annals_embedded::{Error, Options, Shutdown, attach_or_start, start};
 use anyhow::{Context, Result, ensure};
 use sqlx::Row;
 
@@ -205,20 +205,5 @@ async fn another_major_version_and_foreign_files_are_named() -> Result<()> {
     std::fs::write(folder.path().join("postgres/PG_VERSION"), "9\n")?;
     let refused = start(folder.options()).await.err().context("version 9 was started")?;
     ensure!(refused.to_string().contains("was made by PostgreSQL 9"), "{refused}");
-    Ok(())
-}
-
-/// Not a test: the program that the crash tests start and kill.
-#[tokio::test]
-#[ignore = "run by the tests above as a process of its own"]
-async fn annals_process() -> Result<()> {
-    let data = std::env::var_os(DATA).context("only for the tests above")?;
-    let durability = match std::env::var(FAST).as_deref() {
-        Ok("true") => Durability::FastForTests,
-        _ => Durability::Durable,
-    };
-    let server = start(Options { durability, ..Options::new(data) }).await?;
-    println!("{}{} {}", READY, server.pid(), server.url());
-    std::future::pending::<()>().await;
     Ok(())
 }

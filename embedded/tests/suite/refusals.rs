@@ -4,17 +4,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::folder::{DATA, Folder, READY, connect};
+use crate::folder::{Folder, PROGRAM, READY, connect};
 use annals_embedded::{Durability, Error, Options, start};
 use anyhow::{Context, Result, ensure};
 
 /// Starts a server in a process with other variables; answers what it printed.
 fn start_with(folder: &Folder, variables: &[(&str, &Path)]) -> Result<String> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command
-        .args(["refusals::start_in_this_environment", "--exact", "--ignored", "--nocapture"])
-        .env(DATA, folder.path())
-        .envs(variables.iter().copied());
+    let mut command = Command::new(PROGRAM);
+    command.arg(folder.path()).arg("--once").envs(variables.iter().copied());
     let output = command.output()?;
     Ok(String::from_utf8_lossy(&output.stdout).into_owned()
         + &String::from_utf8_lossy(&output.stderr))
@@ -57,17 +54,6 @@ fn a_useless_pg_dir_is_named_with_what_it_lacks() -> Result<()> {
     std::fs::write(bin.join("postgres"), "#!/bin/sh\necho 'postgres (PostgreSQL) 16.1'\n")?;
     let said = start_with(&folder, &[("ANNALS_PG_DIR", &missing)])?;
     ensure!(said.contains("pgvector is not installed"), "{said}");
-    Ok(())
-}
-
-/// Not a test: the process that the tests above start.
-#[tokio::test]
-#[ignore = "run by the tests above as a process of its own"]
-async fn start_in_this_environment() -> Result<()> {
-    let data = std::env::var_os(DATA).context("only for the tests above")?;
-    let server = start(Options::new(data)).await?;
-    println!("{}", READY);
-    server.stop().await?;
     Ok(())
 }
 

@@ -310,19 +310,19 @@ pub async fn going_on(db: &PgPool, owner: Option<&UserId>) -> sqlx::Result<Vec<R
     .await
 }
 
-/// Runs that go on under nodes that are not among `alive`, oldest first.
+/// Runs that go on under nodes that are not among `alive`, with that node, oldest first.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn orphans(db: &PgPool, alive: &[NodeId]) -> sqlx::Result<Vec<RunId>> {
+pub async fn orphans(db: &PgPool, alive: &[NodeId]) -> sqlx::Result<Vec<(RunId, NodeId)>> {
     let alive: Vec<Uuid> = alive.iter().map(|node| node.0).collect();
-    let runs: Vec<Uuid> = sqlx::query_scalar(
-        "select run_id from runs where outcome is null and node <> all($1)
+    let runs: Vec<(Uuid, Uuid)> = sqlx::query_as(
+        "select run_id, node from runs where outcome is null and node <> all($1)
          order by position limit $2",
     )
     .bind(alive)
     .bind(RUNS)
     .fetch_all(db)
     .await?;
-    Ok(runs.into_iter().map(RunId).collect())
+    Ok(runs.into_iter().map(|(run, node)| (RunId(run), NodeId(node))).collect())
 }

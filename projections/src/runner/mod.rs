@@ -5,6 +5,7 @@
 
 mod failure;
 mod feed;
+mod storable;
 mod task;
 #[cfg(test)]
 pub(crate) mod testing;

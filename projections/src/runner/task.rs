@@ -256,6 +256,7 @@ pub(crate) async fn apply(
     db: &mut PgConnection,
     event: &Recorded,
 ) -> Result<(), Trouble> {
+    let event = &*super::storable::storable(event);
     match AssertUnwindSafe(projection.apply(db, event)).catch_unwind().await {
         Ok(applied) => Ok(applied?),
         Err(cause) => Err(Trouble::panicked(&*cause)),

@@ -93,7 +93,8 @@ pub async fn register(
         Fault::Raised(400, text("用户名格式不正确", "The username is not possible"))
     })?;
     let phone = body.phonenum.map(|phone| phone.trim().to_owned()).filter(|p| !p.is_empty());
-    if phone.as_ref().is_some_and(|phone| phone.chars().count() > 32) {
+    let bad = |phone: &String| phone.chars().count() > 32 || phone.chars().any(char::is_control);
+    if phone.as_ref().is_some_and(bad) {
         return Err(Fault::Raised(
             400,
             text("手机号格式不正确", "The phone number is not possible"),

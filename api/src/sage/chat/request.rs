@@ -129,10 +129,11 @@ pub(super) async fn ask(
     let mut system_context = saved.system_context.unwrap_or_default();
     system_context.extend(request.system_context.unwrap_or_default());
     let bases = request.available_knowledge_bases.or(saved.available_knowledge_bases);
+    let bases = bases.unwrap_or_default().into_iter();
     let mut settings = Settings {
         system_prefix: request.system_prefix.or(saved.system_prefix),
         system_context,
-        knowledge_bases: bases.unwrap_or_default().into_iter().map(Into::into).collect(),
+        knowledge_bases: bases.filter(|id| !is_bad_id(id)).map(Into::into).collect(),
         max_loop_count: request.max_loop_count.or(saved.max_loop_count),
         overrides: recorded(request.rest),
         ..Settings::default()
@@ -227,6 +228,11 @@ fn check(request: &StreamRequest) -> Result<(), Fault> {
     if request.available_knowledge_bases.as_ref().is_some_and(|bases| bases.len() > MOST_BASES) {
         let message = format!("at most {MOST_BASES} knowledge bases");
         return Err(invalid(&["available_knowledge_bases"], message));
+    }
+    for (at, base) in request.available_knowledge_bases.iter().flatten().enumerate() {
+        if is_bad_id(base) {
+            return Err(invalid(&["available_knowledge_bases", &at.to_string()], bad_id()));
+        }
     }
     let ids = [
         ("session_id", &request.session_id),

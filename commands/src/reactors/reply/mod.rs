@@ -5,6 +5,8 @@ mod perform;
 mod prompt;
 mod recorder;
 mod takeover;
+#[cfg(test)]
+mod tests;
 
 use crate::{
     effects::model::{Endpoint, Model, Passage},
@@ -49,8 +51,8 @@ pub trait Surroundings: Send + Sync {
     /// The model for these settings.
     fn model<'a>(&'a self, settings: &'a Settings) -> BoxFuture<'a, Result<Choice, Unavailable>>;
 
-    /// Runs that go on under a node that is gone.
-    fn orphans(&self) -> BoxFuture<'_, Result<Vec<RunId>, Unavailable>>;
+    /// Runs that go on under a node that is gone, or under this one; with the node, as far as is known.
+    fn orphans(&self) -> BoxFuture<'_, Result<Vec<(RunId, NodeId)>, Unavailable>>;
 }
 
 /// Something a performer needs cannot be had.
@@ -97,22 +99,34 @@ impl Reply {
         self.tasks.is_closed()
     }
 
-    /// Performs a run that names this node as its performer, in the background. Does nothing while draining: the run
-    /// stays in the log and another node takes it over.
-    pub fn perform(self: &Arc<Self>, run: RunId, metadata: Metadata) {
-        if self.tasks.is_closed() {
-            return;
-        }
+    /// Announces that this node is about to become the performer of `run`, so that it is not mistaken for a run that
+    /// nobody performs between its first event and [`Reply::perform`].
+    pub fn reserve(self: &Arc<Self>, run: RunId) -> Seat {
         let halt = Arc::new(watch::Sender::new(None));
         if self.lock().insert(run, halt.clone()).is_some() {
             tracing::error!(%run, "performed twice by the same node");
         }
+        Seat { reply: self.clone(), run, halt }
+    }
+
+    /// Whether `run` is performed here, or about to be.
+    fn is_seated(&self, run: RunId) -> bool {
+        self.lock().contains_key(&run)
+    }
+
+    /// Performs a run that names this node as its performer, in the background. Does nothing while draining: the run
+    /// stays in the log and another node takes it over.
+    pub fn perform(self: &Arc<Self>, seat: Seat, metadata: Metadata) {
+        if self.tasks.is_closed() {
+            return;
+        }
         let this = self.clone();
         self.tasks.spawn(async move {
+            let (run, halt) = (seat.run, seat.halt.clone());
             if let Err(failure) = this.run(run, metadata, halt).await {
-                tracing::error!(%run, %failure, "run cannot be performed");
+                tracing::error!(%run, %failure, "run cannot be performed now");
             }
-            this.lock().remove(&run);
+            drop(seat);
         });
     }
 
@@ -174,6 +188,20 @@ impl Reply {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Arc<watch::Sender<Option<Halt>>>>> {
         // Nothing panics while holding it, and a map stays whole even if something did.
         self.performing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A run's place among those performed here, until it is dropped. A run that goes on in the log without one is taken up
+/// again by [`Reply::take_over_orphans`].
+pub struct Seat {
+    reply: Arc<Reply>,
+    run: RunId,
+    halt: Arc<watch::Sender<Option<Halt>>>,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.reply.lock().remove(&self.run);
     }
 }
 

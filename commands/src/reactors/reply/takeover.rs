@@ -7,7 +7,7 @@ use crate::{
 };
 use domain::{
     Metadata, Revision,
-    ids::RunId,
+    ids::{NodeId, RunId},
     message::{Line, Message, Transcript},
     run::{Active, Command, Event, Refusal, Run},
 };
@@ -18,16 +18,21 @@ use uuid::Uuid;
 const PAGE: usize = 1_000;
 
 impl Reply {
-    /// Takes over every run whose performer is gone. Safe to call on any number of nodes at once: the log lets one win.
+    /// Takes over every run whose performer is gone, and every run of this node that nobody performs: one whose request
+    /// was written without our learning of it, or whose history could not be read. Safe to call on any number of nodes
+    /// at once: the log lets one win.
     ///
     /// # Errors
     /// When the orphans cannot be listed; single runs that cannot be taken over now are logged and left for the next time.
     pub async fn take_over_orphans(self: &Arc<Self>) -> Result<(), Unavailable> {
-        for run in self.surroundings.orphans().await? {
+        for (run, former) in self.surroundings.orphans().await? {
             if self.tasks.is_closed() {
                 break;
             }
-            match self.take_over(run).await {
+            if self.is_seated(run) {
+                continue;
+            }
+            match self.take_over(run, former).await {
                 Ok(true) => tracing::info!(%run, "run taken over"),
                 Ok(false) => {}
                 Err(failure) => tracing::warn!(%run, %failure, "run not taken over yet"),
@@ -36,21 +41,23 @@ impl Reply {
         Ok(())
     }
 
-    /// Whether the run is ours now.
-    async fn take_over(self: &Arc<Self>, id: RunId) -> Result<bool, Failure> {
+    /// Whether the run is ours now. It stays alone if somebody else than `former` has it by now: a list of orphans may be
+    /// older than another node's claim.
+    async fn take_over(self: &Arc<Self>, id: RunId, former: NodeId) -> Result<bool, Failure> {
+        let seat = self.reserve(id);
         let mut run = Loaded::<Run>::load(&*self.log, &id).await?;
         let metadata = Metadata::system(Uuid::now_v7());
         loop {
             let Run::Active(active) = run.state() else { return Ok(false) };
-            if active.node == self.node {
+            if active.node != former {
                 return Ok(false);
             }
-            let (former, attempt) = (active.node, active.attempt);
+            let attempt = active.attempt;
             let closing = self.closing(&run, active).await?.map(Box::new);
             let command = Command::TakeOver { node: self.node, lines: active.lines, closing };
             match run.execute(&*self.log, &command, &metadata).await {
                 Ok(_) => {
-                    self.perform(id, metadata);
+                    self.perform(seat, metadata);
                     return Ok(true);
                 }
                 Err(Error::Refused(Refusal::Moved)) => match run.state() {
