@@ -51,6 +51,12 @@ pub trait Projection: Send + Sync + 'static {
         &[]
     }
 
+    /// Whether it takes events with NUL characters as they are in the log. `text` and `jsonb` columns cannot hold that
+    /// character, so for all others it is replaced beforehand.
+    fn takes_nul(&self) -> bool {
+        false
+    }
+
     /// Folds one event into the rows. Runs in the transaction that also moves the checkpoint, so every event is applied
     /// exactly once.
     fn apply<'a>(

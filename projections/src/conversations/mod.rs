@@ -5,7 +5,7 @@
 
 mod queries;
 
-use crate::{ApplyError, Projection};
+use crate::{ApplyError, Projection, runner::storable};
 use domain::{
     Recorded, codec, conversation,
     ids::{ConversationId, RunId},
@@ -51,6 +51,11 @@ impl Projection for Conversations {
         ]
     }
 
+    /// Messages are kept in `json`, which takes every character, and are shown as they were sent.
+    fn takes_nul(&self) -> bool {
+        true
+    }
+
     fn apply<'a>(
         &'a self,
         db: &'a mut PgConnection,
@@ -72,7 +77,8 @@ async fn apply_conversation(
     id: ConversationId,
 ) -> Result<(), ApplyError> {
     use conversation::Event;
-    let statement = match codec::decode::<Event>(&recorded.kind, &recorded.data)? {
+    let clean = storable(recorded);
+    let statement = match codec::decode::<Event>(&clean.kind, &clean.data)? {
         Event::ConversationStarted { owner, session_id, title, agent_id, agent_name } => {
             sqlx::query(
                 "insert into conversations (conversation_id, owner, session_id, title, agent_id,
@@ -119,10 +125,11 @@ async fn apply_run(
     id: RunId,
 ) -> Result<(), ApplyError> {
     use run::Event;
-    match codec::decode::<Event>(&recorded.kind, &recorded.data)? {
+    let clean = storable(recorded);
+    match codec::decode::<Event>(&clean.kind, &clean.data)? {
         Event::RunRequested(request) => {
             insert_run(db, recorded, id, &request).await?;
-            insert_messages(db, recorded, id, &request.messages).await
+            insert_messages(db, recorded, id).await
         }
         Event::RunClaimed { node, attempt } => {
             sqlx::query(
@@ -138,7 +145,7 @@ async fn apply_run(
             .await?;
             Ok(())
         }
-        Event::TurnCompleted { message, usage, .. } => {
+        Event::TurnCompleted { usage, .. } => {
             sqlx::query(
                 "update runs set updated_at = $2, revision = $3,
                      usage = (usage::jsonb || jsonb_build_array($4::jsonb))::json
@@ -150,12 +157,11 @@ async fn apply_run(
             .bind(Json(usage))
             .execute(&mut *db)
             .await?;
-            insert_messages(db, recorded, id, message.as_deref().as_slice()).await
+            insert_messages(db, recorded, id).await
         }
-        Event::TurnAbandoned { message, .. } => {
-            insert_messages(db, recorded, id, message.as_deref().as_slice()).await
+        Event::TurnAbandoned { .. } | Event::MessagePosted(_) => {
+            insert_messages(db, recorded, id).await
         }
-        Event::MessagePosted(message) => insert_messages(db, recorded, id, &[&*message]).await,
         Event::RunEnded { outcome, index, error, .. } => {
             sqlx::query(
                 "with ended as (
@@ -210,21 +216,21 @@ async fn insert_run(
     Ok(())
 }
 
-/// Inserts messages in one statement and counts them. A message id the conversation already has changes nothing: clients
-/// send messages again.
-async fn insert_messages<M: std::borrow::Borrow<Message>>(
+/// Inserts the event's messages, as the log has them, in one statement and counts them. A message id the conversation
+/// already has changes nothing: clients send messages again.
+async fn insert_messages(
     db: &mut PgConnection,
     recorded: &Recorded,
     run: RunId,
-    messages: &[M],
 ) -> Result<(), ApplyError> {
+    let messages = messages_in(recorded)?;
     if messages.is_empty() {
         return Ok(());
     }
-    let all = || messages.iter().map(std::borrow::Borrow::borrow);
-    let ids: Vec<&str> = all().map(|message| message.message_id.as_str()).collect();
-    let roles: Vec<&str> = all().map(|message| message.role.as_str()).collect();
-    let bodies = all().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
+    let text = |text: &str| text.replace('\0', "\u{fffd}");
+    let ids: Vec<String> = messages.iter().map(|message| text(&message.message_id)).collect();
+    let roles: Vec<String> = messages.iter().map(|message| text(&message.role)).collect();
+    let bodies = messages.iter().map(serde_json::to_string).collect::<Result<Vec<_>, _>>()?;
     sqlx::query(
         "with told as (
              insert into messages (conversation_id, message_id, run_id, position, ordinal, role, message)
@@ -251,6 +257,22 @@ async fn insert_messages<M: std::borrow::Borrow<Message>>(
     .execute(db)
     .await?;
     Ok(())
+}
+
+fn messages_in(recorded: &Recorded) -> Result<Vec<Message>, ApplyError> {
+    use run::Event;
+    Ok(match codec::decode::<Event>(&recorded.kind, &recorded.data)? {
+        Event::RunRequested(request) => request.messages,
+        Event::TurnCompleted { message, .. } | Event::TurnAbandoned { message, .. } => {
+            message.into_iter().map(|message| *message).collect()
+        }
+        Event::MessagePosted(message) => vec![*message],
+        Event::RunClaimed { .. }
+        | Event::TurnStarted { .. }
+        | Event::LinesRecorded { .. }
+        | Event::InterruptRequested(_)
+        | Event::RunEnded { .. } => vec![],
+    })
 }
 
 /// How an outcome is stored and shown.

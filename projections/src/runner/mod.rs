@@ -14,6 +14,7 @@ mod tests;
 
 pub(crate) use failure::Trouble;
 pub use feed::{Batch, Delivery, Feed, FeedError, Interest, Page};
+pub(crate) use storable::storable;
 pub(crate) use task::apply;
 
 use crate::{FoldError, Projection, wait};

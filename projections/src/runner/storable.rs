@@ -11,7 +11,7 @@ const REPLACEMENT: &str = "\\ufffd";
 
 /// The event without NUL characters. The log keeps every character a client sends, but neither `text` nor `jsonb` takes
 /// this one: left in, a single message would stop a read model for everybody.
-pub(super) fn storable(event: &Recorded) -> Cow<'_, Recorded> {
+pub(crate) fn storable(event: &Recorded) -> Cow<'_, Recorded> {
     match without_nul(event.data.get()).map(RawValue::from_string) {
         Some(Ok(data)) => Cow::Owned(Recorded { data, ..event.clone() }),
         // One escape in the place of another: it stays JSON.

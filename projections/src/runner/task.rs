@@ -1,5 +1,6 @@
 //! The task of one read model.
 
+use super::storable;
 use super::{Batch, Delivery, Failure, Feed, Interest, Trouble, failure::Backoff};
 use crate::{Projection, checkpoints, wait::Progress};
 use domain::{Position, Recorded};
@@ -256,7 +257,13 @@ pub(crate) async fn apply(
     db: &mut PgConnection,
     event: &Recorded,
 ) -> Result<(), Trouble> {
-    let event = &*super::storable::storable(event);
+    let clean;
+    let event = if projection.takes_nul() {
+        event
+    } else {
+        clean = storable(event);
+        &*clean
+    };
     match AssertUnwindSafe(projection.apply(db, event)).catch_unwind().await {
         Ok(applied) => Ok(applied?),
         Err(cause) => Err(Trouble::panicked(&*cause)),
