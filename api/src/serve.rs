@@ -22,6 +22,7 @@ pub async fn serve(config: Config) -> Result<()> {
         .await
         .with_context(|| format!("cannot listen on {} (ANNALS_LISTEN)", config.listen))?;
     let mut stopped = Box::pin(stop_signal()?);
+    raise_file_limit();
     let node = tokio::select! {
         node = Node::start(config) => node?,
         () = &mut stopped => bail!("stopped before it was ready"),
@@ -75,6 +76,16 @@ pub fn router(app: App) -> Router {
         }))
         .layer(middleware::from_fn(drain_body::drain))
         .with_state(app)
+}
+
+/// Every stream is an open file, and the usual soft limit of 1,024 is for programs that still use `select`.
+fn raise_file_limit() {
+    use nix::sys::resource::{Resource::RLIMIT_NOFILE, getrlimit, setrlimit};
+    let raised =
+        getrlimit(RLIMIT_NOFILE).and_then(|(_, hard)| setrlimit(RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// Resolves at the first SIGTERM or Ctrl-C.

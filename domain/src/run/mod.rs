@@ -33,6 +33,8 @@ pub enum Command {
     TakeOver {
         /// The new performer.
         node: NodeId,
+        /// The attempt that is abandoned; another one refuses the command.
+        attempt: u32,
         /// How many lines the newcomer has seen; fewer than there are refuses the command.
         lines: u64,
         /// What closes the abandoned turn, if it had begun to speak: the last line of its message, and the message.
@@ -188,8 +190,8 @@ impl Decider for Run {
                 Err(Refusal::NotPerformer)
             }
             (Self::Active(run), Command::Advance { steps, .. }) => run.advance(steps),
-            (Self::Active(run), Command::TakeOver { node, lines, closing }) => {
-                if run.lines == *lines {
+            (Self::Active(run), Command::TakeOver { node, attempt, lines, closing }) => {
+                if (run.attempt, run.lines) == (*attempt, *lines) {
                     Ok(run.take_over(*node, closing.as_deref()))
                 } else {
                     Err(Refusal::Moved)

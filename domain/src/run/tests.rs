@@ -118,7 +118,19 @@ fn a_take_over_closes_the_message_in_flight() {
 #[test]
 fn a_take_over_that_missed_a_line_is_refused() {
     given::<Run>([requested(), turn_started(), recorded(0, 2)])
-        .when(Command::TakeOver { node: B, lines: 1, closing: None })
+        .when(Command::TakeOver { node: B, attempt: 1, lines: 1, closing: None })
+        .then_refused(Refusal::Moved);
+}
+
+#[test]
+fn of_two_that_take_over_one_wins() {
+    given::<Run>([requested(), Event::RunClaimed { node: B, attempt: 2 }])
+        .when(Command::TakeOver {
+            node: NodeId(Uuid::from_u128(0xc)),
+            attempt: 1,
+            lines: 0,
+            closing: None,
+        })
         .then_refused(Refusal::Moved);
 }
 

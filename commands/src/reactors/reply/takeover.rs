@@ -54,7 +54,8 @@ impl Reply {
             }
             let attempt = active.attempt;
             let closing = self.closing(&run, active).await?.map(Box::new);
-            let command = Command::TakeOver { node: self.node, lines: active.lines, closing };
+            let (node, lines) = (self.node, active.lines);
+            let command = Command::TakeOver { node, attempt, lines, closing };
             match run.execute(&*self.log, &command, &metadata).await {
                 Ok(_) => {
                     self.perform(seat, metadata);

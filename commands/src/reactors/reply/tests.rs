@@ -194,7 +194,7 @@ async fn a_run_that_somebody_else_has_claimed_meanwhile_is_left_to_them() {
     let metadata = Metadata::system(Uuid::nil());
     let commands = [
         domain::run::Command::Request(Box::new(request)),
-        domain::run::Command::TakeOver { node: OTHER, lines: 0, closing: None },
+        domain::run::Command::TakeOver { node: OTHER, attempt: 1, lines: 0, closing: None },
     ];
     for command in &commands {
         crate::execute::execute::<Run>(&*log, &run, command, &metadata).await.unwrap();
