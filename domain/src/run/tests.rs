@@ -101,6 +101,7 @@ fn a_take_over_closes_the_message_in_flight() {
     given::<Run>([requested(), turn_started(), recorded(0, 2)])
         .when(Command::TakeOver {
             node: B,
+            attempt: 1,
             lines: 2,
             closing: Some(Box::new((line(2), partial.clone()))),
         })
