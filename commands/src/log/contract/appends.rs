@@ -60,7 +60,7 @@ pub async fn a_refused_append_writes_nothing(backend: &dyn Backend) {
     assert_eq!(log.head().await.unwrap(), after.position);
 }
 
-/// Without events, with an id twice, with types that are no names.
+/// Without events, with an id twice, with types that are no names, too large.
 pub async fn impossible_appends_are_refused(backend: &dyn Backend) {
     let log = backend.open().await;
     let stream = stream("thing");
@@ -71,12 +71,14 @@ pub async fn impossible_appends_are_refused(backend: &dyn Backend) {
         vec![event("", "{}")],
         vec![event("a\0b", "{}")],
         vec![event(&"x".repeat(257), "{}")],
-        vec![event("Happened", &format!("\"{}\"", "x".repeat(16 << 20)))],
     ] {
         let append = Append { stream: stream.clone(), expected: Expected::Any, events };
         let answer = log.append(append).await;
         assert!(matches!(answer, Err(AppendError::Invalid(_))), "{answer:?}");
     }
+    let events = vec![event("Happened", &format!("\"{}\"", "x".repeat(16 << 20)))];
+    let answer = log.append(Append { stream, expected: Expected::Any, events }).await;
+    assert!(matches!(answer, Err(AppendError::TooLarge { .. })), "{answer:?}");
     assert_eq!(log.head().await.unwrap(), Position::START);
 }
 

@@ -151,6 +151,16 @@ impl World {
     }
 
     fn start(&self, node: u128, embedder: Arc<dyn Embedder>) -> tokio::task::JoinHandle<()> {
+        self.start_with(node, embedder, 2)
+    }
+
+    /// A node that reads this many documents at the same time.
+    fn start_with(
+        &self,
+        node: u128,
+        embedder: Arc<dyn Embedder>,
+        documents: usize,
+    ) -> tokio::task::JoinHandle<()> {
         let ingest = Ingest {
             log: Arc::new(self.log.clone()),
             blobs: self.blobs.clone(),
@@ -162,6 +172,7 @@ impl World {
             limits: Limits {
                 backoff: [Duration::from_millis(1); 2],
                 sweep: Duration::from_millis(20),
+                documents,
                 ..Limits::default()
             },
         };
@@ -291,7 +302,8 @@ async fn an_embedder_that_refuses_is_not_asked_again() {
 async fn a_document_of_a_dead_node_is_taken_over_and_of_a_living_one_is_not() {
     let world = World::new().await;
     world.upload("d", "a.txt", Bytes::from_static(b"text")).await;
-    let first = world.start(1, Arc::new(Stuck));
+    // With its one place taken it leaves the next document to others.
+    let first = world.start_with(1, Arc::new(Stuck), 1);
     world.until("d", "IngestionStarted").await;
     let second = world.start(2, Arc::new(Builtin));
     // The second node is at work, and leaves the first one's document alone.
