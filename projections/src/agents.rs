@@ -1,6 +1,6 @@
 //! Read model: agents.
 
-use crate::{ApplyError, Projection};
+use crate::{ApplyError, Projection, column};
 use chrono::{DateTime, Utc};
 use domain::{
     Recorded,
@@ -48,8 +48,8 @@ impl Projection for Agents {
                 .bind(config.name.clone())
                 .bind(Json(config))
                 .bind(recorded.recorded_at)
-                .bind(i64::try_from(recorded.position.0).unwrap_or(i64::MAX))
-                .bind(i64::try_from(recorded.revision.0).unwrap_or(i64::MAX)),
+                .bind(column(recorded.position.0))
+                .bind(column(recorded.revision.0)),
                 Event::AgentDeleted {} => {
                     sqlx::query("delete from agents where agent_id = $1").bind(id)
                 }

@@ -2,6 +2,7 @@
 //!
 //! The law all writers keep: a stored position says that the rows reflect every event of interest up to it.
 
+use crate::column;
 use domain::Position;
 use sqlx::{PgConnection, PgExecutor};
 
@@ -40,7 +41,7 @@ pub(crate) async fn peek(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Po
 pub(crate) async fn advance(db: &mut PgConnection, name: &str, to: Position) -> sqlx::Result<()> {
     sqlx::query("update checkpoints set position = $2, moved_at = now() where name = $1")
         .bind(name)
-        .bind(column(to))
+        .bind(column(to.0))
         .execute(db)
         .await
         .map(|_| ())
@@ -58,8 +59,8 @@ pub(crate) async fn pass(
         "update checkpoints set position = $3, moved_at = now() where name = $1 and position = $2",
     )
     .bind(name)
-    .bind(column(from))
-    .bind(column(to))
+    .bind(column(from.0))
+    .bind(column(to.0))
     .execute(db)
     .await
     .map(|done| done.rows_affected() == 1)
@@ -67,8 +68,4 @@ pub(crate) async fn pass(
 
 fn position(stored: i64) -> Position {
     Position(u64::try_from(stored).unwrap_or_default())
-}
-
-fn column(position: Position) -> i64 {
-    i64::try_from(position.0).unwrap_or(i64::MAX)
 }

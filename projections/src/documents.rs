@@ -1,6 +1,6 @@
 //! Documents as people list them, and the progress of their ingestion.
 
-use crate::{ApplyError, Projection, knowledge_bases::column};
+use crate::{ApplyError, Projection, column};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Decider, Recorded, codec,

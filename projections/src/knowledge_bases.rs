@@ -1,6 +1,6 @@
 //! Knowledge bases as people list them.
 
-use crate::{ApplyError, Projection};
+use crate::{ApplyError, Projection, column};
 use chrono::{DateTime, Utc};
 use domain::{
     Decider, Recorded, codec,
@@ -169,9 +169,4 @@ pub async fn owned_among(
             .fetch_all(db)
             .await?;
     Ok(own.into_iter().map(KnowledgeBaseId::from).collect())
-}
-
-/// Counters of the log fit the database's integers for longer than any log lasts.
-pub(crate) fn column(counter: u64) -> i64 {
-    i64::try_from(counter).unwrap_or(i64::MAX)
 }

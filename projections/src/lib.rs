@@ -76,3 +76,8 @@ pub enum ApplyError {
     #[error(transparent)]
     Database(#[from] sqlx::Error),
 }
+
+/// Counters of the log fit the database's integers for longer than any log lasts.
+pub(crate) fn column(counter: u64) -> i64 {
+    i64::try_from(counter).unwrap_or(i64::MAX)
+}

@@ -1,6 +1,6 @@
 //! Logins, and the persons behind them.
 
-use crate::{ApplyError, Projection, users::Person};
+use crate::{ApplyError, Projection, column, users::Person};
 use chrono::{DateTime, Utc};
 use domain::{
     Decider, Recorded, codec,
@@ -35,7 +35,7 @@ impl Projection for Logins {
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         Box::pin(async move {
             let id: LoginId = event.stream.key().parse().map_err(serde_json::Error::custom)?;
-            let revision = i64::try_from(event.revision.0).unwrap_or(i64::MAX);
+            let revision = column(event.revision.0);
             let statement = match codec::decode(&event.kind, &event.data)? {
                 Event::LoginOpened { user, audience, digest, generation, expires_at } => {
                     // What had ended by then is of no use to anybody; the log keeps it.

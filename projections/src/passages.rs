@@ -3,7 +3,7 @@
 //! A document's passages become searchable together, when its ingestion has ended, and vanish together. Until then they
 //! wait unseen, and those of an attempt that came to nothing are dropped when the next begins.
 
-use crate::{ApplyError, Projection, knowledge_bases::column};
+use crate::{ApplyError, Projection, column};
 use domain::{
     Decider, Recorded, codec,
     document::{Document, Event, Passage, words},

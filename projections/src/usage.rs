@@ -1,6 +1,6 @@
 //! Billable work by person, kind and billing cycle, for display. Quotas are enforced on the log, not here.
 
-use crate::{ApplyError, Projection};
+use crate::{ApplyError, Projection, column};
 use chrono::{DateTime, Utc};
 use domain::{
     Decider, Recorded, codec,
@@ -45,8 +45,8 @@ impl Projection for Usage {
             .bind(event.stream.key())
             .bind(action.as_str())
             .bind(billing_cycle_start)
-            .bind(i64::try_from(amount).unwrap_or(i64::MAX))
-            .bind(i64::try_from(event.revision.0).unwrap_or(i64::MAX))
+            .bind(column(amount))
+            .bind(column(event.revision.0))
             .execute(db)
             .await?;
             Ok(())

@@ -1,6 +1,6 @@
 //! People: who they are, what they may do, and the API tokens that stand for them.
 
-use crate::{ApplyError, Projection};
+use crate::{ApplyError, Projection, column};
 use chrono::{DateTime, Utc};
 use domain::{
     Decider, Recorded,
@@ -50,7 +50,7 @@ impl Projection for Users {
 
 async fn person(db: &mut PgConnection, at: &Recorded, event: &Event) -> sqlx::Result<()> {
     let user = at.stream.key();
-    let revision = i64::try_from(at.revision.0).unwrap_or(i64::MAX);
+    let revision = column(at.revision.0);
     let change = |set: &'static str| sqlx::query(set).bind(user).bind(revision);
     let statement = match event {
         Event::UserRegistered { username, email, phone, role } => change(

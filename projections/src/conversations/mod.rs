@@ -5,7 +5,7 @@
 
 mod queries;
 
-use crate::{ApplyError, Projection, runner::storable};
+use crate::{ApplyError, Projection, column, runner::storable};
 use domain::{
     Recorded, codec, conversation,
     ids::{ConversationId, RunId},
@@ -87,7 +87,7 @@ async fn apply_conversation(
             )
             .bind(id.0)
             .bind(recorded.recorded_at)
-            .bind(revision(recorded))
+            .bind(column(recorded.revision.0))
             .bind(owner.0)
             .bind(session_id)
             .bind(title)
@@ -99,14 +99,14 @@ async fn apply_conversation(
         )
         .bind(id.0)
         .bind(recorded.recorded_at)
-        .bind(revision(recorded)),
+        .bind(column(recorded.revision.0)),
         Event::ConversationRenamed { title } => sqlx::query(
             "update conversations set title = $4, updated_at = $2, revision = $3
              where conversation_id = $1",
         )
         .bind(id.0)
         .bind(recorded.recorded_at)
-        .bind(revision(recorded))
+        .bind(column(recorded.revision.0))
         .bind(title),
         Event::ConversationDeleted {} => sqlx::query(
             "with told as (delete from messages where conversation_id = $1),
@@ -138,7 +138,7 @@ async fn apply_run(
             )
             .bind(id.0)
             .bind(recorded.recorded_at)
-            .bind(revision(recorded))
+            .bind(column(recorded.revision.0))
             .bind(node.0)
             .bind(i32::try_from(attempt).unwrap_or(i32::MAX))
             .execute(db)
@@ -153,7 +153,7 @@ async fn apply_run(
             )
             .bind(id.0)
             .bind(recorded.recorded_at)
-            .bind(revision(recorded))
+            .bind(column(recorded.revision.0))
             .bind(Json(usage))
             .execute(&mut *db)
             .await?;
@@ -173,9 +173,9 @@ async fn apply_run(
             )
             .bind(id.0)
             .bind(recorded.recorded_at)
-            .bind(revision(recorded))
+            .bind(column(recorded.revision.0))
             .bind(outcome_name(outcome))
-            .bind(i64::try_from(index + 1).unwrap_or(i64::MAX))
+            .bind(column(index + 1))
             .bind(error)
             .execute(db)
             .await?;
@@ -202,8 +202,8 @@ async fn insert_run(
     )
     .bind(id.0)
     .bind(recorded.recorded_at)
-    .bind(revision(recorded))
-    .bind(position(recorded))
+    .bind(column(recorded.revision.0))
+    .bind(column(recorded.position.0))
     .bind(request.conversation.0)
     .bind(&request.owner.0)
     .bind(&request.session_id)
@@ -249,7 +249,7 @@ async fn insert_messages(
          from counted where c.conversation_id = counted.conversation_id",
     )
     .bind(run.0)
-    .bind(position(recorded))
+    .bind(column(recorded.position.0))
     .bind(ids)
     .bind(roles)
     .bind(bodies)
@@ -291,12 +291,4 @@ fn surface_name(surface: run::Surface) -> &'static str {
         run::Surface::SageStream => "sage_stream",
         run::Surface::SageWebStream => "sage_web_stream",
     }
-}
-
-fn revision(recorded: &Recorded) -> i64 {
-    i64::try_from(recorded.revision.0).unwrap_or(i64::MAX)
-}
-
-fn position(recorded: &Recorded) -> i64 {
-    i64::try_from(recorded.position.0).unwrap_or(i64::MAX)
 }
