@@ -4,7 +4,7 @@ use crate::{config::Config, core::access::Access, library::Library, metrics::Met
 use commands::{
     agents,
     chat::{self, Ask, AskError, Begun},
-    effects::vault::Vault,
+    effects::{tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
     identity::Identity,
     log::EventLog,
@@ -51,6 +51,8 @@ pub struct Inner {
     pub vault: Vault,
     /// Files and vectors.
     pub library: Library,
+    /// What models and people may call.
+    pub tools: Arc<dyn Tools>,
     /// Publishes the log to a broker; `None` without one.
     pub publisher: Option<Publisher>,
     /// What was counted since the start.

@@ -14,6 +14,7 @@ use commands::{
         keys::{Keys, MasterKey},
         model::openai::{Limits, OpenAi},
         passwords::Passwords,
+        tools::Toolbox,
         vault::Vault,
     },
     identity::Identity,
@@ -185,6 +186,7 @@ impl Node {
             openai,
             endpoint: Backed::endpoint(&config),
         });
+        let tools = Toolbox::new(vec![]);
         let reply = Reply::new(store.log.clone(), node, surroundings);
         let publisher = config.nats_url.as_ref().map(|url| {
             let broker = BrokerUrl(url.expose().to_owned());
@@ -200,6 +202,7 @@ impl Node {
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),
+            tools: Arc::new(tools),
             publisher,
             metrics: Arc::default(),
             node,

@@ -1,57 +1,21 @@
 //! Configuration: environment variables, and an optional TOML file of the same names under them.
 
+mod names;
+#[cfg(test)]
+mod tests;
+mod values;
+
 use commands::effects::Sensitive;
 use domain::quota::TierLimits;
 use ipnet::IpNet;
+use names::{ELSEWHERE, NAMES};
 use std::{
     collections::BTreeMap,
     env, fmt, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
 };
-
-/// Every name this program knows, with its default as it is shown. Secrets are marked and never shown.
-const NAMES: &[(&str, Kind)] = &[
-    ("ANNALS_LISTEN", Kind::Plain("127.0.0.1:8000")),
-    ("ANNALS_DATA", Kind::Plain("./data")),
-    ("DATABASE_URL", Kind::Secret),
-    ("EVENTSTORE_URL", Kind::Secret),
-    ("NATS_URL", Kind::Secret),
-    ("ANNALS_MASTER_KEY", Kind::Secret),
-    ("ANNALS_MASTER_KEY_FILE", Kind::Plain("")),
-    ("ANNALS_ADMIN_USERNAME", Kind::Plain("admin")),
-    ("ANNALS_ADMIN_PASSWORD", Kind::Secret),
-    ("ANNALS_AUTH_MODE", Kind::Plain("native")),
-    ("ANNALS_ALLOW_REGISTRATION", Kind::Plain("false")),
-    ("ANNALS_ANONYMOUS_CHAT", Kind::Plain("false")),
-    ("ANNALS_SHARE", Kind::Plain("open")),
-    ("ANNALS_TRUSTED_PROXIES", Kind::Plain("")),
-    ("ANNALS_LLM_BASE_URL", Kind::Plain("")),
-    ("ANNALS_LLM_API_KEY", Kind::Secret),
-    ("ANNALS_LLM_MODEL", Kind::Plain("")),
-    ("ANNALS_EMBEDDING_BASE_URL", Kind::Plain("")),
-    ("ANNALS_EMBEDDING_API_KEY", Kind::Secret),
-    ("ANNALS_EMBEDDING_MODEL", Kind::Plain("")),
-    ("ANNALS_OAUTH2_CLIENTS", Kind::Secret),
-    ("ANNALS_OAUTH2_ISSUER", Kind::Plain("")),
-    ("ANNALS_AUTH_PROVIDERS", Kind::Secret),
-    ("ANNALS_RBAC_SYNC_SECRET", Kind::Secret),
-    ("ANNALS_TIER_LIMITS", Kind::Plain("")),
-    ("ANNALS_CREDENTIALS_KEY_B64", Kind::Secret),
-    ("ANNALS_BLOBS", Kind::Plain("file://{data}/blobs")),
-    ("ANNALS_SMTP_URL", Kind::Secret),
-    ("ANNALS_ALLOW_PRIVATE_URLS", Kind::Plain("false")),
-    ("ANNALS_LOG_FORMAT", Kind::Plain("")),
-];
-
-/// Names with the prefix that belong to the launcher of the embedded database and to this loader.
-const ELSEWHERE: &[&str] = &["ANNALS_CONFIG", "ANNALS_PG_DIR", "ANNALS_CACHE"];
-
-#[derive(Clone, Copy)]
-enum Kind {
-    Plain(&'static str),
-    Secret,
-}
+use values::{Values, networks};
 
 /// The configuration of one process.
 #[derive(Debug, Clone)]
@@ -94,6 +58,8 @@ pub struct Config {
     pub blobs: String,
     /// Whether every user's URLs may reach loopback and private ranges.
     pub allow_private_urls: bool,
+    /// Path below which the web client lives, without trailing slash; its login page is `{web_base_path}/login`.
+    pub web_base_path: String,
     /// Log lines as JSON.
     pub log_json: Option<bool>,
     shown: BTreeMap<&'static str, String>,
@@ -220,63 +186,7 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
     table.into_iter().map(plain).collect()
 }
 
-struct Values(BTreeMap<&'static str, String>);
-
 impl Values {
-    fn get(&self, name: &'static str) -> Option<&str> {
-        let default = || match NAMES.iter().find(|(known, _)| *known == name) {
-            Some((_, Kind::Plain(default))) => Some(*default),
-            _ => None,
-        };
-        let set = self.0.get(name).map(|value| value.trim()).filter(|value| !value.is_empty());
-        set.or_else(default).filter(|value| !value.is_empty())
-    }
-
-    fn text(&self, name: &'static str) -> String {
-        self.get(name).unwrap_or_default().to_owned()
-    }
-
-    fn secret(&self, name: &'static str) -> Option<Sensitive> {
-        self.get(name).map(|value| Sensitive::from(value.to_owned()))
-    }
-
-    fn parse<T>(
-        &self,
-        name: &'static str,
-        fits: &str,
-        parse: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, ConfigError> {
-        let text = self.get(name).unwrap_or_default();
-        parse(text).ok_or_else(|| ConfigError::Bad { name, reason: format!("has to be {fits}") })
-    }
-
-    fn flag(&self, name: &'static str) -> Result<bool, ConfigError> {
-        self.parse(name, "true or false", |text| match text {
-            "true" | "1" | "yes" => Some(true),
-            "false" | "0" | "no" => Some(false),
-            _ => None,
-        })
-    }
-
-    fn endpoint(
-        &self,
-        [url, key, model]: [&'static str; 3],
-    ) -> Result<Option<Endpoint>, ConfigError> {
-        let Some(base_url) = self.get(url) else { return Ok(None) };
-        if !base_url.starts_with("http://") && !base_url.starts_with("https://") {
-            return Err(ConfigError::Bad {
-                name: url,
-                reason: "has to be an http(s) URL".to_owned(),
-            });
-        }
-        let Some(name) = self.get(model) else {
-            return Err(ConfigError::Bad { name: model, reason: format!("is needed with {url}") });
-        };
-        let api_key = self.secret(key).unwrap_or_else(|| Sensitive::from(String::new()));
-        let base_url = base_url.trim_end_matches('/').to_owned();
-        Ok(Some(Endpoint { base_url, api_key, model: name.to_owned() }))
-    }
-
     fn config(self) -> Result<Config, ConfigError> {
         let data = PathBuf::from(self.text("ANNALS_DATA"));
         if self.get("EVENTSTORE_URL").is_some() {
@@ -337,6 +247,16 @@ impl Values {
             )?,
             blobs: self.text("ANNALS_BLOBS").replace("{data}", &data.to_string_lossy()),
             allow_private_urls: self.flag("ANNALS_ALLOW_PRIVATE_URLS")?,
+            web_base_path: self.parse(
+                "ANNALS_WEB_BASE_PATH",
+                "a path such as /sage, or / for the root",
+                |text| {
+                    let plain =
+                        text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.".contains(&b));
+                    let local = text.starts_with('/') && !text.starts_with("//");
+                    (plain && local).then(|| text.trim_end_matches('/').to_owned())
+                },
+            )?,
             log_json: self.parse("ANNALS_LOG_FORMAT", "text or json", |text| match text {
                 "" => Some(None),
                 "text" => Some(Some(false)),
@@ -348,29 +268,4 @@ impl Values {
         };
         Ok(config)
     }
-
-    fn shown(&self) -> BTreeMap<&'static str, String> {
-        let show = |&(name, kind): &(&'static str, Kind)| {
-            let value = match (kind, self.get(name)) {
-                (Kind::Secret, Some(_)) => "(set)".to_owned(),
-                (Kind::Secret, None) | (_, None) => String::new(),
-                (Kind::Plain(_), Some(value)) => value.to_owned(),
-            };
-            (name, value)
-        };
-        NAMES.iter().map(show).collect()
-    }
 }
-
-fn networks(text: &str) -> Option<Vec<IpNet>> {
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let parse = |part: &str| {
-        part.parse::<IpNet>()
-            .ok()
-            .or_else(|| part.parse().ok().map(|ip: std::net::IpAddr| ip.into()))
-    };
-    parts.map(parse).collect()
-}
-
-#[cfg(test)]
-mod tests;

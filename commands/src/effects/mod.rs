@@ -10,12 +10,14 @@ pub mod embedder_remote;
 pub mod extract;
 mod extract_entities;
 mod extract_html;
+pub mod fetch;
 pub mod keys;
 pub mod mail;
 pub mod model;
 pub mod outbound;
 pub mod passwords;
 pub mod secret;
+pub mod tools;
 pub mod vault;
 
 pub use secret::Sensitive;

@@ -1,0 +1,46 @@
+//! The names of all settings.
+
+/// Every name this program knows, with its default as it is shown. Secrets are marked and never shown.
+pub(super) const NAMES: &[(&str, Kind)] = &[
+    ("ANNALS_LISTEN", Kind::Plain("127.0.0.1:8000")),
+    ("ANNALS_DATA", Kind::Plain("./data")),
+    ("DATABASE_URL", Kind::Secret),
+    ("EVENTSTORE_URL", Kind::Secret),
+    ("NATS_URL", Kind::Secret),
+    ("ANNALS_MASTER_KEY", Kind::Secret),
+    ("ANNALS_MASTER_KEY_FILE", Kind::Plain("")),
+    ("ANNALS_ADMIN_USERNAME", Kind::Plain("admin")),
+    ("ANNALS_ADMIN_PASSWORD", Kind::Secret),
+    ("ANNALS_AUTH_MODE", Kind::Plain("native")),
+    ("ANNALS_ALLOW_REGISTRATION", Kind::Plain("false")),
+    ("ANNALS_ANONYMOUS_CHAT", Kind::Plain("false")),
+    ("ANNALS_SHARE", Kind::Plain("open")),
+    ("ANNALS_TRUSTED_PROXIES", Kind::Plain("")),
+    ("ANNALS_LLM_BASE_URL", Kind::Plain("")),
+    ("ANNALS_LLM_API_KEY", Kind::Secret),
+    ("ANNALS_LLM_MODEL", Kind::Plain("")),
+    ("ANNALS_EMBEDDING_BASE_URL", Kind::Plain("")),
+    ("ANNALS_EMBEDDING_API_KEY", Kind::Secret),
+    ("ANNALS_EMBEDDING_MODEL", Kind::Plain("")),
+    ("ANNALS_OAUTH2_CLIENTS", Kind::Secret),
+    ("ANNALS_OAUTH2_ISSUER", Kind::Plain("")),
+    ("ANNALS_AUTH_PROVIDERS", Kind::Secret),
+    ("ANNALS_RBAC_SYNC_SECRET", Kind::Secret),
+    ("ANNALS_TIER_LIMITS", Kind::Plain("")),
+    ("ANNALS_CREDENTIALS_KEY_B64", Kind::Secret),
+    ("ANNALS_BLOBS", Kind::Plain("file://{data}/blobs")),
+    ("ANNALS_SMTP_URL", Kind::Secret),
+    ("ANNALS_ALLOW_PRIVATE_URLS", Kind::Plain("false")),
+    ("ANNALS_WEB_BASE_PATH", Kind::Plain("/sage")),
+    ("ANNALS_LOG_FORMAT", Kind::Plain("")),
+];
+
+/// Names with the prefix that belong to the launcher of the embedded database and to this loader.
+pub(super) const ELSEWHERE: &[&str] = &["ANNALS_CONFIG", "ANNALS_PG_DIR", "ANNALS_CACHE"];
+
+/// How a value is shown.
+#[derive(Clone, Copy)]
+pub(super) enum Kind {
+    Plain(&'static str),
+    Secret,
+}
