@@ -197,7 +197,7 @@ impl Node {
             db: store.db.clone(),
             projections,
             reply: reply.clone(),
-            access: Access::new(store.db.clone(), store.identity.keys()),
+            access: Access::new(store.db.clone(), store.identity.keys(), config.mail.clone()),
             usage: Usage::new(store.log.clone(), config.tier_limits.clone()),
             identity: store.identity.clone(),
             vault: store.vault.clone(),

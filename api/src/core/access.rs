@@ -5,7 +5,7 @@ use commands::{
     effects::{
         codes::{CodeError, Codes},
         keys::Keys,
-        mail::{LogMailer, Mailer},
+        mail::{LogMailer, Mailer, smtp::SmtpMailer},
         passwords::PasswordError,
         vault::VaultError,
     },
@@ -37,12 +37,16 @@ pub struct Access {
 }
 
 impl Access {
-    /// With the keys and codes of this installation; mails only show in the log.
-    pub fn new(db: PgPool, keys: &Arc<Keys>) -> Self {
+    /// With the keys and codes of this installation; without a mail server, mails only show in the log.
+    pub fn new(db: PgPool, keys: &Arc<Keys>, mail: Option<SmtpMailer>) -> Self {
+        let mailer: Arc<dyn Mailer> = match mail {
+            Some(smtp) => Arc::new(smtp),
+            None => Arc::new(LogMailer),
+        };
         Self {
             tokens: Tokens::new(keys),
             codes: Codes::new(db, keys.clone()),
-            mailer: Arc::new(LogMailer),
+            mailer,
             guesses: Guesses::default(),
             registrations: Throttle::new(60, WINDOW, CAPACITY),
             shares: Throttle::new(60, WINDOW, CAPACITY),

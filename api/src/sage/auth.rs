@@ -1,6 +1,7 @@
 //! Registration, login, session, logout, password: `/api/auth/*`, and the older names under `/api/user/*`.
 
 mod cookie;
+pub mod providers;
 mod registration;
 
 use super::{Fault, Reply, Result, text};
@@ -43,6 +44,8 @@ pub fn routes() -> Router<App> {
         .route("/api/auth/login", post(login))
         .route("/api/auth/session", get(session))
         .route("/api/auth/logout", post(logout))
+        .route("/api/auth/providers", get(providers::show))
+        .route("/api/user/auth-providers", get(providers::show))
         .route("/api/user/register/send-code", post(registration::send_code))
         .route("/api/user/register", post(registration::register))
         .route("/api/user/login", post(login))

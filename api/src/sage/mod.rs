@@ -1,7 +1,7 @@
 //! The Sage dialect: one envelope, three families of errors, line streams.
 
 pub mod agents;
-mod auth;
+pub mod auth;
 pub mod chat;
 pub mod conversations;
 pub mod envelope;

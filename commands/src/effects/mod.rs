@@ -18,6 +18,7 @@ pub mod outbound;
 pub mod passwords;
 pub mod secret;
 pub mod tools;
+pub mod upstream;
 pub mod vault;
 
 pub use secret::Sensitive;
