@@ -43,6 +43,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(projections::users::Users),
         Arc::new(projections::logins::Logins),
+        Arc::new(projections::user_configs::UserConfigs),
         Arc::new(projections::usage::Usage),
         Arc::new(projections::agents::Agents),
         Arc::new(projections::conversations::Conversations),

@@ -106,9 +106,11 @@ impl From<identity::Error> for Error {
             E::BadCredentials | E::WrongOldPassword | E::Suspended => {
                 refused(Kind::Forbidden, error)
             }
-            E::UsernameTaken | E::EmailTaken | E::LastAdmin | E::TooManyApiTokens => {
-                refused(Kind::Conflict, error)
-            }
+            E::UsernameTaken
+            | E::EmailTaken
+            | E::LastAdmin
+            | E::Administers
+            | E::TooManyApiTokens => refused(Kind::Conflict, error),
             E::Password(PasswordError::Length) => refused(Kind::Invalid, error),
             E::Password(PasswordError::Busy) => Self::Unavailable(error.to_string()),
             E::Password(PasswordError::Broken) => Self::Internal(error.to_string()),

@@ -132,7 +132,7 @@ fn claims(who: &Authenticated) -> Claims {
 }
 
 /// This dialect knows administrators and others.
-fn role(role: Role) -> &'static str {
+pub(super) fn role(role: Role) -> &'static str {
     if role.is_admin() { "admin" } else { "user" }
 }
 
@@ -207,7 +207,7 @@ async fn change_password(
 }
 
 /// A caller of the endpoints that say "not signed in" in words of their own (the seed's error table).
-struct SignedIn(Caller);
+pub(super) struct SignedIn(pub Caller);
 
 impl FromRequestParts<App> for SignedIn {
     type Rejection = Fault;
@@ -228,7 +228,7 @@ fn disabled(zh: &'static str, en: &'static str) -> Fault {
 }
 
 /// The dialect's words for what the use cases refuse.
-fn worded(error: identity::Error) -> Fault {
+pub(super) fn worded(error: identity::Error) -> Fault {
     use identity::Error as E;
     let message = match error {
         E::BadCredentials => text("用户名或密码错误", "Invalid username or password"),
@@ -236,6 +236,7 @@ fn worded(error: identity::Error) -> Fault {
         E::UnknownUser => text("用户不存在", "The user does not exist"),
         E::UsernameTaken => text("用户名已存在", "The username is taken"),
         E::EmailTaken => text("邮箱已存在", "The email address is taken"),
+        E::Administers => text("无法删除管理员用户", "Administrators cannot be deleted"),
         E::Suspended => return Fault::Raised(403, text("账号已停用", "The account is suspended")),
         E::Password(PasswordError::Length) => {
             let message = text("密码长度须为 1 到 1024 字节", "A password has 1 to 1024 bytes");
