@@ -4,9 +4,11 @@ use super::{Error, throttle::Throttle, tokens::Tokens};
 use commands::{
     effects::{
         codes::{CodeError, Codes},
+        flows::Flows,
         keys::Keys,
         mail::{LogMailer, Mailer, smtp::SmtpMailer},
         passwords::PasswordError,
+        upstream::Upstreams,
         vault::VaultError,
     },
     identity,
@@ -28,6 +30,12 @@ pub struct Access {
     pub codes: Codes,
     /// Takes mails on their way.
     pub mailer: Arc<dyn Mailer>,
+    /// The upstream providers' end of the line.
+    pub upstreams: Upstreams,
+    /// Logins on their way through them.
+    pub flows: Flows,
+    /// Such logins begun, by address.
+    pub entries: Throttle,
     /// Attempts to guess something: passwords, secrets.
     pub guesses: Guesses,
     /// Registrations and codes asked for, by address.
@@ -45,7 +53,10 @@ impl Access {
         };
         Self {
             tokens: Tokens::new(keys),
-            codes: Codes::new(db, keys.clone()),
+            codes: Codes::new(db.clone(), keys.clone()),
+            upstreams: Upstreams::default(),
+            flows: Flows::new(db, keys.clone()),
+            entries: Throttle::new(120, WINDOW, CAPACITY),
             mailer,
             guesses: Guesses::default(),
             registrations: Throttle::new(60, WINDOW, CAPACITY),

@@ -3,6 +3,7 @@
 mod cookie;
 pub mod providers;
 mod registration;
+mod upstream;
 
 use super::{Fault, Reply, Result, text};
 use crate::{
@@ -26,7 +27,7 @@ use axum::{
 use chrono::Utc;
 use commands::{
     effects::{Sensitive, passwords::PasswordError},
-    identity::{self, Authenticated},
+    identity::{self, Authenticated, OpenedLogin},
 };
 use domain::{
     login::{Audience, CloseReason},
@@ -43,6 +44,9 @@ pub fn routes() -> Router<App> {
         .route("/api/auth/register", post(registration::register))
         .route("/api/auth/login", post(login))
         .route("/api/auth/session", get(session))
+        .route("/api/auth/upstream/login", get(upstream::default))
+        .route("/api/auth/upstream/login/{provider_id}", get(upstream::named))
+        .route("/api/auth/upstream/callback/{provider_id}", get(upstream::back))
         .route("/api/auth/logout", post(logout))
         .route("/api/auth/providers", get(providers::show))
         .route("/api/user/auth-providers", get(providers::show))
@@ -51,6 +55,9 @@ pub fn routes() -> Router<App> {
         .route("/api/user/login", post(login))
         .route("/api/user/check_login", get(session))
         .route("/api/user/logout", post(logout))
+        .route("/api/user/oauth/login", get(upstream::default))
+        .route("/api/user/oauth/login/{provider_id}", get(upstream::named))
+        .route("/api/user/oauth/callback/{provider_id}", get(upstream::back))
         .route("/api/user/change-password", post(change_password))
 }
 
@@ -89,24 +96,13 @@ async fn login(
         );
         return Err(Fault::Returned(403, only));
     }
-    let now = Utc::now();
-    let metadata = Context::current().metadata(who.user.clone());
-    let ends = now + cookie::LIFE;
-    let opened = app
-        .identity
-        .open_login(&who, Audience::Sage, ends, &metadata)
-        .await
-        .map_err(Error::from)?;
-    let claims = claims(&who);
-    let tokens = &app.access.tokens;
+    let opened = open(&app, &who).await?;
+    let (claims, tokens, now) = (claims(&who), &app.access.tokens, Utc::now());
     let token_ends = now + ACCESS_TOKEN_LIFE;
     let unsigned = |error: jsonwebtoken::errors::Error| Error::Internal(error.to_string());
     let access =
         tokens.access(&claims, opened.login, Audience::Sage, token_ends).map_err(unsigned)?;
     let refresh = tokens.refresh(&who.user, opened.login, Audience::Sage, now).map_err(unsigned)?;
-    // The next request has to find the login, and a person who has just registered.
-    app.caught_up("users", Some(opened.position)).await;
-    app.caught_up("logins", Some(opened.position)).await;
     let reply = LoggedIn {
         access_token: access.expose().to_owned(),
         refresh_token: refresh.expose().to_owned(),
@@ -114,6 +110,18 @@ async fn login(
     };
     let cookie = AppendHeaders([cookie::set(&opened.cookie, peer.secure)]);
     Ok((cookie, Reply(text("登录成功", "Signed in successfully"), reply)))
+}
+
+/// Begins a browser's login, and waits until the next request will find it.
+async fn open(app: &App, who: &Authenticated) -> std::result::Result<OpenedLogin, Fault> {
+    let metadata = Context::current().metadata(who.user.clone());
+    let ends = Utc::now() + cookie::LIFE;
+    let opened = app.identity.open_login(who, Audience::Sage, ends, &metadata).await;
+    let opened = opened.map_err(Error::from)?;
+    // Also a person who has just registered.
+    app.caught_up("users", Some(opened.position)).await;
+    app.caught_up("logins", Some(opened.position)).await;
+    Ok(opened)
 }
 
 fn claims(who: &Authenticated) -> Claims {

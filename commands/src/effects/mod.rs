@@ -11,6 +11,7 @@ pub mod extract;
 mod extract_entities;
 mod extract_html;
 pub mod fetch;
+pub mod flows;
 pub mod keys;
 pub mod mail;
 pub mod model;

@@ -29,7 +29,8 @@ impl Identity {
         self.vault.destroy(user.as_str()).await?;
         // Whoever was appointed in the meantime must not count as somebody who can act.
         match self.dismiss(user, metadata).await {
-            Ok(()) | Err(Error::LastAdmin) => Ok(position),
+            Ok(dismissed) => Ok(dismissed.or(position)),
+            Err(Error::LastAdmin) => Ok(position),
             Err(error) => Err(error),
         }
     }

@@ -103,9 +103,13 @@ impl Identity {
     }
 
     /// Lets this person administer no longer; they are what they were without it.
-    pub(super) async fn dismiss(&self, user: &UserId, metadata: &Metadata) -> Result<()> {
+    pub(super) async fn dismiss(
+        &self,
+        user: &UserId,
+        metadata: &Metadata,
+    ) -> Result<Option<Position>> {
         let command = admins::Command::Dismiss(vec![user.clone()]);
-        self.command_admins(command, metadata).await.map(|_| ())
+        self.command_admins(command, metadata).await.map(|(_, position)| position)
     }
 
     async fn appoint_all(

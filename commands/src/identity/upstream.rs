@@ -39,8 +39,8 @@ pub struct Upstream {
 }
 
 impl Identity {
-    /// The person who is somebody at a provider: known already, known by address, or new. Also returns the position from
-    /// which the read model `users` shows them.
+    /// The person who is somebody at a provider: known already, known by address, or new. They are the actor of what is
+    /// recorded. Also returns the position from which the read model `users` shows them.
     ///
     /// # Errors
     /// [`Error::Suspended`]; [`Error::UsernameTaken`] when too many people try for the same names at once; or a failure
@@ -51,13 +51,14 @@ impl Identity {
         metadata: &Metadata,
     ) -> Result<(Authenticated, Option<Position>)> {
         let (user, mut reached) = self.resolve(upstream, metadata).await?;
-        let before = self.standing_of(&user).await?;
+        let metadata = &Metadata { actor: user.clone(), ..metadata.clone() };
+        let (_, role, _) = self.standing_of(&user).await?;
         match upstream.admin {
-            Some(true) if !before.1.is_admin() => {
+            Some(true) if !role.is_admin() => {
                 reached = self.appoint(std::slice::from_ref(&user), metadata).await?.or(reached);
             }
-            Some(false) if before.1.is_admin() => match self.dismiss(&user, metadata).await {
-                Ok(()) => {}
+            Some(false) if role.is_admin() => match self.dismiss(&user, metadata).await {
+                Ok(dismissed) => reached = dismissed.or(reached),
                 // The provider does not know that somebody has to stay.
                 Err(Error::LastAdmin) => tracing::warn!(%user, "the last administrator stays"),
                 Err(error) => return Err(error),
@@ -120,8 +121,9 @@ impl Identity {
         gone: Option<UserId>,
         metadata: &Metadata,
     ) -> Result<bool> {
+        let metadata = Metadata { actor: holder.clone(), ..metadata.clone() };
         let command = name::Command::Reserve { holder: holder.clone(), instead_of: gone };
-        match self.execute::<Name<UpstreamIdentities>>(key, command, metadata).await {
+        match self.execute::<Name<UpstreamIdentities>>(key, command, &metadata).await {
             Ok(_) => Ok(true),
             Err(execute::Error::Refused(_)) => Ok(false),
             Err(execute::Error::Failed(failure)) => Err(failure.into()),
@@ -135,6 +137,7 @@ impl Identity {
         upstream: &Upstream,
         metadata: &Metadata,
     ) -> Result<Option<Option<Position>>> {
+        let metadata = &Metadata { actor: user.clone(), ..metadata.clone() };
         let username = self.reserve_name(user, upstream, metadata).await?;
         // An address that somebody else has stays theirs: the account goes without.
         let email = match &upstream.email {
