@@ -266,9 +266,7 @@ impl Terms {
             (None, None) => None,
             (Some(_), None) => Some(Flaw::VerifierMissing),
             (None, Some(_)) => Some(Flaw::VerifierUnasked),
-            (Some(announced), Some(proven)) => {
-                (announced != proven).then_some(Flaw::WrongVerifier)
-            }
+            (Some(announced), Some(proven)) => (announced != proven).then_some(Flaw::WrongVerifier),
         }
     }
 

@@ -158,9 +158,7 @@ fn a_refresh_token_works_once_and_a_second_time_ends_the_family() {
     let history = [issued(), exchanged(), refreshed()];
     given::<Grant>(history.clone()).when(again()).then([replayed.clone()]);
     let newest = Command::Refresh(refresh(2));
-    given::<Grant>(history.into_iter().chain([replayed]))
-        .when(newest)
-        .then_refused(Refusal::Ended);
+    given::<Grant>(history.into_iter().chain([replayed])).when(newest).then_refused(Refusal::Ended);
 }
 
 #[test]
