@@ -24,6 +24,7 @@ pub mod run;
 pub mod system;
 pub mod testing;
 pub mod user;
+pub mod user_config;
 
 pub use decider::{Decider, Kind, Refusal};
 pub use envelope::{

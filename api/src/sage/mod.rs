@@ -1,12 +1,13 @@
 //! The Sage dialect: one envelope, three families of errors, line streams.
 
 pub mod agents;
-mod auth;
+pub mod auth;
 pub mod chat;
 pub mod conversations;
 pub mod envelope;
 pub mod knowledge_base;
 pub mod sessions;
+mod users;
 
 use crate::{
     app::App,
@@ -24,6 +25,7 @@ pub use envelope::{Fault, Reply, Result, Text, text};
 pub fn routes(_app: &App) -> Router<App> {
     Router::new()
         .merge(auth::routes())
+        .merge(users::routes())
         .merge(chat::routes())
         .merge(conversations::routes())
         .merge(sessions::routes())
