@@ -11,3 +11,4 @@ pub mod publish;
 pub mod pulse;
 pub mod reactors;
 pub mod usage;
+pub mod workspaces;

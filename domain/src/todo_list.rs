@@ -82,8 +82,8 @@ pub struct TodoList(pub Vec<Item>);
 /// Why not.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    /// A thing without an id, or with a long one.
-    #[error("a task has an id of 1 to {LONGEST_ID} characters")]
+    /// A thing without an id, or with one that is long or cannot be seen.
+    #[error("a task has an id of 1 to {LONGEST_ID} visible characters")]
     BadId,
     /// A new thing that says nothing.
     #[error("the new task {0:?} has no content")]
@@ -137,7 +137,7 @@ impl Decider for TodoList {
 impl TodoList {
     fn noted(&self, change: &Change) -> Result<Option<Event>, Refusal> {
         let (id, content) = (change.id.trim(), said(&change.content));
-        if id.is_empty() || id.chars().count() > LONGEST_ID {
+        if id.is_empty() || id.chars().count() > LONGEST_ID || id.contains(char::is_control) {
             return Err(Refusal::BadId);
         }
         let texts = [&change.content, &change.conclusion];
@@ -210,6 +210,7 @@ mod tests {
             given::<TodoList>([]).when(Command::Note(vec![change(id, content, None)]))
         };
         when(" ", Some("read")).then_refused(Refusal::BadId);
+        when("a\0", Some("read")).then_refused(Refusal::BadId);
         when("1", None).then_refused(Refusal::NoContent("1".to_owned()));
         when("1", Some(" ")).then_refused(Refusal::NoContent("1".to_owned()));
         when("1", Some(&"x".repeat(LONGEST_TEXT + 1))).then_refused(Refusal::TooLong);
