@@ -1,6 +1,8 @@
 //! Workspaces: reading, writing and removing files. Bytes go to the blob store first, then the log says that they are
 //! a file, so a file that is listed is whole.
 
+pub mod tree;
+
 use crate::{
     effects::blobs::{self, Blob, Blobs},
     execute::{self, Failure, Loaded},
@@ -10,7 +12,6 @@ use bytes::Bytes;
 use chrono::{DateTime, Utc};
 use domain::{
     Metadata, Position,
-    document::BlobHash,
     workspace_file::{
         Basis, Command, Content, FileId, FilePath, MAX_FILE, MAX_FILES, MAX_WORKSPACE, Refusal,
         Workspace, WorkspaceFile,
@@ -260,10 +261,4 @@ impl Workspaces {
             false => Err(Error::InTheWay(path.clone())),
         }
     }
-}
-
-/// The hash under which the store knows these bytes.
-pub fn hash(bytes: &[u8]) -> BlobHash {
-    use sha2::{Digest, Sha256};
-    BlobHash(crate::effects::secret::hex(&Sha256::digest(bytes)))
 }

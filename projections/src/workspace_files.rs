@@ -104,22 +104,6 @@ pub async fn below(
     .await
 }
 
-/// The file at `path`.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn at(db: &PgPool, workspace: &Workspace, path: &FilePath) -> sqlx::Result<Option<File>> {
-    sqlx::query_as(
-        "select path, blob, size, media_type, modified_at from workspace_files
-         where owner = $1 and agent = $2 and path = $3",
-    )
-    .bind(&workspace.owner.0)
-    .bind(agent(workspace))
-    .bind(path.as_str())
-    .fetch_optional(db)
-    .await
-}
-
 /// How many files a workspace holds, and how many bytes.
 ///
 /// # Errors
