@@ -225,16 +225,26 @@ impl Workspaces {
         if files.is_empty() {
             return Err(Refusal::Unknown.into());
         }
-        let removals = files.iter().map(|file| async {
-            match self.remove_file(workspace, &file.path, metadata).await {
-                // Somebody else was faster.
-                Err(Error::Refused(Refusal::Unknown)) => Ok(None),
-                done => done,
-            }
-        });
+        let removals: Vec<_> = files
+            .iter()
+            .map(|file| self.remove_if_there(workspace, &file.path, metadata))
+            .collect();
         let positions: Vec<_> =
             stream::iter(removals).buffer_unordered(AT_ONCE).try_collect().await?;
         Ok(Removed { files: files.len(), position: positions.into_iter().flatten().max() })
+    }
+
+    /// Somebody else may be faster.
+    async fn remove_if_there(
+        &self,
+        workspace: &Workspace,
+        path: &FilePath,
+        metadata: &Metadata,
+    ) -> Result<Option<Position>, Error> {
+        match self.remove_file(workspace, path, metadata).await {
+            Err(Error::Refused(Refusal::Unknown)) => Ok(None),
+            done => done,
+        }
     }
 
     async fn remove_file(

@@ -7,6 +7,8 @@ pub mod conversations;
 pub mod envelope;
 pub mod knowledge_base;
 pub mod sessions;
+pub mod tools;
+pub mod workspace;
 
 use crate::{
     app::App,
@@ -28,6 +30,8 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(conversations::routes())
         .merge(sessions::routes())
         .merge(agents::routes())
+        .merge(workspace::routes())
+        .merge(tools::routes())
         .merge(knowledge_base::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))

@@ -6,6 +6,7 @@ pub mod files;
 pub mod find;
 pub mod knowledge;
 pub mod search;
+pub mod shell;
 pub mod todo;
 mod toolbox;
 pub mod web;
