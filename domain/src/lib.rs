@@ -22,7 +22,9 @@ pub mod quota;
 pub mod run;
 pub mod system;
 pub mod testing;
+pub mod upload;
 pub mod user;
+pub mod version;
 
 pub use decider::{Decider, Kind, Refusal};
 pub use envelope::{

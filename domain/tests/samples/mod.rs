@@ -1,6 +1,7 @@
 //! One event or more of every type.
 
 mod runs;
+mod shared;
 
 use crate::Stored;
 use annals_domain::{
@@ -57,6 +58,7 @@ pub fn all() -> Result<Vec<Stored>> {
         knowledge_bases()?,
         documents()?,
         runs::all()?,
+        shared::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
 }
