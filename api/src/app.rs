@@ -7,10 +7,12 @@ use commands::{
     effects::{tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
     identity::Identity,
+    links::Links,
     log::EventLog,
     publish::Publisher,
     reactors::reply::Reply,
     usage::Usage,
+    versions::Releases,
 };
 use domain::{
     Decider, Metadata, Position, agent,
@@ -51,6 +53,10 @@ pub struct Inner {
     pub vault: Vault,
     /// Files and vectors.
     pub library: Library,
+    /// Files from links.
+    pub links: Links,
+    /// Releases of the desktop client.
+    pub releases: Releases,
     /// What models and people may call.
     pub tools: Arc<dyn Tools>,
     /// Publishes the log to a broker; `None` without one.

@@ -11,6 +11,7 @@ use crate::{
 use anyhow::{Context, Result};
 use commands::{
     effects::{
+        fetch::Reach,
         keys::{Keys, MasterKey},
         model::openai::{Limits, OpenAi},
         passwords::Passwords,
@@ -18,11 +19,13 @@ use commands::{
         vault::Vault,
     },
     identity::Identity,
+    links::Links,
     log::{EventLog, postgres::PostgresLog},
     nodes::{self, Nodes},
     publish::{BrokerUrl, Publisher},
     reactors::reply::Reply,
     usage::Usage,
+    versions::Releases,
 };
 use domain::{Metadata, ids::NodeId, user::Username};
 use projections::{Projection, Projections};
@@ -49,6 +52,8 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::knowledge_bases::KnowledgeBases),
         Arc::new(projections::documents::Documents),
         Arc::new(projections::passages::Passages),
+        Arc::new(projections::versions::Versions),
+        Arc::new(projections::uploads::Uploads),
     ]
 }
 
@@ -186,6 +191,10 @@ impl Node {
             openai,
             endpoint: Backed::endpoint(&config),
         });
+        let reach = match config.allow_private_urls {
+            true => Reach::Anywhere,
+            false => Reach::Public,
+        };
         let tools = Toolbox::new(vec![]);
         let reply = Reply::new(store.log.clone(), node, surroundings);
         let publisher = config.nats_url.as_ref().map(|url| {
@@ -202,6 +211,8 @@ impl Node {
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),
+            links: Links::new(reach),
+            releases: Releases::new(&config.releases_url, reach),
             tools: Arc::new(tools),
             publisher,
             metrics: Arc::default(),

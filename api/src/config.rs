@@ -60,6 +60,12 @@ pub struct Config {
     pub allow_private_urls: bool,
     /// Path below which the web client lives, without trailing slash; its login page is `{web_base_path}/login`.
     pub web_base_path: String,
+    /// Where clients reach this server, without trailing slash; `None` to tell from each request.
+    pub public_url: Option<String>,
+    /// The tracing UI, without trailing slash.
+    pub jaeger_url: String,
+    /// Where the latest release of the desktop client is described.
+    pub releases_url: String,
     /// Log lines as JSON.
     pub log_json: Option<bool>,
     shown: BTreeMap<&'static str, String>,
@@ -257,6 +263,12 @@ impl Values {
                     (plain && local).then(|| text.trim_end_matches('/').to_owned())
                 },
             )?,
+            public_url: self
+                .get("ANNALS_PUBLIC_URL")
+                .map(|_| self.url("ANNALS_PUBLIC_URL"))
+                .transpose()?,
+            jaeger_url: self.url("ANNALS_JAEGER_URL")?,
+            releases_url: self.url("ANNALS_RELEASES_URL")?,
             log_json: self.parse("ANNALS_LOG_FORMAT", "text or json", |text| match text {
                 "" => Some(None),
                 "text" => Some(Some(false)),

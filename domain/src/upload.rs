@@ -8,7 +8,7 @@ use crate::{
 use serde::{Deserialize, Serialize};
 
 /// Longest key, in bytes.
-pub const MAX_KEY: usize = 1_024;
+pub const MAX_KEY: usize = 2_048;
 /// Longest media type, in bytes.
 pub const MAX_MEDIA_TYPE: usize = 127;
 

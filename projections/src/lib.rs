@@ -18,8 +18,10 @@ pub mod passages;
 mod rebuild;
 pub mod retrieval;
 mod runner;
+pub mod uploads;
 pub mod usage;
 pub mod users;
+pub mod versions;
 mod wait;
 
 pub use compare::{Comparison, Difference, compare};

@@ -32,6 +32,12 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_SMTP_URL", Kind::Secret),
     ("ANNALS_ALLOW_PRIVATE_URLS", Kind::Plain("false")),
     ("ANNALS_WEB_BASE_PATH", Kind::Plain("/sage")),
+    ("ANNALS_PUBLIC_URL", Kind::Plain("")),
+    ("ANNALS_JAEGER_URL", Kind::Plain("http://127.0.0.1:30051/jaeger")),
+    (
+        "ANNALS_RELEASES_URL",
+        Kind::Plain("https://api.github.com/repos/ZHangZHengEric/Sage/releases/latest"),
+    ),
     ("ANNALS_LOG_FORMAT", Kind::Plain("")),
 ];
 

@@ -1,12 +1,17 @@
 //! The Sage dialect: one envelope, three families of errors, line streams.
 
+mod admin;
 pub mod agents;
 mod auth;
 pub mod chat;
 pub mod conversations;
 pub mod envelope;
 pub mod knowledge_base;
+pub mod observability;
+pub mod oss;
 pub mod sessions;
+pub mod system;
+pub mod versions;
 
 use crate::{
     app::App,
@@ -29,6 +34,10 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(sessions::routes())
         .merge(agents::routes())
         .merge(knowledge_base::routes())
+        .merge(system::routes())
+        .merge(versions::routes())
+        .merge(oss::routes())
+        .merge(observability::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }

@@ -7,11 +7,11 @@ use bytes::Bytes;
 use domain::document::BlobHash;
 use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    ObjectStore, ObjectStoreExt, WriteMultipart, aws::AmazonS3Builder, local::LocalFileSystem,
-    path::Path,
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, WriteMultipart, aws::AmazonS3Builder,
+    local::LocalFileSystem, path::Path,
 };
 use sha2::{Digest, Sha256};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, ops::Range, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// Parts of one upload that may be on their way to the store at once; bounds memory to about this many times 5 MiB.
@@ -123,6 +123,20 @@ impl Blobs {
     ) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
         let found = self.store.get(&self.place(hash)?).await.map_err(|e| missing(hash, e))?;
         Ok(found.into_stream().map_err(Error::Store).boxed())
+    }
+
+    /// The bytes of a part of a file, in pieces. The range is not empty and begins within the file.
+    ///
+    /// # Errors
+    /// As [`Self::stream`].
+    pub async fn part(
+        &self,
+        hash: &BlobHash,
+        range: Range<u64>,
+    ) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let found = self.store.get_opts(&self.place(hash)?, options).await;
+        Ok(found.map_err(|e| missing(hash, e))?.into_stream().map_err(Error::Store).boxed())
     }
 
     /// All bytes of a file of at most `limit` bytes.
@@ -282,6 +296,9 @@ mod tests {
             all.extend_from_slice(&bytes);
         }
         assert!(all == piece.repeat(13));
+        let (from, to) = (5 << 20, (12 << 20) + 3);
+        let part: Vec<Bytes> = blobs.part(&kept.hash, from..to).await?.try_collect().await?;
+        assert!(part.concat() == all[(5 << 20)..(12 << 20) + 3]);
         Ok(())
     }
 

@@ -1,0 +1,116 @@
+//! Where clients reach this server, and where a redirect may send them: nowhere else.
+
+use super::peer::Peer;
+use crate::app::App;
+use axum::{
+    extract::{FromRequestParts, OriginalUri},
+    http::{HeaderMap, header, request::Parts, uri::Authority},
+};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use reqwest::Url;
+use std::convert::Infallible;
+
+/// Everything that may not stand in a URL as it is.
+const UNPRINTABLE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\');
+
+/// What the paths of this dialect follow, as the client sees it: `https://host/sage`. Empty when the client did not say
+/// which host it asked; then paths are relative to wherever it found us.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Base(pub String);
+
+impl FromRequestParts<App> for Base {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        if let Some(url) = &app.config.public_url {
+            return Ok(Self(url.clone()));
+        }
+        let peer = Peer::of(parts, app);
+        let scheme = if peer.secure { "https" } else { "http" };
+        // A dialect may be mounted below a prefix, which has been taken off by now.
+        let original = parts.extensions.get::<OriginalUri>();
+        let prefix = original.and_then(|uri| uri.path().strip_suffix(parts.uri.path()));
+        let prefix = prefix.unwrap_or_default();
+        Ok(Self(match host(&parts.headers, peer.proxied) {
+            Some(host) => format!("{scheme}://{host}{prefix}"),
+            None => prefix.to_owned(),
+        }))
+    }
+}
+
+fn host(headers: &HeaderMap, proxied: bool) -> Option<Authority> {
+    let forwarded = proxied.then(|| headers.get("x-forwarded-host")).flatten();
+    let host = forwarded.or_else(|| headers.get(header::HOST))?.to_str().ok()?;
+    let nearest = host.rsplit(',').next().unwrap_or_default().trim();
+    nearest.parse().ok().filter(|host: &Authority| !host.as_str().contains('@'))
+}
+
+/// The path of `next`, with query and fragment, as a browser understands it; of a URL that leads elsewhere only these are
+/// left. `None` when there is no path in it.
+pub fn path_within(next: &str) -> Option<String> {
+    if next.trim().is_empty() {
+        return None;
+    }
+    // However it is written (`//host`, `/\host`, with tabs in it), this is what a browser would make of it.
+    let here = Url::parse("http://here.invalid/").ok()?;
+    let url = here.join(next).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
+    let mut path = format!("/{}", url.path().trim_start_matches('/'));
+    for (mark, part) in [('?', url.query()), ('#', url.fragment())] {
+        if let Some(part) = part {
+            path.push(mark);
+            path.push_str(part);
+        }
+    }
+    Some(path)
+}
+
+/// The text as it may stand in a header: what is not visible ASCII is percent-encoded.
+pub fn visible(text: &str) -> String {
+    utf8_percent_encode(text, UNPRINTABLE).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redirect_never_leaves_the_site() {
+        for (next, expected) in [
+            ("/a/b?c=d&e#f", Some("/a/b?c=d&e#f")),
+            ("a", Some("/a")),
+            ("https://evil.example/a?b", Some("/a?b")),
+            ("//evil.example", Some("/")),
+            ("///evil.example/a", Some("/a")),
+            (r"/\evil.example/a", Some("/a")),
+            ("/\t/evil.example/a", Some("/a")),
+            ("https://evil.example//other.example/a", Some("/other.example/a")),
+            ("/.//evil.example", Some("/evil.example")),
+            ("https:evil.example", Some("/")),
+            ("javascript:alert(1)", None),
+            ("data:text/html,x", None),
+            ("  ", None),
+            ("/x\r\nset-cookie: a=b", Some("/xset-cookie:%20a=b")),
+            ("/报告", Some("/%E6%8A%A5%E5%91%8A")),
+        ] {
+            assert_eq!(path_within(next).as_deref(), expected, "{next:?}");
+        }
+    }
+
+    #[test]
+    fn headers_hold_visible_characters_only() {
+        assert_eq!(visible("/a b/%20/é?\"\r\n"), "/a%20b/%20/%C3%A9?%22%0D%0A");
+    }
+
+    #[test]
+    fn only_a_trusted_proxy_names_another_host() {
+        let mut headers = HeaderMap::new();
+        let mut set = |name: &'static str, value: &'static str| {
+            headers.insert(name, header::HeaderValue::from_static(value));
+            [true, false].map(|proxied| host(&headers, proxied).map(|host| host.to_string()))
+        };
+        let both = |first: &str, second: &str| [Some(first.to_owned()), Some(second.to_owned())];
+        assert_eq!(set("host", "a.example:8000"), both("a.example:8000", "a.example:8000"));
+        assert_eq!(set("x-forwarded-host", "b.example"), both("b.example", "a.example:8000"));
+        assert_eq!(set("host", "user@c.example"), [Some("b.example".to_owned()), None]);
+    }
+}
