@@ -3,7 +3,7 @@
 create table uploads (
     id          uuid primary key,
     owner       text not null,
-    key         text not null,
+    path        text not null, -- what the owner calls it
     blob        text not null,
     size        bigint not null,
     media_type  text not null,

@@ -40,7 +40,7 @@ impl Projection for Uploads {
             let Ok(id) = recorded.stream.key().parse::<Uuid>() else { return Ok(()) };
             sqlx::query(
                 "insert into uploads
-                     (id, owner, key, blob, size, media_type, uploaded_at, revision)
+                     (id, owner, path, blob, size, media_type, uploaded_at, revision)
                  values ($1, $2, $3, $4, $5, $6, $7, $8)",
             )
             .bind(id)
@@ -64,7 +64,7 @@ pub struct Row {
     /// Whose it is.
     pub owner: String,
     /// What the owner calls it, as a path.
-    pub key: String,
+    pub path: String,
     /// Where its bytes are in the blob store.
     pub blob: String,
     /// How many.
@@ -81,7 +81,7 @@ pub struct Row {
 /// When the database does not answer.
 pub async fn get(db: &PgPool, id: UploadId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(
-        "select owner, key, blob, size, media_type, uploaded_at from uploads where id = $1",
+        "select owner, path, blob, size, media_type, uploaded_at from uploads where id = $1",
     )
     .bind(id.0)
     .fetch_optional(db)

@@ -6,12 +6,16 @@ use axum::{
     extract::{FromRequestParts, OriginalUri},
     http::{HeaderMap, header, request::Parts, uri::Authority},
 };
-use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use reqwest::Url;
 use std::convert::Infallible;
 
 /// Everything that may not stand in a URL as it is.
 const UNPRINTABLE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'\\');
+
+/// All but what stands for itself everywhere in a URL (RFC 3986, unreserved).
+pub const RESERVED: &AsciiSet =
+    &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// What the paths of this dialect follow, as the client sees it: `https://host/sage`. Empty when the client did not say
 /// which host it asked; then paths are relative to wherever it found us.

@@ -7,17 +7,17 @@ use crate::{
     config::AuthMode,
     core::{
         Caller, Error, Query,
-        site::{path_within, visible},
+        site::{RESERVED, path_within, visible},
     },
 };
 use axum::{
     Router,
     extract::{FromRequestParts, OriginalUri, Request, State},
-    http::{HeaderMap, HeaderName, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
     routing::{MethodFilter, get, on},
 };
-use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
 
 const ROOT: &str = "/api/observability/jaeger";
@@ -88,7 +88,7 @@ async fn login(
         )),
         None => {
             let next = wish.unwrap_or_else(|| here.path().to_owned());
-            let next = utf8_percent_encode(&next, NON_ALPHANUMERIC);
+            let next = utf8_percent_encode(&next, RESERVED);
             let page = format!("{}/login?next={next}&local_only=1", app.config.web_base_path);
             Ok(redirect(StatusCode::FOUND, &page))
         }
@@ -126,7 +126,8 @@ async fn forward(State(app): State<App>, request: Request) -> Result<Response, E
     if steps.clone().any(|step| matches!(step, "." | "..")) {
         return Err(Error::NotFound);
     }
-    if steps.nth(1).is_some() {
+    // A browser asks beforehand without saying who it is.
+    if steps.nth(1).is_some() && parts.method != Method::OPTIONS {
         Caller::from_request_parts(&mut parts, &app).await?;
     }
     Ok(elsewhere(&app, rest, parts.uri.query()))

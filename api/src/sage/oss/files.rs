@@ -78,7 +78,7 @@ async fn find(app: &App, id: &str, key: &str) -> Result<Row, Fault> {
         app.settled("uploads").await?;
         found = uploads::get(&app.db, id).await?;
     }
-    Ok(found.filter(|row| row.key == key).ok_or(Error::NotFound)?)
+    Ok(found.filter(|row| row.path == key).ok_or(Error::NotFound)?)
 }
 
 fn described(row: &Row, tag: &str) -> [(HeaderName, String); 8] {
@@ -90,7 +90,7 @@ fn described(row: &Row, tag: &str) -> [(HeaderName, String); 8] {
     };
     [
         (header::CONTENT_TYPE, media_type),
-        (header::CONTENT_DISPOSITION, names::disposition(kind, &row.key)),
+        (header::CONTENT_DISPOSITION, names::disposition(kind, &row.path)),
         (header::ETAG, tag.to_owned()),
         (header::CACHE_CONTROL, "public, max-age=31536000, immutable".to_owned()),
         (header::ACCEPT_RANGES, "bytes".to_owned()),

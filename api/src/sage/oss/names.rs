@@ -1,12 +1,10 @@
 //! Names and media types of uploaded files: from strangers, to be shown to others.
 
-use crate::core::upload;
+use crate::core::{site::RESERVED, upload};
 use domain::upload::is_deceptive;
 use mime_guess::Mime;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{percent_decode_str, utf8_percent_encode};
 
-/// What may stand in a URL's path as it is.
-const UNRESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// Bytes are bytes.
 const UNKNOWN: &str = "application/octet-stream";
 
@@ -42,7 +40,7 @@ fn essence(said: &str) -> Option<String> {
 
 /// The key as the end of a URL.
 pub(super) fn in_url(key: &str) -> String {
-    let encode = |part| utf8_percent_encode(part, UNRESERVED).to_string();
+    let encode = |part| utf8_percent_encode(part, RESERVED).to_string();
     key.split('/').map(encode).collect::<Vec<_>>().join("/")
 }
 
