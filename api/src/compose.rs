@@ -46,6 +46,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(projections::users::Users),
         Arc::new(projections::logins::Logins),
+        Arc::new(projections::user_configs::UserConfigs),
         Arc::new(projections::usage::Usage),
         Arc::new(projections::agents::Agents),
         Arc::new(projections::conversations::Conversations),
@@ -206,7 +207,7 @@ impl Node {
             db: store.db.clone(),
             projections,
             reply: reply.clone(),
-            access: Access::new(store.db.clone(), store.identity.keys()),
+            access: Access::new(store.db.clone(), store.identity.keys(), config.mail.clone()),
             usage: Usage::new(store.log.clone(), config.tier_limits.clone()),
             identity: store.identity.clone(),
             vault: store.vault.clone(),

@@ -5,7 +5,7 @@ mod names;
 mod tests;
 mod values;
 
-use commands::effects::Sensitive;
+use commands::effects::{Sensitive, mail::smtp::SmtpMailer, upstream::Provider};
 use domain::quota::TierLimits;
 use ipnet::IpNet;
 use names::{ELSEWHERE, NAMES};
@@ -50,6 +50,10 @@ pub struct Config {
     pub llm: Option<Endpoint>,
     /// The embedding provider; `None` for the built-in one.
     pub embedding: Option<Endpoint>,
+    /// Upstream providers that people may log in through, in [`AuthMode::Oauth`].
+    pub auth_providers: Vec<Provider>,
+    /// The mail server; `None` when mails only show in the log.
+    pub mail: Option<SmtpMailer>,
     /// Secret of the role-change webhook.
     pub rbac_sync_secret: Option<Sensitive>,
     /// What each subscription tier allows.
@@ -242,6 +246,8 @@ impl Values {
                 "ANNALS_EMBEDDING_API_KEY",
                 "ANNALS_EMBEDDING_MODEL",
             ])?,
+            auth_providers: self.auth_providers()?,
+            mail: self.mail()?,
             rbac_sync_secret: self.secret("ANNALS_RBAC_SYNC_SECRET"),
             tier_limits: self.parse(
                 "ANNALS_TIER_LIMITS",

@@ -24,6 +24,7 @@ pub mod system;
 pub mod testing;
 pub mod upload;
 pub mod user;
+pub mod user_config;
 pub mod version;
 
 pub use decider::{Decider, Kind, Refusal};

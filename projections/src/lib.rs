@@ -20,6 +20,7 @@ pub mod retrieval;
 mod runner;
 pub mod uploads;
 pub mod usage;
+pub mod user_configs;
 pub mod users;
 pub mod versions;
 mod wait;

@@ -1,4 +1,4 @@
-//! Where clients reach this server, and where a redirect may send them: nowhere else.
+//! Where clients reach this server, and texts on their way into URLs and headers.
 
 use super::peer::Peer;
 use crate::app::App;
@@ -7,7 +7,6 @@ use axum::{
     http::{HeaderMap, header, request::Parts, uri::Authority},
 };
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
-use reqwest::Url;
 use std::convert::Infallible;
 
 /// Everything that may not stand in a URL as it is.
@@ -49,25 +48,6 @@ fn host(headers: &HeaderMap, proxied: bool) -> Option<Authority> {
     nearest.parse().ok().filter(|host: &Authority| !host.as_str().contains('@'))
 }
 
-/// The path of `next`, with query and fragment, as a browser understands it; of a URL that leads elsewhere only these are
-/// left. `None` when there is no path in it.
-pub fn path_within(next: &str) -> Option<String> {
-    if next.trim().is_empty() {
-        return None;
-    }
-    // However it is written (`//host`, `/\host`, with tabs in it), this is what a browser would make of it.
-    let here = Url::parse("http://here.invalid/").ok()?;
-    let url = here.join(next).ok().filter(|url| matches!(url.scheme(), "http" | "https"))?;
-    let mut path = format!("/{}", url.path().trim_start_matches('/'));
-    for (mark, part) in [('?', url.query()), ('#', url.fragment())] {
-        if let Some(part) = part {
-            path.push(mark);
-            path.push_str(part);
-        }
-    }
-    Some(path)
-}
-
 /// The text as it may stand in a header: what is not visible ASCII is percent-encoded.
 pub fn visible(text: &str) -> String {
     utf8_percent_encode(text, UNPRINTABLE).to_string()
@@ -76,29 +56,6 @@ pub fn visible(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_redirect_never_leaves_the_site() {
-        for (next, expected) in [
-            ("/a/b?c=d&e#f", Some("/a/b?c=d&e#f")),
-            ("a", Some("/a")),
-            ("https://evil.example/a?b", Some("/a?b")),
-            ("//evil.example", Some("/")),
-            ("///evil.example/a", Some("/a")),
-            (r"/\evil.example/a", Some("/a")),
-            ("/\t/evil.example/a", Some("/a")),
-            ("https://evil.example//other.example/a", Some("/other.example/a")),
-            ("/.//evil.example", Some("/evil.example")),
-            ("https:evil.example", Some("/")),
-            ("javascript:alert(1)", None),
-            ("data:text/html,x", None),
-            ("  ", None),
-            ("/x\r\nset-cookie: a=b", Some("/xset-cookie:%20a=b")),
-            ("/报告", Some("/%E6%8A%A5%E5%91%8A")),
-        ] {
-            assert_eq!(path_within(next).as_deref(), expected, "{next:?}");
-        }
-    }
 
     #[test]
     fn headers_hold_visible_characters_only() {

@@ -2,7 +2,7 @@
 
 mod admin;
 pub mod agents;
-mod auth;
+pub mod auth;
 pub mod chat;
 pub mod conversations;
 pub mod envelope;
@@ -11,6 +11,7 @@ pub mod observability;
 pub mod oss;
 pub mod sessions;
 pub mod system;
+mod users;
 pub mod versions;
 
 use crate::{
@@ -29,6 +30,7 @@ pub use envelope::{Fault, Reply, Result, Text, text};
 pub fn routes(_app: &App) -> Router<App> {
     Router::new()
         .merge(auth::routes())
+        .merge(users::routes())
         .merge(chat::routes())
         .merge(conversations::routes())
         .merge(sessions::routes())

@@ -6,8 +6,8 @@ use crate::{
     app::App,
     config::AuthMode,
     core::{
-        Caller, Error, Query,
-        site::{RESERVED, path_within, visible},
+        Caller, Error, Query, local_path,
+        site::{RESERVED, visible},
     },
 };
 use axum::{
@@ -73,12 +73,11 @@ async fn login(
     Query(Next { next }): Query<Next>,
 ) -> Result<Response, Fault> {
     let original = headers.get("x-original-uri").and_then(|value| value.to_str().ok());
-    let wish = next.as_deref().and_then(path_within);
-    let wish = wish.or_else(|| original.and_then(path_within));
+    let wish = next.as_deref().filter(|next| !next.trim().is_empty()).or(original);
     match caller {
         Some(caller) if caller.admin => {
             // Sent back here, an administrator would go round in circles.
-            let next = wish.unwrap_or_else(|| here.path().trim_end_matches("/login").to_owned());
+            let next = local_path(wish, here.path().trim_end_matches("/login"));
             Ok(redirect(StatusCode::FOUND, &next))
         }
         Some(_) => Err(Error::Forbidden.into()),
@@ -87,7 +86,7 @@ async fn login(
             text("当前服务未启用本地账号密码登录", "Local password login is disabled"),
         )),
         None => {
-            let next = wish.unwrap_or_else(|| here.path().to_owned());
+            let next = local_path(wish, here.path());
             let next = utf8_percent_encode(&next, RESERVED);
             let page = format!("{}/login?next={next}&local_only=1", app.config.web_base_path);
             Ok(redirect(StatusCode::FOUND, &page))

@@ -1,6 +1,12 @@
 //! What a client asks before anybody is logged in, the settings of the whole installation, and signs of life.
 
-use super::{Reply, Result, admin::Admin, envelope::timestamp, text};
+use super::{
+    Reply, Result,
+    admin::Admin,
+    auth::providers::{self, AuthProvider},
+    envelope::timestamp,
+    text,
+};
 use crate::{
     app::App,
     config::AuthMode,
@@ -27,7 +33,7 @@ pub fn routes() -> Router<App> {
 struct Info {
     allow_registration: bool,
     auth_mode: &'static str,
-    auth_providers: Vec<Provider>,
+    auth_providers: Vec<AuthProvider>,
     default_auth_provider: Option<String>,
     has_local_auth: bool,
     has_oauth_auth: bool,
@@ -36,23 +42,11 @@ struct Info {
     native_login_admin_only: bool,
 }
 
-/// A way to sign in, as the login page shows it.
-#[derive(Serialize)]
-struct Provider {
-    id: String,
-    #[serde(rename = "type")]
-    kind: &'static str,
-    name: String,
-    button_text: String,
-    description: String,
-    icon: String,
-}
-
 async fn info(State(app): State<App>) -> Result<Info> {
     let allowed = app.identity.registration_allowed().await.map_err(Error::from)?;
     let mode = app.config.auth_mode;
-    let auth_providers = providers(mode);
-    let has_oauth_auth = auth_providers.iter().any(|provider| provider.kind != NATIVE);
+    let auth_providers = providers::list(&app.config);
+    let has_oauth_auth = !providers::upstream(&app.config).is_empty();
     let info = Info {
         allow_registration: allowed.unwrap_or(app.config.allow_registration),
         auth_mode: match mode {
@@ -69,28 +63,6 @@ async fn info(State(app): State<App>) -> Result<Info> {
         auth_providers,
     };
     Ok(Reply(text("获取系统信息成功", "System info retrieved"), info))
-}
-
-const NATIVE: &str = "native";
-
-fn providers(mode: AuthMode) -> Vec<Provider> {
-    let native = || Provider {
-        id: NATIVE.to_owned(),
-        kind: NATIVE,
-        name: text("账号密码", "Password").localized().to_owned(),
-        button_text: text("使用账号密码登录", "Sign in with password").localized().to_owned(),
-        description: text(
-            "输入 Sage 内置账号和密码进入工作台",
-            "Enter your Sage username and password",
-        )
-        .localized()
-        .to_owned(),
-        icon: "key-round".to_owned(),
-    };
-    match mode {
-        AuthMode::Native | AuthMode::TrustedProxy => vec![native()],
-        AuthMode::Oauth => vec![],
-    }
 }
 
 #[derive(Deserialize)]

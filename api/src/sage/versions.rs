@@ -193,9 +193,5 @@ fn worded(refusal: &Refusal) -> Fault {
 
 fn not_imported(error: Error) -> Fault {
     tracing::warn!(%error, "the latest release cannot be had");
-    let message = text(
-        format!("从 GitHub 获取版本失败: {error}"),
-        format!("Failed to fetch the release from GitHub: {error}"),
-    );
-    Fault::Returned(500, message)
+    Fault::Returned(500, text("从 GitHub 获取版本失败", "Failed to fetch the release from GitHub"))
 }

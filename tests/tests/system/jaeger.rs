@@ -30,6 +30,7 @@ async fn whoever_logs_in_comes_to_where_they_wanted() {
         ("https://evil.example/x", "/x"),
         ("//evil.example", "/"),
         ("/%5Cevil.example/x", "/x"),
+        ("https://h//evil.example", ROOT),
         ("javascript:alert(1)", ROOT),
         ("", ROOT),
     ] {
