@@ -121,3 +121,22 @@ async fn thirty_megabytes_come_back_as_they_were_and_a_hundred_and_one_do_not_go
     assert_eq!(facts(&app, "upload").await.len(), 1);
     app.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_node_has_it_at_once() {
+    let blobs = std::env::temp_dir().join(format!("annals-system-{}", uuid::Uuid::new_v4()));
+    let address = format!("file://{}", blobs.display());
+    let settings = [("ANNALS_BLOBS", address.as_str())];
+    let one = TestApp::start_with(&settings).await.unwrap();
+    let two = TestApp::on(&one.database_url(), &settings).await.unwrap();
+    let ann = one.user("ann", Role::Creator).await.unwrap();
+    for n in 0..10 {
+        let url = upload(&ann, "a.txt", "text/plain", None, format!("{n}")).await;
+        let there = url.replace(&one.base_url, &two.base_url);
+        let answer = reqwest::get(&there).await.unwrap();
+        assert_eq!(answer.text().await.unwrap(), n.to_string(), "{there}");
+    }
+    two.stop().await.unwrap();
+    one.stop().await.unwrap();
+    std::fs::remove_dir_all(blobs).unwrap();
+}

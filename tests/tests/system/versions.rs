@@ -1,6 +1,7 @@
 use crate::world::{actors, facts, refusal, told};
 use annals_tests::app::{Person, TestApp};
 use domain::user::Role;
+use futures::future::join_all;
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
 
@@ -112,5 +113,17 @@ async fn only_administrators_change_versions() {
     assert_eq!(told(bob.get(PATH)).await.0, 200);
     assert_eq!(told(nobody.get(PATH)).await.0, 401);
     assert!(facts(&app, "version").await.is_empty());
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_at_once_one_creates_it() {
+    let app = TestApp::start().await.unwrap();
+    let ann = app.user("ann", Role::Administrator).await.unwrap();
+    let answers = join_all((0..8).map(|_| told(create(&ann, "1.0.0")))).await;
+    let codes: Vec<u64> = answers.iter().map(|(_, it)| it["code"].as_u64().unwrap()).collect();
+    assert_eq!(codes.iter().filter(|code| **code == 200).count(), 1, "{codes:?}");
+    assert!(codes.iter().all(|code| matches!(code, 200 | 400)), "{codes:?}");
+    assert_eq!(facts(&app, "version").await, ["VersionPublished"]);
     app.stop().await.unwrap();
 }
