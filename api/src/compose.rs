@@ -15,13 +15,14 @@ use commands::{
         keys::{Keys, MasterKey},
         model::openai::{Limits, OpenAi},
         passwords::Passwords,
-        tools::Toolbox,
+        tools::{Toolbox, Tools},
         vault::Vault,
     },
     identity::Identity,
     links::Links,
     log::{EventLog, postgres::PostgresLog},
     nodes::{self, Nodes},
+    oauth2::OAuth2,
     publish::{BrokerUrl, Publisher},
     reactors::reply::Reply,
     usage::Usage,
@@ -169,6 +170,14 @@ impl Node {
     /// # Errors
     /// With what a person can do about it.
     pub async fn start(config: Config) -> Result<Self> {
+        Self::with_tools(config, vec![]).await
+    }
+
+    /// As [`Node::start`], with tools from further places.
+    ///
+    /// # Errors
+    /// With what a person can do about it.
+    pub async fn with_tools(config: Config, more: Vec<Arc<dyn Tools>>) -> Result<Self> {
         let store = Store::open(&config, Tenancy::Owner).await?;
         let node = NodeId(Uuid::now_v7());
         let alone = store.server.is_some();
@@ -192,12 +201,13 @@ impl Node {
             openai,
             endpoint: Backed::endpoint(&config),
         });
+        let tools = Toolbox::new(vec![]);
+        let tools: Arc<dyn Tools> = Arc::new(tools.with(more));
+        let reply = Reply::new(store.log.clone(), node, surroundings, tools.clone());
         let reach = match config.allow_private_urls {
             true => Reach::Anywhere,
             false => Reach::Public,
         };
-        let tools = Toolbox::new(vec![]);
-        let reply = Reply::new(store.log.clone(), node, surroundings);
         let publisher = config.nats_url.as_ref().map(|url| {
             let broker = BrokerUrl(url.expose().to_owned());
             Publisher::start(store.log.clone(), store.db.clone(), broker)
@@ -209,12 +219,17 @@ impl Node {
             reply: reply.clone(),
             access: Access::new(store.db.clone(), store.identity.keys(), config.mail.clone()),
             usage: Usage::new(store.log.clone(), config.tier_limits.clone()),
+            oauth2: OAuth2::new(
+                config.oauth2_clients.clone(),
+                store.log.clone(),
+                store.identity.clone(),
+            ),
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),
             links: Links::new(reach),
             releases: Releases::new(&config.releases_url, reach),
-            tools: Arc::new(tools),
+            tools,
             publisher,
             metrics: Arc::default(),
             node,

@@ -8,6 +8,7 @@ pub mod identity;
 pub mod links;
 pub mod log;
 pub mod nodes;
+pub mod oauth2;
 pub mod publish;
 pub mod pulse;
 pub mod reactors;

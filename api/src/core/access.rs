@@ -40,6 +40,8 @@ pub struct Access {
     pub guesses: Guesses,
     /// Registrations and codes asked for, by address.
     pub registrations: Throttle,
+    /// OAuth2 clients that could not prove who they are, by address.
+    pub clients: Throttle,
     /// Session ids of shared conversations tried, by address.
     pub shares: Throttle,
 }
@@ -56,10 +58,11 @@ impl Access {
             codes: Codes::new(db.clone(), keys.clone()),
             upstreams: Upstreams::default(),
             flows: Flows::new(db, keys.clone()),
-            entries: Throttle::new(120, WINDOW, CAPACITY),
+            entries: Throttle::new(600, WINDOW, CAPACITY),
             mailer,
             guesses: Guesses::default(),
             registrations: Throttle::new(60, WINDOW, CAPACITY),
+            clients: Throttle::new(100, WINDOW, CAPACITY),
             shares: Throttle::new(60, WINDOW, CAPACITY),
         }
     }

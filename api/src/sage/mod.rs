@@ -7,8 +7,10 @@ pub mod chat;
 pub mod conversations;
 pub mod envelope;
 pub mod knowledge_base;
+mod oauth2;
 pub mod observability;
 pub mod oss;
+mod pages;
 pub mod sessions;
 pub mod system;
 mod users;
@@ -40,6 +42,8 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(versions::routes())
         .merge(oss::routes())
         .merge(observability::routes())
+        .merge(oauth2::routes())
+        .merge(pages::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }
@@ -54,7 +58,8 @@ pub fn fallback(app: &App) -> Router {
         }
         Error::NoSuchPath.into_response()
     };
-    Router::new().fallback(unknown).layer(middleware::from_fn(enter)).with_state(app.clone())
+    let elsewhere = oauth2::elsewhere(app).merge(pages::elsewhere(app));
+    elsewhere.fallback(unknown).layer(middleware::from_fn(enter)).with_state(app.clone())
 }
 
 async fn enter(request: Request, next: middleware::Next) -> Response {

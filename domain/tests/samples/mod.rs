@@ -1,5 +1,6 @@
 //! One event or more of every type.
 
+mod grants;
 mod runs;
 mod shared;
 
@@ -58,6 +59,7 @@ pub fn all() -> Result<Vec<Stored>> {
         agents()?,
         knowledge_bases()?,
         documents()?,
+        grants::all()?,
         runs::all()?,
         shared::all()?,
     ];
