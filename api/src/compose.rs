@@ -13,6 +13,7 @@ use crate::{
 use anyhow::{Context, Result};
 use commands::{
     effects::{
+        fetch::Reach,
         keys::{Keys, MasterKey},
         model::openai::{Limits, OpenAi},
         passwords::Passwords,
@@ -20,12 +21,14 @@ use commands::{
         vault::Vault,
     },
     identity::Identity,
+    links::Links,
     log::{EventLog, postgres::PostgresLog},
     nodes::{self, Nodes},
     oauth2::OAuth2,
     publish::{BrokerUrl, Publisher},
     reactors::reply::Reply,
     usage::Usage,
+    versions::Releases,
     workspaces::Workspaces,
 };
 use domain::{Metadata, ids::NodeId, user::Username};
@@ -56,6 +59,8 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::passages::Passages),
         Arc::new(projections::workspace_files::WorkspaceFiles),
         Arc::new(projections::todo_items::TodoItems),
+        Arc::new(projections::versions::Versions),
+        Arc::new(projections::uploads::Uploads),
     ]
 }
 
@@ -210,6 +215,10 @@ impl Node {
         let tools = Toolbox::new(tool_sources::builtin(&config, &store, &workspaces, &library));
         let tools: Arc<dyn Tools> = Arc::new(tools.with(more));
         let reply = Reply::new(store.log.clone(), node, surroundings, tools.clone());
+        let reach = match config.allow_private_urls {
+            true => Reach::Anywhere,
+            false => Reach::Public,
+        };
         let publisher = config.nats_url.as_ref().map(|url| {
             let broker = BrokerUrl(url.expose().to_owned());
             Publisher::start(store.log.clone(), store.db.clone(), broker)
@@ -230,6 +239,8 @@ impl Node {
             vault: store.vault.clone(),
             library: library.clone(),
             workspaces,
+            links: Links::new(reach),
+            releases: Releases::new(&config.releases_url, reach),
             tools,
             publisher,
             metrics: Arc::default(),

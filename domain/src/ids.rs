@@ -79,6 +79,8 @@ uuid_ids! {
     GrantId,
     /// A value in the secret store; the log holds only this reference.
     SecretId,
+    /// A file to be linked to; cannot be guessed.
+    UploadId,
 }
 
 text_ids! {

@@ -25,8 +25,10 @@ pub mod system;
 pub mod testing;
 pub mod todo_list;
 pub mod tool_call;
+pub mod upload;
 pub mod user;
 pub mod user_config;
+pub mod version;
 pub mod workspace_file;
 
 pub use decider::{Decider, Kind, Refusal};

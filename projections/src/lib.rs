@@ -19,9 +19,11 @@ mod rebuild;
 pub mod retrieval;
 mod runner;
 pub mod todo_items;
+pub mod uploads;
 pub mod usage;
 pub mod user_configs;
 pub mod users;
+pub mod versions;
 mod wait;
 pub mod workspace_files;
 

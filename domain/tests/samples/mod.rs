@@ -2,6 +2,7 @@
 
 mod grants;
 mod runs;
+mod shared;
 mod work;
 
 use crate::Stored;
@@ -62,6 +63,7 @@ pub fn all() -> Result<Vec<Stored>> {
         grants::all()?,
         runs::all()?,
         work::all()?,
+        shared::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
 }
