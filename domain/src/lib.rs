@@ -11,6 +11,7 @@ pub mod conversation;
 pub mod decider;
 pub mod document;
 pub mod envelope;
+pub mod grant;
 pub mod ids;
 pub mod json;
 pub mod knowledge_base;

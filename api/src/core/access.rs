@@ -40,6 +40,8 @@ pub struct Access {
     pub guesses: Guesses,
     /// Registrations and codes asked for, by address.
     pub registrations: Throttle,
+    /// OAuth2 clients that could not prove who they are, by address.
+    pub clients: Throttle,
     /// Session ids of shared conversations tried, by address.
     pub shares: Throttle,
 }
@@ -60,6 +62,7 @@ impl Access {
             mailer,
             guesses: Guesses::default(),
             registrations: Throttle::new(60, WINDOW, CAPACITY),
+            clients: Throttle::new(100, WINDOW, CAPACITY),
             shares: Throttle::new(60, WINDOW, CAPACITY),
         }
     }

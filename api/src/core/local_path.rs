@@ -3,7 +3,7 @@
 use reqwest::Url;
 
 /// Bytes of the longest path that is kept.
-const LONGEST: usize = 2_048;
+const LONGEST: usize = 8_192;
 
 /// The path, query and fragment that `wish` leads to when a browser follows it from this site; `default` when it could
 /// lead elsewhere, or says nothing. Of an absolute URL only the path is kept. The result begins with exactly one slash

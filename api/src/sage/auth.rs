@@ -1,6 +1,6 @@
 //! Registration, login, session, logout, password: `/api/auth/*`, and the older names under `/api/user/*`.
 
-mod cookie;
+pub mod cookie;
 pub mod providers;
 mod registration;
 mod upstream;
@@ -79,24 +79,8 @@ async fn login(
     peer: Peer,
     Json(body): Json<LoginBody>,
 ) -> std::result::Result<impl IntoResponse, Fault> {
-    if app.config.auth_mode == AuthMode::Oauth {
-        return Err(disabled("当前服务未启用本地账号密码登录", "Local password login is disabled"));
-    }
     let (name, password) = (body.username_or_email, Sensitive::from(body.password));
-    app.access.guesses.attempt(&name, peer.address)?;
-    let who = app.identity.authenticate(&name, &password).await;
-    if matches!(who, Ok(_) | Err(identity::Error::Suspended)) {
-        app.access.guesses.forgive(&name, peer.address);
-    }
-    let who = who.map_err(worded)?;
-    if app.config.auth_mode == AuthMode::TrustedProxy && !who.role.is_admin() {
-        let only = text(
-            "当前服务仅允许管理员通过账号密码登录",
-            "Only administrators can sign in with a password",
-        );
-        return Err(Fault::Returned(403, only));
-    }
-    let opened = open(&app, &who).await?;
+    let (who, opened) = sign_in(&app, peer, &name, &password).await?;
     let (claims, tokens, now) = (claims(&who), &app.access.tokens, Utc::now());
     let token_ends = now + ACCESS_TOKEN_LIFE;
     let unsigned = |error: jsonwebtoken::errors::Error| Error::Internal(error.to_string());
@@ -110,6 +94,33 @@ async fn login(
     };
     let cookie = AppendHeaders([cookie::set(&opened.cookie, peer.secure)]);
     Ok((cookie, Reply(text("登录成功", "Signed in successfully"), reply)))
+}
+
+/// Logs somebody in who knows a password, as far as the deployment mode allows that.
+pub async fn sign_in(
+    app: &App,
+    peer: Peer,
+    name: &str,
+    password: &Sensitive,
+) -> std::result::Result<(Authenticated, OpenedLogin), Fault> {
+    if app.config.auth_mode == AuthMode::Oauth {
+        return Err(disabled("当前服务未启用本地账号密码登录", "Local password login is disabled"));
+    }
+    app.access.guesses.attempt(name, peer.address)?;
+    let who = app.identity.authenticate(name, password).await;
+    if matches!(who, Ok(_) | Err(identity::Error::Suspended)) {
+        app.access.guesses.forgive(name, peer.address);
+    }
+    let who = who.map_err(worded)?;
+    if app.config.auth_mode == AuthMode::TrustedProxy && !who.role.is_admin() {
+        let only = text(
+            "当前服务仅允许管理员通过账号密码登录",
+            "Only administrators can sign in with a password",
+        );
+        return Err(Fault::Returned(403, only));
+    }
+    let opened = open(app, &who).await?;
+    Ok((who, opened))
 }
 
 /// Begins a browser's login, and waits until the next request will find it.

@@ -1,5 +1,6 @@
 //! One event or more of every type.
 
+mod grants;
 mod runs;
 
 use crate::Stored;
@@ -57,6 +58,7 @@ pub fn all() -> Result<Vec<Stored>> {
         agents()?,
         knowledge_bases()?,
         documents()?,
+        grants::all()?,
         runs::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
