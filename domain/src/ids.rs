@@ -77,6 +77,8 @@ uuid_ids! {
     LoginId,
     /// A value in the secret store; the log holds only this reference.
     SecretId,
+    /// One skill; derived from where it belongs and what it is called.
+    SkillId,
 }
 
 text_ids! {

@@ -1,6 +1,7 @@
 //! One event or more of every type.
 
 mod runs;
+mod skills;
 
 use crate::Stored;
 use annals_domain::{
@@ -56,6 +57,7 @@ pub fn all() -> Result<Vec<Stored>> {
         agents()?,
         knowledge_bases()?,
         documents()?,
+        skills::all()?,
         runs::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
