@@ -11,12 +11,14 @@ pub mod extract;
 mod extract_entities;
 mod extract_html;
 pub mod fetch;
+pub mod front_matter;
 pub mod keys;
 pub mod mail;
 pub mod model;
 pub mod outbound;
 pub mod passwords;
 pub mod secret;
+pub mod skill_archive;
 pub mod tools;
 pub mod vault;
 
