@@ -10,6 +10,7 @@ use commands::{
     log::EventLog,
     publish::Publisher,
     reactors::reply::Reply,
+    skills::Skills,
     usage::Usage,
 };
 use domain::{
@@ -51,6 +52,8 @@ pub struct Inner {
     pub vault: Vault,
     /// Files and vectors.
     pub library: Library,
+    /// Imports, edits and reads skills.
+    pub skills: Skills,
     /// What models and people may call.
     pub tools: Arc<dyn Tools>,
     /// Publishes the log to a broker; `None` without one.

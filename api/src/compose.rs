@@ -6,15 +6,17 @@ use crate::{
     core::access::Access,
     feed::LogFeed,
     library::Library,
+    skill_shelf::SkillShelf,
     surroundings::Backed,
 };
 use anyhow::{Context, Result};
 use commands::{
     effects::{
+        fetch::{Fetcher, Reach},
         keys::{Keys, MasterKey},
         model::openai::{Limits, OpenAi},
         passwords::Passwords,
-        tools::Toolbox,
+        tools::{Toolbox, load_skill::LoadSkill},
         vault::Vault,
     },
     identity::Identity,
@@ -22,6 +24,7 @@ use commands::{
     nodes::{self, Nodes},
     publish::{BrokerUrl, Publisher},
     reactors::reply::Reply,
+    skills::Skills,
     usage::Usage,
 };
 use domain::{Metadata, ids::NodeId, user::Username};
@@ -49,6 +52,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::knowledge_bases::KnowledgeBases),
         Arc::new(projections::documents::Documents),
         Arc::new(projections::passages::Passages),
+        Arc::new(projections::skills::Skills),
     ]
 }
 
@@ -186,7 +190,10 @@ impl Node {
             openai,
             endpoint: Backed::endpoint(&config),
         });
-        let tools = Toolbox::new(vec![]);
+        let reach = if config.allow_private_urls { Reach::Anywhere } else { Reach::Public };
+        let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));
+        let shelf = Arc::new(SkillShelf(store.db.clone()));
+        let tools = Toolbox::new(vec![Arc::new(LoadSkill::new(skills.clone(), shelf))]);
         let reply = Reply::new(store.log.clone(), node, surroundings);
         let publisher = config.nats_url.as_ref().map(|url| {
             let broker = BrokerUrl(url.expose().to_owned());
@@ -202,6 +209,7 @@ impl Node {
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),
+            skills,
             tools: Arc::new(tools),
             publisher,
             metrics: Arc::default(),

@@ -17,5 +17,6 @@ pub mod observe;
 pub mod probes;
 pub mod sage;
 pub mod serve;
+pub mod skill_shelf;
 pub mod surroundings;
 pub mod v1;

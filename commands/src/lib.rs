@@ -10,4 +10,5 @@ pub mod nodes;
 pub mod publish;
 pub mod pulse;
 pub mod reactors;
+pub mod skills;
 pub mod usage;

@@ -18,6 +18,7 @@ pub mod passages;
 mod rebuild;
 pub mod retrieval;
 mod runner;
+pub mod skills;
 pub mod usage;
 pub mod users;
 mod wait;

@@ -1,5 +1,6 @@
 //! The port to tools: what a model or a person may call, and what came of it.
 
+pub mod load_skill;
 mod toolbox;
 
 use domain::ids::{AgentId, ConversationId, KnowledgeBaseId, RunId, UserId};
