@@ -5,9 +5,11 @@ use crate::{
     config::Config,
     core::access::Access,
     feed::LogFeed,
+    file_index::Files,
     library::Library,
     skill_shelf::SkillShelf,
     surroundings::Backed,
+    tool_sources,
 };
 use anyhow::{Context, Result};
 use commands::{
@@ -26,6 +28,7 @@ use commands::{
     reactors::reply::Reply,
     skills::Skills,
     usage::Usage,
+    workspaces::Workspaces,
 };
 use domain::{Metadata, ids::NodeId, user::Username};
 use projections::{Projection, Projections};
@@ -53,6 +56,8 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::documents::Documents),
         Arc::new(projections::passages::Passages),
         Arc::new(projections::skills::Skills),
+        Arc::new(projections::workspace_files::WorkspaceFiles),
+        Arc::new(projections::todo_items::TodoItems),
     ]
 }
 
@@ -193,7 +198,15 @@ impl Node {
         let reach = if config.allow_private_urls { Reach::Anywhere } else { Reach::Public };
         let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));
         let shelf = Arc::new(SkillShelf(store.db.clone()));
-        let tools = Toolbox::new(vec![Arc::new(LoadSkill::new(skills.clone(), shelf))]);
+        let index = Files {
+            log: store.log.clone(),
+            db: store.db.clone(),
+            projections: projections.clone(),
+        };
+        let workspaces = Workspaces::new(store.log.clone(), library.blobs.clone(), Arc::new(index));
+        let mut sources = tool_sources::builtin(&config, &store, &workspaces, &library);
+        sources.push(Arc::new(LoadSkill::new(skills.clone(), shelf, workspaces.clone())));
+        let tools = Toolbox::new(sources);
         let reply = Reply::new(store.log.clone(), node, surroundings);
         let publisher = config.nats_url.as_ref().map(|url| {
             let broker = BrokerUrl(url.expose().to_owned());
@@ -210,6 +223,7 @@ impl Node {
             vault: store.vault.clone(),
             library: library.clone(),
             skills,
+            workspaces,
             tools: Arc::new(tools),
             publisher,
             metrics: Arc::default(),

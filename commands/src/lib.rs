@@ -12,3 +12,4 @@ pub mod pulse;
 pub mod reactors;
 pub mod skills;
 pub mod usage;
+pub mod workspaces;

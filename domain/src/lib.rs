@@ -23,7 +23,10 @@ pub mod run;
 pub mod skill;
 pub mod system;
 pub mod testing;
+pub mod todo_list;
+pub mod tool_call;
 pub mod user;
+pub mod workspace_file;
 
 pub use decider::{Decider, Kind, Refusal};
 pub use envelope::{

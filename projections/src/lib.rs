@@ -19,9 +19,11 @@ mod rebuild;
 pub mod retrieval;
 mod runner;
 pub mod skills;
+pub mod todo_items;
 pub mod usage;
 pub mod users;
 mod wait;
+pub mod workspace_files;
 
 pub use compare::{Comparison, Difference, compare};
 pub use rebuild::{FoldError, RebuildProgress, Rebuilt, rebuild};

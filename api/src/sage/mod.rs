@@ -8,6 +8,8 @@ pub mod envelope;
 pub mod knowledge_base;
 pub mod sessions;
 pub mod skills;
+pub mod tools;
+pub mod workspace;
 
 use crate::{
     app::App,
@@ -29,6 +31,8 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(conversations::routes())
         .merge(sessions::routes())
         .merge(agents::routes())
+        .merge(workspace::routes())
+        .merge(tools::routes())
         .merge(knowledge_base::routes())
         .merge(skills::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)

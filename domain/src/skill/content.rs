@@ -13,7 +13,7 @@ pub const MAIN: &str = "SKILL.md";
 /// Files of one skill.
 pub const MOST_FILES: usize = 500;
 /// Characters of a name.
-const NAME: usize = 128;
+const NAME: usize = 64;
 /// Characters of a description.
 const DESCRIPTION: usize = 4_096;
 /// Bytes of a path.
@@ -285,7 +285,7 @@ mod tests {
         ] {
             assert_eq!(Folder::of(name).as_ref().map(Folder::as_str), folder, "{name:?}");
         }
-        assert_eq!(Folder::of(&"a".repeat(129)), None);
+        assert_eq!(Folder::of(&"a".repeat(65)), None);
     }
 
     #[test]

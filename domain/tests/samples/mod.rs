@@ -2,6 +2,7 @@
 
 mod runs;
 mod skills;
+mod work;
 
 use crate::Stored;
 use annals_domain::{
@@ -59,6 +60,7 @@ pub fn all() -> Result<Vec<Stored>> {
         documents()?,
         skills::all()?,
         runs::all()?,
+        work::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
 }

@@ -1,6 +1,6 @@
 //! What a model gets to load.
 
-use super::hall::{Hall, data, delete, put, skill, text, upload, zip};
+use super::hall::{Hall, data, delete, edit, put, skill, text, upload, zip};
 use annals_tests::app::Person;
 use anyhow::{Context, Result};
 use commands::effects::tools::{Call, Outcome, Place, Status, Tool};
@@ -34,6 +34,12 @@ async fn load(hall: &Hall, place: &Place, skill: &str, file: Option<&str>) -> Op
     hall.node.app.tools.call(place, &call).await
 }
 
+async fn file_read(hall: &Hall, place: &Place, path: &str) -> Result<Outcome> {
+    let arguments = json!({"file_path": path}).as_object().cloned().unwrap_or_default();
+    let call = Call { id: "2".to_owned(), name: "file_read".to_owned(), arguments };
+    hall.node.app.tools.call(place, &call).await.context("a tool")
+}
+
 #[tokio::test]
 async fn a_model_loads_a_skill_and_then_its_files() -> Result<()> {
     let hall = Hall::open().await?;
@@ -52,6 +58,9 @@ async fn a_model_loads_a_skill_and_then_its_files() -> Result<()> {
     assert_eq!(loaded.status, Status::Success);
     assert!(loaded.content.starts_with(&main), "{}", loaded.content);
     assert!(loaded.content.contains("- scripts/run.py (9 bytes)"), "{}", loaded.content);
+    assert!(loaded.content.contains("below skills/PDF-tools/"), "{}", loaded.content);
+    let read = file_read(&hall, &place, "skills/PDF-tools/scripts/run.py").await?;
+    assert!(read.content.contains("print(1)"), "{}", read.content);
     let script = load(&hall, &place, "PDF-tools", Some("scripts/run.py")).await;
     assert_eq!(script, Some(Outcome::success("print(1)\n")));
     for (skill, file) in [
@@ -64,6 +73,28 @@ async fn a_model_loads_a_skill_and_then_its_files() -> Result<()> {
         let refused = load(&hall, &place, skill, file).await.context("a tool")?;
         assert_eq!(refused.status, Status::Error, "{skill} {file:?}: {}", refused.content);
     }
+    hall.close().await
+}
+
+#[tokio::test]
+async fn what_was_laid_out_follows_the_skill_and_is_the_callers_own() -> Result<()> {
+    let hall = Hall::open().await?;
+    let (ann, bob) = (&hall.ann, &hall.bob);
+    put(&hall.root, "tool", "of all", &[("is_system", "true")]).await?;
+    let (hers, his) = (place(ann, None, &["tool"]), place(bob, None, &["tool"]));
+    load(&hall, &hers, "tool", None).await.context("a tool")?;
+    let before = hall.node.settled().await?;
+    load(&hall, &hers, "tool", None).await.context("a tool")?;
+    assert_eq!(hall.node.settled().await?, before);
+    assert_eq!(file_read(&hall, &his, "skills/tool/SKILL.md").await?.status, Status::Error);
+    assert_eq!(file_read(&hall, &hers, "skills/tool/SKILL.md").await?.status, Status::Success);
+
+    let new = json!({"name": "tool", "content": text("tool", "changed")});
+    data(edit(&hall.root, &new)).await?;
+    let loaded = load(&hall, &hers, "tool", None).await.context("a tool")?;
+    assert!(loaded.content.contains("changed"), "{}", loaded.content);
+    let read = file_read(&hall, &hers, "skills/tool/SKILL.md").await?;
+    assert!(read.content.contains("changed"), "{}", read.content);
     hall.close().await
 }
 

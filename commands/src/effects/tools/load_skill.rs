@@ -1,19 +1,30 @@
-//! The tool with which a model loads a skill: its instructions, and then one or the other of its files.
+//! The tool with which a model loads a skill: its instructions, and its files, which are laid into the workspace below
+//! `skills/`. Bytes are in the store already, so laying out is only facts.
 
-use super::{Call, Outcome, Place, Source, Tool, Tools, ToolsUnavailable};
-use crate::skills::Skills;
+use super::{
+    Call, Outcome, Place, Tool, Tools, ToolsUnavailable,
+    builtin::{metadata, told, tool, workspace},
+};
+use crate::{
+    effects::blobs::Blob,
+    skills::Skills,
+    workspaces::{Error, Workspaces},
+};
 use domain::{
     ids::SkillId,
-    skill::{Content, Folder, MAIN},
+    skill::{Content, Folder, MAIN, MOST_FILES, SkillFile},
+    workspace_file::{Basis, FilePath},
 };
-use futures::future::BoxFuture;
+use futures::{StreamExt, TryStreamExt, future::BoxFuture, stream};
 use serde_json::{Value, json};
-use std::{fmt::Write, sync::Arc};
+use std::{collections::HashMap, fmt::Write, sync::Arc};
 
 /// The tool's name.
 pub const NAME: &str = "load_skill";
 /// Bytes of a file that is shown.
 const SHOWN: u64 = 256 << 10;
+/// Files that are laid out at once.
+const AT_ONCE: usize = 8;
 /// Characters of a description in the list of skills.
 const SUMMARY: usize = 500;
 
@@ -42,12 +53,13 @@ pub struct Attached {
 pub struct LoadSkill {
     skills: Skills,
     shelf: Arc<dyn Shelf>,
+    workspaces: Workspaces,
 }
 
 impl LoadSkill {
-    /// A tool that loads from this shelf.
-    pub fn new(skills: Skills, shelf: Arc<dyn Shelf>) -> Self {
-        Self { skills, shelf }
+    /// A tool that loads from this shelf into these workspaces.
+    pub fn new(skills: Skills, shelf: Arc<dyn Shelf>, workspaces: Workspaces) -> Self {
+        Self { skills, shelf, workspaces }
     }
 
     async fn load(&self, place: &Place, call: &Call) -> Outcome {
@@ -67,7 +79,7 @@ impl LoadSkill {
         match self.skills.find(skill.id).await {
             Ok(Some(content)) => match text(call, "file").filter(|path| *path != MAIN) {
                 Some(path) => self.show(&content, path).await,
-                None => self.introduce(&content).await,
+                None => self.introduce(place, call, &content).await,
             },
             Ok(None) => Outcome::error("the skill has just been deleted"),
             Err(failure) => {
@@ -77,21 +89,63 @@ impl LoadSkill {
         }
     }
 
-    /// The instructions, and what else there is.
-    async fn introduce(&self, content: &Content) -> Outcome {
+    /// The instructions, and what else there is and where.
+    async fn introduce(&self, place: &Place, call: &Call, content: &Content) -> Outcome {
         let mut whole = match self.read(content, MAIN).await {
             Ok(text) => text,
             Err(why) => return Outcome::error(why),
         };
-        let mut others = content.files.iter().filter(|file| file.path != MAIN).peekable();
-        if others.peek().is_some() {
-            whole.push_str("\n\n[Files of this skill, to be read with the argument \"file\"]\n");
-        }
-        for file in others {
+        if content.files.len() > 1 {
             // Writing to a string does not fail.
-            let _ = writeln!(whole, "- {} ({} bytes)", file.path, file.size);
+            let _ = match self.lay_out(place, call, content).await {
+                Ok(folder) => {
+                    write!(whole, "\n\n[Files of this skill, in the workspace below {folder}/]")
+                }
+                Err(why) => write!(
+                    whole,
+                    "\n\n[Files of this skill, to be read with the argument \"file\"; they are not in the workspace: {why}]"
+                ),
+            };
+        }
+        for file in content.files.iter().filter(|file| file.path != MAIN) {
+            let _ = write!(whole, "\n- {} ({} bytes)", file.path, file.size);
         }
         Outcome::success(whole)
+    }
+
+    /// Makes the skill's files files of the workspace; what lies there already is not written again. The folder, or why
+    /// they are not there.
+    async fn lay_out(
+        &self,
+        place: &Place,
+        call: &Call,
+        content: &Content,
+    ) -> Result<FilePath, String> {
+        let named = Folder::of(&content.name).ok_or("the skill has no folder")?;
+        let folder = FilePath::parse(&format!("skills/{named}")).map_err(|bad| bad.to_string())?;
+        let workspace = workspace(place);
+        let there = self.workspaces.list(&workspace, Some(&folder), 2 * MOST_FILES).await;
+        let there: HashMap<_, _> =
+            there.map_err(told)?.into_iter().map(|file| (file.path, file.content.blob)).collect();
+        let mut wanted = Vec::new();
+        for SkillFile { path, blob, size, .. } in &content.files {
+            let path =
+                FilePath::parse(&format!("{folder}/{path}")).map_err(|bad| bad.to_string())?;
+            if there.get(&path) != Some(blob) {
+                wanted.push((path, Blob { hash: blob.clone(), size: *size }));
+            }
+        }
+        let metadata = metadata(place, call);
+        let written = wanted.into_iter().map(|(path, blob)| {
+            let (workspace, metadata) = (&workspace, &metadata);
+            async move {
+                self.workspaces.record(workspace, &path, blob, Basis::Anything, metadata).await?;
+                Ok::<_, Error>(())
+            }
+        });
+        let written: Vec<_> = written.collect();
+        stream::iter(written).buffer_unordered(AT_ONCE).try_collect::<()>().await.map_err(told)?;
+        Ok(folder)
     }
 
     async fn show(&self, content: &Content, path: &str) -> Outcome {
@@ -124,7 +178,7 @@ impl Tools for LoadSkill {
             }
             match self.shelf.attached(place).await {
                 Ok(attached) if attached.is_empty() => Ok(vec![]),
-                Ok(attached) => Ok(vec![tool(&attached)]),
+                Ok(attached) => Ok(vec![described(&attached)]),
                 Err(unavailable) => {
                     tracing::warn!(%unavailable, "a run goes on without its skills");
                     Ok(vec![])
@@ -148,7 +202,7 @@ fn text<'a>(call: &'a Call, argument: &str) -> Option<&'a str> {
     given.map(str::trim).filter(|text| !text.is_empty())
 }
 
-fn tool(attached: &[Attached]) -> Tool {
+fn described(attached: &[Attached]) -> Tool {
     let mut description =
         "Loads a skill: instructions for a kind of task, with files. Load a skill before you begin a \
          task that it is for. Skills:"
@@ -160,22 +214,12 @@ fn tool(attached: &[Attached]) -> Tool {
         let _ = write!(description, "\n- {}: {summary}", skill.name);
     }
     let names: Vec<_> = attached.iter().map(|skill| skill.name.as_str()).collect();
-    Tool {
-        name: NAME.to_owned(),
-        description,
-        parameters: json!({
-            "type": "object",
-            "properties": {
-                "skill_name": {"type": "string", "enum": names, "description": "The skill's name."},
-                "file": {
-                    "type": "string",
-                    "description": "A file of the skill to read in place of its instructions."
-                },
-            },
-            "required": ["skill_name"],
-        }),
-        source: Source::BuiltIn,
-        idempotent: true,
-        deadline: None,
-    }
+    let properties = json!({
+        "skill_name": {"type": "string", "enum": names, "description": "The skill's name."},
+        "file": {
+            "type": "string",
+            "description": "A file of the skill to read in place of its instructions."
+        },
+    });
+    tool(NAME, &description, properties, &["skill_name"])
 }
