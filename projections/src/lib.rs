@@ -20,6 +20,7 @@ pub mod retrieval;
 mod runner;
 pub mod todo_items;
 pub mod usage;
+pub mod user_configs;
 pub mod users;
 mod wait;
 pub mod workspace_files;
