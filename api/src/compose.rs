@@ -18,12 +18,13 @@ use commands::{
         keys::{Keys, MasterKey},
         model::openai::{Limits, OpenAi},
         passwords::Passwords,
-        tools::{Toolbox, load_skill::LoadSkill},
+        tools::{Toolbox, Tools, load_skill::LoadSkill},
         vault::Vault,
     },
     identity::Identity,
     log::{EventLog, postgres::PostgresLog},
     nodes::{self, Nodes},
+    oauth2::OAuth2,
     publish::{BrokerUrl, Publisher},
     reactors::reply::Reply,
     skills::Skills,
@@ -49,6 +50,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(projections::users::Users),
         Arc::new(projections::logins::Logins),
+        Arc::new(projections::user_configs::UserConfigs),
         Arc::new(projections::usage::Usage),
         Arc::new(projections::agents::Agents),
         Arc::new(projections::conversations::Conversations),
@@ -172,6 +174,14 @@ impl Node {
     /// # Errors
     /// With what a person can do about it.
     pub async fn start(config: Config) -> Result<Self> {
+        Self::with_tools(config, vec![]).await
+    }
+
+    /// As [`Node::start`], with tools from further places.
+    ///
+    /// # Errors
+    /// With what a person can do about it.
+    pub async fn with_tools(config: Config, more: Vec<Arc<dyn Tools>>) -> Result<Self> {
         let store = Store::open(&config, Tenancy::Owner).await?;
         let node = NodeId(Uuid::now_v7());
         let alone = store.server.is_some();
@@ -207,7 +217,8 @@ impl Node {
         let mut sources = tool_sources::builtin(&config, &store, &workspaces, &library);
         sources.push(Arc::new(LoadSkill::new(skills.clone(), shelf, workspaces.clone())));
         let tools = Toolbox::new(sources);
-        let reply = Reply::new(store.log.clone(), node, surroundings);
+        let tools: Arc<dyn Tools> = Arc::new(tools.with(more));
+        let reply = Reply::new(store.log.clone(), node, surroundings, tools.clone());
         let publisher = config.nats_url.as_ref().map(|url| {
             let broker = BrokerUrl(url.expose().to_owned());
             Publisher::start(store.log.clone(), store.db.clone(), broker)
@@ -217,14 +228,19 @@ impl Node {
             db: store.db.clone(),
             projections,
             reply: reply.clone(),
-            access: Access::new(store.db.clone(), store.identity.keys()),
+            access: Access::new(store.db.clone(), store.identity.keys(), config.mail.clone()),
             usage: Usage::new(store.log.clone(), config.tier_limits.clone()),
+            oauth2: OAuth2::new(
+                config.oauth2_clients.clone(),
+                store.log.clone(),
+                store.identity.clone(),
+            ),
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),
             skills,
             workspaces,
-            tools: Arc::new(tools),
+            tools,
             publisher,
             metrics: Arc::default(),
             node,

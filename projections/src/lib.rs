@@ -21,6 +21,7 @@ mod runner;
 pub mod skills;
 pub mod todo_items;
 pub mod usage;
+pub mod user_configs;
 pub mod users;
 mod wait;
 pub mod workspace_files;

@@ -1,14 +1,17 @@
 //! The Sage dialect: one envelope, three families of errors, line streams.
 
 pub mod agents;
-mod auth;
+pub mod auth;
 pub mod chat;
 pub mod conversations;
 pub mod envelope;
 pub mod knowledge_base;
+mod oauth2;
+mod pages;
 pub mod sessions;
 pub mod skills;
 pub mod tools;
+mod users;
 pub mod workspace;
 
 use crate::{
@@ -27,6 +30,7 @@ pub use envelope::{Fault, Reply, Result, Text, text};
 pub fn routes(_app: &App) -> Router<App> {
     Router::new()
         .merge(auth::routes())
+        .merge(users::routes())
         .merge(chat::routes())
         .merge(conversations::routes())
         .merge(sessions::routes())
@@ -35,6 +39,8 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(tools::routes())
         .merge(knowledge_base::routes())
         .merge(skills::routes())
+        .merge(oauth2::routes())
+        .merge(pages::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }
@@ -49,7 +55,8 @@ pub fn fallback(app: &App) -> Router {
         }
         Error::NoSuchPath.into_response()
     };
-    Router::new().fallback(unknown).layer(middleware::from_fn(enter)).with_state(app.clone())
+    let elsewhere = oauth2::elsewhere(app).merge(pages::elsewhere(app));
+    elsewhere.fallback(unknown).layer(middleware::from_fn(enter)).with_state(app.clone())
 }
 
 async fn enter(request: Request, next: middleware::Next) -> Response {

@@ -11,6 +11,7 @@ pub mod extract;
 mod extract_entities;
 mod extract_html;
 pub mod fetch;
+pub mod flows;
 pub mod front_matter;
 pub mod keys;
 pub mod mail;
@@ -20,6 +21,7 @@ pub mod passwords;
 pub mod secret;
 pub mod skill_archive;
 pub mod tools;
+pub mod upstream;
 pub mod vault;
 
 pub use secret::Sensitive;
