@@ -12,6 +12,7 @@ use commands::{
     oauth2::OAuth2,
     publish::Publisher,
     reactors::reply::Reply,
+    skills::Skills,
     usage::Usage,
     versions::Releases,
     workspaces::Workspaces,
@@ -57,6 +58,8 @@ pub struct Inner {
     pub vault: Vault,
     /// Files and vectors.
     pub library: Library,
+    /// Imports, edits and reads skills.
+    pub skills: Skills,
     /// Files of people and their agents.
     pub workspaces: Workspaces,
     /// Files from links.

@@ -7,6 +7,7 @@ use crate::{
     feed::LogFeed,
     file_index::Files,
     library::Library,
+    skill_shelf::SkillShelf,
     surroundings::Backed,
     tool_sources,
 };
@@ -14,10 +15,11 @@ use anyhow::{Context, Result};
 use commands::{
     effects::{
         fetch::Reach,
+        fetch::{Fetcher, Reach},
         keys::{Keys, MasterKey},
         model::openai::{Limits, OpenAi},
         passwords::Passwords,
-        tools::{Toolbox, Tools},
+        tools::{Toolbox, Tools, load_skill::LoadSkill},
         vault::Vault,
     },
     identity::Identity,
@@ -27,6 +29,7 @@ use commands::{
     oauth2::OAuth2,
     publish::{BrokerUrl, Publisher},
     reactors::reply::Reply,
+    skills::Skills,
     usage::Usage,
     versions::Releases,
     workspaces::Workspaces,
@@ -57,6 +60,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::knowledge_bases::KnowledgeBases),
         Arc::new(projections::documents::Documents),
         Arc::new(projections::passages::Passages),
+        Arc::new(projections::skills::Skills),
         Arc::new(projections::workspace_files::WorkspaceFiles),
         Arc::new(projections::todo_items::TodoItems),
         Arc::new(projections::versions::Versions),
@@ -206,13 +210,18 @@ impl Node {
             openai,
             endpoint: Backed::endpoint(&config),
         });
+        let reach = if config.allow_private_urls { Reach::Anywhere } else { Reach::Public };
+        let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));
+        let shelf = Arc::new(SkillShelf(store.db.clone()));
         let index = Files {
             log: store.log.clone(),
             db: store.db.clone(),
             projections: projections.clone(),
         };
         let workspaces = Workspaces::new(store.log.clone(), library.blobs.clone(), Arc::new(index));
-        let tools = Toolbox::new(tool_sources::builtin(&config, &store, &workspaces, &library));
+        let mut sources = tool_sources::builtin(&config, &store, &workspaces, &library);
+        sources.push(Arc::new(LoadSkill::new(skills.clone(), shelf, workspaces.clone())));
+        let tools = Toolbox::new(sources);
         let tools: Arc<dyn Tools> = Arc::new(tools.with(more));
         let reply = Reply::new(store.log.clone(), node, surroundings, tools.clone());
         let reach = match config.allow_private_urls {
@@ -238,6 +247,7 @@ impl Node {
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),
+            skills,
             workspaces,
             links: Links::new(reach),
             releases: Releases::new(&config.releases_url, reach),

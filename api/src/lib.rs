@@ -18,6 +18,7 @@ pub mod observe;
 pub mod probes;
 pub mod sage;
 pub mod serve;
+pub mod skill_shelf;
 pub mod surroundings;
 pub mod tool_sources;
 pub mod v1;

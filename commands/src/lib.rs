@@ -12,6 +12,7 @@ pub mod oauth2;
 pub mod publish;
 pub mod pulse;
 pub mod reactors;
+pub mod skills;
 pub mod usage;
 pub mod versions;
 pub mod workspaces;

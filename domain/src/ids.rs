@@ -81,6 +81,8 @@ uuid_ids! {
     SecretId,
     /// A file to be linked to; cannot be guessed.
     UploadId,
+    /// One skill; derived from where it belongs and what it is called.
+    SkillId,
 }
 
 text_ids! {

@@ -21,6 +21,7 @@ pub mod name;
 pub mod prompt_text;
 pub mod quota;
 pub mod run;
+pub mod skill;
 pub mod system;
 pub mod testing;
 pub mod todo_list;

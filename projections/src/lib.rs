@@ -18,6 +18,7 @@ pub mod passages;
 mod rebuild;
 pub mod retrieval;
 mod runner;
+pub mod skills;
 pub mod todo_items;
 pub mod uploads;
 pub mod usage;

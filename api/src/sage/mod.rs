@@ -13,6 +13,7 @@ pub mod oss;
 mod pages;
 pub mod sessions;
 pub mod system;
+pub mod skills;
 pub mod tools;
 mod users;
 pub mod versions;
@@ -46,6 +47,7 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(versions::routes())
         .merge(oss::routes())
         .merge(observability::routes())
+        .merge(skills::routes())
         .merge(oauth2::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)

@@ -3,6 +3,7 @@
 mod grants;
 mod runs;
 mod shared;
+mod skills;
 mod work;
 
 use crate::Stored;
@@ -61,6 +62,7 @@ pub fn all() -> Result<Vec<Stored>> {
         knowledge_bases()?,
         documents()?,
         grants::all()?,
+        skills::all()?,
         runs::all()?,
         work::all()?,
         shared::all()?,
