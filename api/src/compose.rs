@@ -14,7 +14,6 @@ use crate::{
 use anyhow::{Context, Result};
 use commands::{
     effects::{
-        fetch::Reach,
         fetch::{Fetcher, Reach},
         keys::{Keys, MasterKey},
         model::openai::{Limits, OpenAi},
@@ -224,10 +223,6 @@ impl Node {
         let tools = Toolbox::new(sources);
         let tools: Arc<dyn Tools> = Arc::new(tools.with(more));
         let reply = Reply::new(store.log.clone(), node, surroundings, tools.clone());
-        let reach = match config.allow_private_urls {
-            true => Reach::Anywhere,
-            false => Reach::Public,
-        };
         let publisher = config.nats_url.as_ref().map(|url| {
             let broker = BrokerUrl(url.expose().to_owned());
             Publisher::start(store.log.clone(), store.db.clone(), broker)
