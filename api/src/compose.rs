@@ -14,7 +14,7 @@ use commands::{
         keys::{Keys, MasterKey},
         model::openai::{Limits, OpenAi},
         passwords::Passwords,
-        tools::Toolbox,
+        tools::{Toolbox, Tools},
         vault::Vault,
     },
     identity::Identity,
@@ -165,6 +165,14 @@ impl Node {
     /// # Errors
     /// With what a person can do about it.
     pub async fn start(config: Config) -> Result<Self> {
+        Self::with_tools(config, vec![]).await
+    }
+
+    /// As [`Node::start`], with tools from further places.
+    ///
+    /// # Errors
+    /// With what a person can do about it.
+    pub async fn with_tools(config: Config, more: Vec<Arc<dyn Tools>>) -> Result<Self> {
         let store = Store::open(&config, Tenancy::Owner).await?;
         let node = NodeId(Uuid::now_v7());
         let alone = store.server.is_some();
@@ -189,7 +197,8 @@ impl Node {
             endpoint: Backed::endpoint(&config),
         });
         let tools = Toolbox::new(vec![]);
-        let reply = Reply::new(store.log.clone(), node, surroundings);
+        let tools: Arc<dyn Tools> = Arc::new(tools.with(more));
+        let reply = Reply::new(store.log.clone(), node, surroundings, tools.clone());
         let publisher = config.nats_url.as_ref().map(|url| {
             let broker = BrokerUrl(url.expose().to_owned());
             Publisher::start(store.log.clone(), store.db.clone(), broker)
@@ -209,7 +218,7 @@ impl Node {
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),
-            tools: Arc::new(tools),
+            tools,
             publisher,
             metrics: Arc::default(),
             node,

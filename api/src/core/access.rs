@@ -58,7 +58,7 @@ impl Access {
             codes: Codes::new(db.clone(), keys.clone()),
             upstreams: Upstreams::default(),
             flows: Flows::new(db, keys.clone()),
-            entries: Throttle::new(120, WINDOW, CAPACITY),
+            entries: Throttle::new(600, WINDOW, CAPACITY),
             mailer,
             guesses: Guesses::default(),
             registrations: Throttle::new(60, WINDOW, CAPACITY),

@@ -271,7 +271,7 @@ impl From<Row> for Item {
 }
 
 /// `kdb_` and the first 8 hex digits of the id's SHA-1, as clients know it.
-fn index_name(id: &str) -> String {
+pub(in crate::sage) fn index_name(id: &str) -> String {
     // A version-5 UUID is the SHA-1 of 16 bytes and a name, and keeps the first bytes as they come out.
     let sha1 = id.as_bytes().split_first_chunk::<16>().map(|(namespace, name)| {
         Uuid::new_v5(&Uuid::from_bytes(*namespace), name).simple().to_string()

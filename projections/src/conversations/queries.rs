@@ -14,6 +14,9 @@ const RUNS: i64 = 1_000;
 /// Messages of one conversation that are shown at most: the newest.
 const MESSAGES: i64 = 5_000;
 
+/// Titles of other conversations that a run remembers at most.
+const TITLES: i64 = 20;
+
 /// A conversation as lists show it.
 #[derive(Debug, Clone, FromRow)]
 pub struct Conversation {
@@ -259,6 +262,26 @@ pub async fn history(
     .await?;
     messages.reverse();
     Ok(messages.into_iter().map(|Json(message)| message).collect())
+}
+
+/// What the person's other conversations are called, the last touched first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn other_titles(
+    db: &PgPool,
+    owner: &UserId,
+    than: ConversationId,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select title from conversations where owner = $1 and conversation_id <> $2
+         order by updated_at desc limit $3",
+    )
+    .bind(owner.as_str())
+    .bind(than.0)
+    .bind(TITLES)
+    .fetch_all(db)
+    .await
 }
 
 /// The last run of every conversation with this session id, newest first: several owners may use the same id.
