@@ -128,3 +128,16 @@ async fn what_is_left_out_has_a_default() -> Result<()> {
     assert!(location(&reply)?.starts_with("com.example.app:/cb?code="));
     world.stop().await
 }
+
+#[tokio::test]
+async fn a_trusted_proxy_vouches_for_somebody_without_account() -> Result<()> {
+    let settings = [("ANNALS_AUTH_MODE", "trusted_proxy"), ("ANNALS_TRUSTED_PROXIES", "127.0.0.1")];
+    let world = World::with(&settings).await?;
+    let path = format!("/oauth2/authorize?{}", query(&wish("spa"))?);
+    let reply = world.get(&path).header("x-sage-internal-userid", "eve").send().await?;
+    let (status, tokens) = world.exchange("spa", &answered(&reply)?["code"]).await?;
+    assert_eq!(status, 200, "{tokens}");
+    let (status, claims) = world.userinfo(&tokens).await?;
+    assert_eq!((status, &claims["sub"], &claims["role"]), (200, &"eve".into(), &"user".into()));
+    world.stop().await
+}

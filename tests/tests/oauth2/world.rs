@@ -109,7 +109,7 @@ impl World {
     pub async fn code(&self, cookie: &str, client: &str) -> Result<String> {
         let reply = self.authorize(cookie, &wish(client)).await?;
         ensure!(reply.status() == 302, "{}: {}", reply.status(), reply.text().await?);
-        Ok(answered(&reply)?.remove("code").context("no code")?)
+        answered(&reply)?.remove("code").context("no code")
     }
 
     /// The token endpoint's answer to a public client.
