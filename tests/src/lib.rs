@@ -10,3 +10,4 @@ pub mod lines;
 pub mod model_server;
 pub mod process;
 pub mod proxy;
+pub mod tools;

@@ -20,6 +20,8 @@ pub struct Script {
     pub reasoning_name: String,
     /// Tool calls after the text, as long as fewer than `tool_rounds` rounds were answered since the last user message.
     pub tool_calls: Vec<ToolCall>,
+    /// `tool_calls` delta lists, sent in the same rounds as they are, one per delta.
+    pub raw_calls: Vec<Value>,
     /// Rounds of tool calls.
     pub tool_rounds: usize,
     /// Whether usage is sent (in a chunk without choices) to those who ask for it.
@@ -89,6 +91,7 @@ impl Default for Script {
             reasoning: 0,
             reasoning_name: "reasoning_content".to_owned(),
             tool_calls: Vec::new(),
+            raw_calls: Vec::new(),
             tool_rounds: 1,
             usage: true,
             split: 0,
@@ -139,13 +142,15 @@ impl Script {
         let mut deltas: Vec<Value> = thoughts.chain(words).collect();
         if rounds_since_user(body) < self.tool_rounds {
             deltas.extend(self.tool_calls.iter().enumerate().flat_map(|(i, call)| call.deltas(i)));
+            deltas.extend(self.raw_calls.iter().map(|calls| json!({"tool_calls": calls})));
         }
         deltas.into_iter().map(|delta| chunk(body, &delta, Value::Null)).collect()
     }
 
     /// The finish reason for `body`.
     pub fn reason(&self, body: &Value) -> &'static str {
-        let calls = !self.tool_calls.is_empty() && rounds_since_user(body) < self.tool_rounds;
+        let calls = !self.tool_calls.is_empty() || !self.raw_calls.is_empty();
+        let calls = calls && rounds_since_user(body) < self.tool_rounds;
         if calls { "tool_calls" } else { "stop" }
     }
 
