@@ -35,8 +35,7 @@ async fn no_finished_call_is_repeated_and_one_in_flight_only_where_that_does_no_
     let body = json!({"session_id": "s", "available_tools": ["once", "twice", "echo"],
         "messages": [{"role": "user", "content": script.message("go")}]});
     let person = server.admin().await?;
-    let mut stream =
-        Lines::of(person.post("/api/web-stream").json(&body).send().await?).await?;
+    let mut stream = Lines::of(person.post("/api/web-stream").json(&body).send().await?).await?;
     let mut lines = Vec::new();
     while !lines.last().is_some_and(|line: &String| line.contains("tool_call_result")) {
         lines.push(stream.next().await?.context("it goes on")?);
