@@ -8,6 +8,7 @@ use commands::{
     execute::{self, Decided, Failure, Loaded},
     identity::Identity,
     log::EventLog,
+    oauth2::OAuth2,
     publish::Publisher,
     reactors::reply::Reply,
     usage::Usage,
@@ -45,6 +46,8 @@ pub struct Inner {
     pub identity: Identity,
     /// What lets people in.
     pub access: Access,
+    /// Codes and tokens of OAuth2 clients.
+    pub oauth2: OAuth2,
     /// Counts billable work.
     pub usage: Usage,
     /// The secret store.

@@ -1,14 +1,19 @@
 //! Configuration: environment variables, and an optional TOML file of the same names under them.
 
 mod names;
+mod oauth2;
 #[cfg(test)]
 mod tests;
 mod values;
 
-use commands::effects::Sensitive;
+use commands::{
+    effects::{Sensitive, mail::smtp::SmtpMailer, upstream::Provider},
+    oauth2::clients::Clients,
+};
 use domain::quota::TierLimits;
 use ipnet::IpNet;
 use names::{ELSEWHERE, NAMES};
+pub use oauth2::Issuer;
 use std::{
     collections::BTreeMap,
     env, fmt, fs,
@@ -50,6 +55,14 @@ pub struct Config {
     pub llm: Option<Endpoint>,
     /// The embedding provider; `None` for the built-in one.
     pub embedding: Option<Endpoint>,
+    /// Upstream providers that people may log in through, in [`AuthMode::Oauth`].
+    pub auth_providers: Vec<Provider>,
+    /// The mail server; `None` when mails only show in the log.
+    pub mail: Option<SmtpMailer>,
+    /// The clients of the OAuth2 authorization server.
+    pub oauth2_clients: Clients,
+    /// What that server calls itself; `None` to take it from the request.
+    pub oauth2_issuer: Option<Issuer>,
     /// Secret of the role-change webhook.
     pub rbac_sync_secret: Option<Sensitive>,
     /// What each subscription tier allows.
@@ -236,6 +249,10 @@ impl Values {
                 "ANNALS_EMBEDDING_API_KEY",
                 "ANNALS_EMBEDDING_MODEL",
             ])?,
+            auth_providers: self.auth_providers()?,
+            mail: self.mail()?,
+            oauth2_clients: self.oauth2_clients()?,
+            oauth2_issuer: self.oauth2_issuer()?,
             rbac_sync_secret: self.secret("ANNALS_RBAC_SYNC_SECRET"),
             tier_limits: self.parse(
                 "ANNALS_TIER_LIMITS",

@@ -7,6 +7,7 @@ pub mod execute;
 pub mod identity;
 pub mod log;
 pub mod nodes;
+pub mod oauth2;
 pub mod publish;
 pub mod pulse;
 pub mod reactors;

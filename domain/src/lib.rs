@@ -11,6 +11,7 @@ pub mod conversation;
 pub mod decider;
 pub mod document;
 pub mod envelope;
+pub mod grant;
 pub mod ids;
 pub mod json;
 pub mod knowledge_base;
@@ -23,6 +24,7 @@ pub mod run;
 pub mod system;
 pub mod testing;
 pub mod user;
+pub mod user_config;
 
 pub use decider::{Decider, Kind, Refusal};
 pub use envelope::{

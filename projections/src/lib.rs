@@ -19,6 +19,7 @@ mod rebuild;
 pub mod retrieval;
 mod runner;
 pub mod usage;
+pub mod user_configs;
 pub mod users;
 mod wait;
 
