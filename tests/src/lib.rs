@@ -11,5 +11,5 @@ pub mod lines;
 pub mod model_server;
 pub mod process;
 pub mod proxy;
-pub mod tools;
 pub mod smtp_server;
+pub mod tools;

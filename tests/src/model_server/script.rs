@@ -42,6 +42,8 @@ pub struct Script {
     pub fail: Option<Fail>,
     /// Refuses `stream_options` as older servers do.
     pub no_stream_options: bool,
+    /// Refuses `tools` as servers do whose model has not learnt to call any.
+    pub no_tools: bool,
     /// Cuts the connection after this many deltas.
     pub break_after: Option<usize>,
     /// Sends nothing more after this many deltas.
@@ -102,6 +104,7 @@ impl Default for Script {
             linger_ms: 0,
             fail: None,
             no_stream_options: false,
+            no_tools: false,
             break_after: None,
             stall_after: None,
             comments_after: None,

@@ -291,3 +291,15 @@ async fn a_saved_agents_tools_are_offered_unless_the_request_says_otherwise() ->
     }
     room.close().await
 }
+
+#[tokio::test]
+async fn a_model_that_cannot_call_tools_answers_without() -> Result<()> {
+    let room = Room::open().await?;
+    let script = Script { deltas: 2, no_tools: true, ..Script::default() };
+    let lines = room.asked("s", &script, &all()).await?;
+    check_whole(&lines)?;
+    assert_eq!(parsed(&lines)?.len(), 2 + 1 + 1 + 1, "{lines:#?}");
+    let calls = room.model.calls().all();
+    assert!(calls[0].body.get("tools").is_some() && calls[1].body.get("tools").is_none());
+    room.close().await
+}
