@@ -12,6 +12,7 @@ use commands::{
     publish::Publisher,
     reactors::reply::Reply,
     usage::Usage,
+    workspaces::Workspaces,
 };
 use domain::{
     Decider, Metadata, Position, agent,
@@ -54,6 +55,8 @@ pub struct Inner {
     pub vault: Vault,
     /// Files and vectors.
     pub library: Library,
+    /// Files of people and their agents.
+    pub workspaces: Workspaces,
     /// What models and people may call.
     pub tools: Arc<dyn Tools>,
     /// Publishes the log to a broker; `None` without one.

@@ -5,8 +5,10 @@ use crate::{
     config::Config,
     core::access::Access,
     feed::LogFeed,
+    file_index::Files,
     library::Library,
     surroundings::Backed,
+    tool_sources,
 };
 use anyhow::{Context, Result};
 use commands::{
@@ -24,6 +26,7 @@ use commands::{
     publish::{BrokerUrl, Publisher},
     reactors::reply::Reply,
     usage::Usage,
+    workspaces::Workspaces,
 };
 use domain::{Metadata, ids::NodeId, user::Username};
 use projections::{Projection, Projections};
@@ -51,6 +54,8 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::knowledge_bases::KnowledgeBases),
         Arc::new(projections::documents::Documents),
         Arc::new(projections::passages::Passages),
+        Arc::new(projections::workspace_files::WorkspaceFiles),
+        Arc::new(projections::todo_items::TodoItems),
     ]
 }
 
@@ -196,7 +201,13 @@ impl Node {
             openai,
             endpoint: Backed::endpoint(&config),
         });
-        let tools = Toolbox::new(vec![]);
+        let index = Files {
+            log: store.log.clone(),
+            db: store.db.clone(),
+            projections: projections.clone(),
+        };
+        let workspaces = Workspaces::new(store.log.clone(), library.blobs.clone(), Arc::new(index));
+        let tools = Toolbox::new(tool_sources::builtin(&config, &store, &workspaces, &library));
         let tools: Arc<dyn Tools> = Arc::new(tools.with(more));
         let reply = Reply::new(store.log.clone(), node, surroundings, tools.clone());
         let publisher = config.nats_url.as_ref().map(|url| {
@@ -218,6 +229,7 @@ impl Node {
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),
+            workspaces,
             tools,
             publisher,
             metrics: Arc::default(),

@@ -7,13 +7,14 @@ mod tests;
 mod values;
 
 use commands::{
-    effects::{Sensitive, mail::smtp::SmtpMailer, upstream::Provider},
+    effects::{Sensitive, mail::smtp::SmtpMailer, tools::shell::ShellAccess, upstream::Provider},
     oauth2::clients::Clients,
 };
 use domain::quota::TierLimits;
 use ipnet::IpNet;
 use names::{ELSEWHERE, NAMES};
 pub use oauth2::Issuer;
+use reqwest::Url;
 use std::{
     collections::BTreeMap,
     env, fmt, fs,
@@ -73,6 +74,10 @@ pub struct Config {
     pub allow_private_urls: bool,
     /// Path below which the web client lives, without trailing slash; its login page is `{web_base_path}/login`.
     pub web_base_path: String,
+    /// A search engine that speaks as SearXNG does; `None` for no search of the web.
+    pub search: Option<Url>,
+    /// Who may run commands on this machine.
+    pub shell: ShellAccess,
     /// Log lines as JSON.
     pub log_json: Option<bool>,
     shown: BTreeMap<&'static str, String>,
@@ -272,6 +277,20 @@ impl Values {
                         text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.".contains(&b));
                     let local = text.starts_with('/') && !text.starts_with("//");
                     (plain && local).then(|| text.trim_end_matches('/').to_owned())
+                },
+            )?,
+            search: self.parse("ANNALS_SEARCH_URL", "an http(s) URL", |text| match text {
+                "" => Some(None),
+                text => Url::parse(text).ok().filter(|url| url.has_host()).map(Some),
+            })?,
+            shell: self.parse(
+                "ANNALS_SHELL_TOOL",
+                "off, admins or everyone",
+                |text| match text {
+                    "off" => Some(ShellAccess::Off),
+                    "admins" => Some(ShellAccess::Admins),
+                    "everyone" => Some(ShellAccess::Everyone),
+                    _ => None,
                 },
             )?,
             log_json: self.parse("ANNALS_LOG_FORMAT", "text or json", |text| match text {

@@ -12,3 +12,4 @@ pub mod publish;
 pub mod pulse;
 pub mod reactors;
 pub mod usage;
+pub mod workspaces;

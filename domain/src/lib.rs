@@ -23,8 +23,11 @@ pub mod quota;
 pub mod run;
 pub mod system;
 pub mod testing;
+pub mod todo_list;
+pub mod tool_call;
 pub mod user;
 pub mod user_config;
+pub mod workspace_file;
 
 pub use decider::{Decider, Kind, Refusal};
 pub use envelope::{

@@ -33,6 +33,8 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_SMTP_FROM", Kind::Plain("")),
     ("ANNALS_ALLOW_PRIVATE_URLS", Kind::Plain("false")),
     ("ANNALS_WEB_BASE_PATH", Kind::Plain("/sage")),
+    ("ANNALS_SEARCH_URL", Kind::Plain("")),
+    ("ANNALS_SHELL_TOOL", Kind::Plain("off")),
     ("ANNALS_LOG_FORMAT", Kind::Plain("")),
 ];
 

@@ -9,7 +9,9 @@ pub mod knowledge_base;
 mod oauth2;
 mod pages;
 pub mod sessions;
+pub mod tools;
 mod users;
+pub mod workspace;
 
 use crate::{
     app::App,
@@ -32,6 +34,8 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(conversations::routes())
         .merge(sessions::routes())
         .merge(agents::routes())
+        .merge(workspace::routes())
+        .merge(tools::routes())
         .merge(knowledge_base::routes())
         .merge(oauth2::routes())
         .merge(pages::routes())

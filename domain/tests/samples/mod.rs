@@ -2,6 +2,7 @@
 
 mod grants;
 mod runs;
+mod work;
 
 use crate::Stored;
 use annals_domain::{
@@ -60,6 +61,7 @@ pub fn all() -> Result<Vec<Stored>> {
         documents()?,
         grants::all()?,
         runs::all()?,
+        work::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
 }

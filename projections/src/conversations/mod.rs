@@ -15,7 +15,7 @@ use domain::{
 use futures::future::BoxFuture;
 pub use queries::{
     Conversation, Found, Listing, Page, RunRow, Snapshot, Sort, going_on, history, latest_run,
-    listed, orphans, other_titles, run, snapshot,
+    listed, orphans, other_titles, owner_of_session, run, snapshot,
 };
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;

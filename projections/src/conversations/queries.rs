@@ -307,6 +307,20 @@ pub async fn latest_run(
     Ok(row.map(|(conversation, run)| (conversation.into(), run.map(RunId))))
 }
 
+/// Whose the conversation with this session id is; of several owners the one who used it last.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn owner_of_session(db: &PgPool, session_id: &str) -> sqlx::Result<Option<UserId>> {
+    let owner: Option<String> = sqlx::query_scalar(
+        "select owner from conversations where session_id = $1 order by updated_at desc limit 1",
+    )
+    .bind(session_id)
+    .fetch_optional(db)
+    .await?;
+    Ok(owner.map(UserId))
+}
+
 /// One run; those of deleted conversations are gone.
 ///
 /// # Errors

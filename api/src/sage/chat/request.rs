@@ -4,7 +4,8 @@ use super::{Person, overrides::Overrides};
 use crate::{
     app::App,
     core::{Error, Problem},
-    sage::{Fault, knowledge_base::index_name},
+    library::index_name,
+    sage::Fault,
 };
 use commands::{
     chat::Ask,
