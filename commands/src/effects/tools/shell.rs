@@ -9,7 +9,7 @@ mod process;
 
 use super::{
     Call, Outcome, Place, Tool, Tools, ToolsUnavailable,
-    builtin::{Answer, arguments, json_answer, metadata, tool, workspace},
+    builtin::{Answer, arguments, has_workspace, json_answer, metadata, tool, workspace},
 };
 use crate::workspaces::Workspaces;
 use copy::WorkingCopy;
@@ -64,11 +64,12 @@ impl Shell {
     }
 
     fn allows(&self, place: &Place) -> bool {
-        match self.access {
-            ShellAccess::Off => false,
-            ShellAccess::Admins => place.admin,
-            ShellAccess::Everyone => true,
-        }
+        has_workspace(place)
+            && match self.access {
+                ShellAccess::Off => false,
+                ShellAccess::Admins => place.admin,
+                ShellAccess::Everyone => true,
+            }
     }
 
     async fn run(&self, place: &Place, call: &Call) -> Answer {

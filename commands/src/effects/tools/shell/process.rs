@@ -14,6 +14,7 @@ use std::{
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::Command,
+    runtime::Handle,
     time::timeout,
 };
 
@@ -22,7 +23,7 @@ const ACCOUNTS: RangeInclusive<u32> = 61_184..=65_519;
 /// How often an account that nobody uses is looked for.
 const LOOKS: usize = 64;
 /// Bytes of each output that are kept.
-const OUTPUT: usize = 64 << 10;
+const OUTPUT: usize = 20 << 10;
 /// How long outputs stay open after everything that was started has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -52,13 +53,33 @@ pub(super) struct Finished {
     pub timed_out: bool,
 }
 
-/// A process group, ended whenever this goes away: also when the call is given up.
-struct Group(Pid);
+/// What a command started: its process group, and where it has an account of its own, everything of that. Ended
+/// whenever this goes away, also when the call is given up.
+struct Started {
+    group: Pid,
+    account: Option<u32>,
+}
 
-impl Drop for Group {
-    fn drop(&mut self) {
+impl Started {
+    async fn end(mut self) {
+        self.end_group();
+        if let Some(account) = self.account.take() {
+            sweep(account).await;
+        }
+    }
+
+    fn end_group(&self) {
         // Nobody is left in it, as a rule.
-        let _gone = killpg(self.0, Signal::SIGKILL);
+        let _gone = killpg(self.group, Signal::SIGKILL);
+    }
+}
+
+impl Drop for Started {
+    fn drop(&mut self) {
+        self.end_group();
+        if let (Some(account), Ok(runtime)) = (self.account, Handle::try_current()) {
+            runtime.spawn(sweep(account));
+        }
     }
 }
 
@@ -98,16 +119,16 @@ pub(super) async fn run(
         .stderr(Stdio::piped())
         .spawn()?;
     let id = child.id().and_then(|id| i32::try_from(id).ok());
-    let group = Group(Pid::from_raw(id.ok_or_else(|| io::Error::other("no process"))?));
+    let group = Pid::from_raw(id.ok_or_else(|| io::Error::other("no process"))?);
+    let started = Started { group, account };
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let outputs = tokio::spawn(async { tokio::join!(beginning(stdout), beginning(stderr)) });
     let ended = timeout(time, child.wait()).await;
-    drop(group);
+    started.end().await;
     let status = match &ended {
         Ok(status) => status.as_ref().ok().copied(),
         Err(_) => child.wait().await.ok(),
     };
-    sweep(folder, account).await;
     let (stdout, stderr) = match timeout(LAST_WORDS, outputs).await {
         Ok(Ok(outputs)) => outputs,
         Ok(Err(_)) | Err(_) => (String::new(), String::new()),
@@ -117,19 +138,23 @@ pub(super) async fn run(
 }
 
 fn isolated(folder: &Path, account: Option<u32>) -> Command {
-    let mut command = Command::new("/bin/sh");
+    let mut command = bare(account);
     command
-        .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("LANG", "C.UTF-8")
         .env("HOME", folder.join("home"))
         .env("TMPDIR", folder.join("home"))
         .current_dir(folder.join("work"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
         .process_group(0)
         .kill_on_drop(true);
+    command
+}
+
+/// A shell as this account, with nothing of ours.
+fn bare(account: Option<u32>) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.env_clear().current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     if let Some(account) = account {
         // Root's supplementary groups go together with the account.
         command.uid(account).gid(account);
@@ -138,13 +163,10 @@ fn isolated(folder: &Path, account: Option<u32>) -> Command {
 }
 
 /// Ends what left the group, which only an account of its own gives away.
-async fn sweep(folder: &Path, account: Option<u32>) {
-    if account.is_none() {
-        return;
-    }
-    let swept = isolated(folder, account).args(["-c", "kill -9 -1"]).status();
-    if !matches!(timeout(LAST_WORDS, swept).await, Ok(Ok(_))) {
-        tracing::warn!("processes of a command may be left");
+async fn sweep(account: u32) {
+    let swept = bare(Some(account)).args(["-c", "kill -9 -1"]).status().await;
+    if let Err(error) = swept {
+        tracing::warn!(%error, "processes of a command may be left");
     }
 }
 
