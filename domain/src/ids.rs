@@ -88,6 +88,8 @@ text_ids! {
     KnowledgeBaseId,
     /// A document of a knowledge base: 32 hex digits.
     DocumentId,
+    /// An MCP server: 32 hex digits.
+    McpServerId,
 }
 
 impl UserId {

@@ -1,5 +1,6 @@
 //! One event or more of every type.
 
+mod mcp_servers;
 mod runs;
 
 use crate::Stored;
@@ -56,6 +57,7 @@ pub fn all() -> Result<Vec<Stored>> {
         agents()?,
         knowledge_bases()?,
         documents()?,
+        mcp_servers::all()?,
         runs::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
