@@ -1,6 +1,6 @@
 //! What every handler can reach.
 
-use crate::{config::Config, core::access::Access, library::Library, metrics::Metrics};
+use crate::{config::Config, core::access::Access, library::Library, mcp::Mcp, metrics::Metrics};
 use commands::{
     agents,
     chat::{self, Ask, AskError, Begun},
@@ -51,6 +51,8 @@ pub struct Inner {
     pub vault: Vault,
     /// Files and vectors.
     pub library: Library,
+    /// Other people's tools.
+    pub mcp: Mcp,
     /// What models and people may call.
     pub tools: Arc<dyn Tools>,
     /// Publishes the log to a broker; `None` without one.

@@ -6,6 +6,7 @@ use crate::{
     core::access::Access,
     feed::LogFeed,
     library::Library,
+    mcp::Mcp,
     surroundings::Backed,
 };
 use anyhow::{Context, Result};
@@ -19,6 +20,7 @@ use commands::{
     },
     identity::Identity,
     log::{EventLog, postgres::PostgresLog},
+    mcp::McpServers,
     nodes::{self, Nodes},
     publish::{BrokerUrl, Publisher},
     reactors::reply::Reply,
@@ -49,6 +51,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::knowledge_bases::KnowledgeBases),
         Arc::new(projections::documents::Documents),
         Arc::new(projections::passages::Passages),
+        Arc::new(projections::mcp_servers::McpServers),
     ]
 }
 
@@ -186,7 +189,14 @@ impl Node {
             openai,
             endpoint: Backed::endpoint(&config),
         });
-        let tools = Toolbox::new(vec![]);
+        let mcp = Mcp::new(
+            McpServers::new(store.log.clone(), store.vault.clone()),
+            store.log.clone(),
+            store.db.clone(),
+            projections.clone(),
+            config.allow_private_urls,
+        );
+        let tools = Toolbox::new(vec![Arc::new(mcp.tools())]);
         let reply = Reply::new(store.log.clone(), node, surroundings);
         let publisher = config.nats_url.as_ref().map(|url| {
             let broker = BrokerUrl(url.expose().to_owned());
@@ -202,6 +212,7 @@ impl Node {
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),
+            mcp,
             tools: Arc::new(tools),
             publisher,
             metrics: Arc::default(),

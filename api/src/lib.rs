@@ -12,6 +12,7 @@ pub mod feed;
 pub mod genie;
 pub mod library;
 pub mod listen;
+pub mod mcp;
 pub mod metrics;
 pub mod observe;
 pub mod probes;

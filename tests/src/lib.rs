@@ -7,6 +7,7 @@ pub mod chance;
 pub mod database;
 pub mod fold;
 pub mod lines;
+pub mod mcp_server;
 pub mod model_server;
 pub mod process;
 pub mod proxy;

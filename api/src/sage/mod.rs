@@ -6,6 +6,7 @@ pub mod chat;
 pub mod conversations;
 pub mod envelope;
 pub mod knowledge_base;
+pub mod mcp;
 pub mod sessions;
 
 use crate::{
@@ -29,6 +30,7 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(sessions::routes())
         .merge(agents::routes())
         .merge(knowledge_base::routes())
+        .merge(mcp::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }

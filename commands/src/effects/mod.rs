@@ -13,6 +13,7 @@ mod extract_html;
 pub mod fetch;
 pub mod keys;
 pub mod mail;
+pub mod mcp;
 pub mod model;
 pub mod outbound;
 pub mod passwords;

@@ -1,5 +1,8 @@
 //! The port to tools: what a model or a person may call, and what came of it.
 
+pub mod mcp;
+mod mcp_names;
+pub mod mcp_run;
 mod toolbox;
 
 use domain::ids::{AgentId, ConversationId, KnowledgeBaseId, RunId, UserId};
