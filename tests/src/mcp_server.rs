@@ -20,6 +20,8 @@ use std::{
     future::pending,
     net::{SocketAddr, TcpListener},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
 };
 use tokio::{
     runtime::{Builder, Runtime},
@@ -133,7 +135,9 @@ impl McpServer {
 impl Drop for McpServer {
     fn drop(&mut self) {
         if let Some(runtime) = self.runtime.take() {
-            runtime.shutdown_background();
+            // Another one may want the address at once. A runtime may not be waited for inside another, so a thread does.
+            let down = thread::spawn(move || runtime.shutdown_timeout(Duration::from_secs(5)));
+            let _down = down.join();
         }
     }
 }
