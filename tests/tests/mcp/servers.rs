@@ -204,5 +204,7 @@ async fn a_refresh_that_fails_keeps_the_tools() -> Result<()> {
     let failed = data(room.ann.post("/api/mcp/docs/refresh")).await?;
     assert_eq!(failed, json!({"server_name": "docs", "status": "failed"}));
     assert_eq!(room.names(&room.ann).await?, ["echo", "new"]);
+    // The rows are what the log says.
+    annals_tests::audit::audit(&room.app.database_url()).await?;
     room.close().await
 }

@@ -92,7 +92,9 @@ impl Pool {
     pub async fn tools(&self, target: &Target) -> Result<Vec<Tool>, McpError> {
         let live = self.connection(target).await?;
         let told = live.connection.tools().await;
-        if !self.may_try_again(target, &live, told.as_ref().err()) {
+        let gone = self.may_try_again(target, &live, told.as_ref().err());
+        // To ask twice does no harm.
+        if !gone && told != Err(McpError::Broken) {
             return told;
         }
         self.connection(target).await?.connection.tools().await
