@@ -8,9 +8,11 @@ use commands::{
     execute::{self, Decided, Failure, Loaded},
     identity::Identity,
     log::EventLog,
+    oauth2::OAuth2,
     publish::Publisher,
     reactors::reply::Reply,
     usage::Usage,
+    workspaces::Workspaces,
 };
 use domain::{
     Decider, Metadata, Position, agent,
@@ -45,6 +47,8 @@ pub struct Inner {
     pub identity: Identity,
     /// What lets people in.
     pub access: Access,
+    /// Codes and tokens of OAuth2 clients.
+    pub oauth2: OAuth2,
     /// Counts billable work.
     pub usage: Usage,
     /// The secret store.
@@ -53,6 +57,8 @@ pub struct Inner {
     pub library: Library,
     /// Other people's tools.
     pub mcp: Mcp,
+    /// Files of people and their agents.
+    pub workspaces: Workspaces,
     /// What models and people may call.
     pub tools: Arc<dyn Tools>,
     /// Publishes the log to a broker; `None` without one.

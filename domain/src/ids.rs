@@ -75,6 +75,8 @@ uuid_ids! {
     NodeId,
     /// One login of one person (browser session or token family).
     LoginId,
+    /// One authorization that a person gave an OAuth2 client.
+    GrantId,
     /// A value in the secret store; the log holds only this reference.
     SecretId,
 }
@@ -90,6 +92,8 @@ text_ids! {
     DocumentId,
     /// An MCP server: 32 hex digits.
     McpServerId,
+    /// An OAuth2 client, as the operator named it.
+    ClientId,
 }
 
 impl UserId {

@@ -1,7 +1,9 @@
 //! One event or more of every type.
 
+mod grants;
 mod mcp_servers;
 mod runs;
+mod work;
 
 use crate::Stored;
 use annals_domain::{
@@ -13,10 +15,11 @@ use annals_domain::{
     ids::{AgentId, ConversationId, LoginId, NodeId, RunId, SecretId},
     knowledge_base::{self, KnowledgeBase},
     login::{self, Audience, CloseReason, Login},
-    name::{self, AgentNames, Emails, Name, Usernames},
+    name::{self, AgentNames, Emails, Name, UpstreamIdentities, Usernames},
     quota::{self, Action, Quota},
     system::{self, System},
     user::{self, EmailAddress, Role, Status, User, Username},
+    user_config::{self, UserConfig},
 };
 use anyhow::Result;
 use chrono::{DateTime, Utc};
@@ -57,8 +60,10 @@ pub fn all() -> Result<Vec<Stored>> {
         agents()?,
         knowledge_bases()?,
         documents()?,
+        grants::all()?,
         mcp_servers::all()?,
         runs::all()?,
+        work::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
 }
@@ -89,6 +94,7 @@ fn people() -> Result<Vec<Stored>> {
     let mut all = stored!(User, user::Event;
         UserRegistered => [registered(Some("ann@example.org"), Some("+49 1"))?, registered(None, None)?],
         RegistrationAbandoned => [Person::RegistrationAbandoned {}],
+        UserDeleted => [Person::UserDeleted {}],
         PasswordChanged => [
             Person::PasswordChanged { secret: SECRET, kept_login: Some(LOGIN) },
             Person::PasswordChanged { secret: SECRET, kept_login: None },
@@ -134,6 +140,11 @@ fn people() -> Result<Vec<Stored>> {
             login::Event::LoginClosed { reason: CloseReason::Revoked },
         ],
     ));
+    all.extend(stored!(UserConfig, user_config::Event;
+        UserConfigured => [user_config::Event::UserConfigured {
+            changes: object(json!({"theme": "dark", "layout": {"sidebar": true}})),
+        }],
+    ));
     all.extend(stored!(System, system::Event;
         RegistrationAllowed => [system::Event::RegistrationAllowed {}],
         RegistrationForbidden => [system::Event::RegistrationForbidden {}],
@@ -148,6 +159,10 @@ fn names() -> Result<Vec<Stored>> {
         NameReleased => [Event::NameReleased { holder: "ann".into() }],
     );
     all.extend(stored!(Name<Emails>, name::Event;
+        NameReserved => [Event::NameReserved { holder: "ann".into() }],
+        NameReleased => [Event::NameReleased { holder: "ann".into() }],
+    ));
+    all.extend(stored!(Name<UpstreamIdentities>, name::Event;
         NameReserved => [Event::NameReserved { holder: "ann".into() }],
         NameReleased => [Event::NameReleased { holder: "ann".into() }],
     ));
