@@ -57,7 +57,7 @@ async fn a_restarted_node_knows_the_tools_without_asking() -> Result<()> {
     let asked = server.methods().len();
     let other = TestApp::on(&room.app.database_url(), &[]).await?;
     let place = super::room::place(&room.ann);
-    assert_eq!(other.app.tools.list(&place).await?.len(), 3);
+    assert_eq!(super::room::foreign(&other, &room.ann).await?.len(), 3);
     assert_eq!(server.methods().len(), asked);
     let answer = other.app.tools.call(&place, &super::room::call("echo", "hi")).await;
     assert_eq!(answer, Some(Outcome::success("hi")));

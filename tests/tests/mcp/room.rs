@@ -2,7 +2,7 @@
 
 use annals_tests::app::{Person, TestApp};
 use anyhow::Result;
-use commands::effects::tools::{Call, Outcome, Place, Tool};
+use commands::effects::tools::{Call, Outcome, Place, Source, Tool};
 use domain::{mcp_server::Event, user::Role};
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Map, Value, json};
@@ -28,9 +28,9 @@ impl Room {
         self.app.stop().await
     }
 
-    /// The tools somebody's run may call.
+    /// The tools of MCP servers that somebody may call.
     pub async fn tools(&self, person: &Person) -> Result<Vec<Tool>> {
-        Ok(self.app.app.tools.list(&place(person)).await?)
+        foreign(&self.app, person).await
     }
 
     pub async fn names(&self, person: &Person) -> Result<Vec<String>> {
@@ -63,6 +63,13 @@ impl Room {
         };
         rows.into_iter().map(event).collect()
     }
+}
+
+/// As [`Room::tools`], at some node.
+pub async fn foreign(app: &TestApp, person: &Person) -> Result<Vec<Tool>> {
+    let mut tools = app.app.tools.list(&place(person)).await?;
+    tools.retain(|tool| matches!(tool.source, Source::Mcp { .. }));
+    Ok(tools)
 }
 
 pub fn call(tool: &str, text: &str) -> Call {
