@@ -8,26 +8,31 @@ use crate::{
     file_index::Files,
     library::Library,
     mcp::Mcp,
+    skill_shelf::SkillShelf,
     surroundings::Backed,
     tool_sources,
 };
 use anyhow::{Context, Result};
 use commands::{
     effects::{
+        fetch::{Fetcher, Reach},
         keys::{Keys, MasterKey},
         model::openai::{Limits, OpenAi},
         passwords::Passwords,
-        tools::{Toolbox, Tools},
+        tools::{Toolbox, Tools, load_skill::LoadSkill},
         vault::Vault,
     },
     identity::Identity,
+    links::Links,
     log::{EventLog, postgres::PostgresLog},
     mcp::McpServers,
     nodes::{self, Nodes},
     oauth2::OAuth2,
     publish::{BrokerUrl, Publisher},
     reactors::reply::Reply,
+    skills::Skills,
     usage::Usage,
+    versions::Releases,
     workspaces::Workspaces,
 };
 use domain::{Metadata, ids::NodeId, user::Username};
@@ -56,9 +61,12 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::knowledge_bases::KnowledgeBases),
         Arc::new(projections::documents::Documents),
         Arc::new(projections::passages::Passages),
+        Arc::new(projections::skills::Skills),
         Arc::new(projections::workspace_files::WorkspaceFiles),
         Arc::new(projections::todo_items::TodoItems),
         Arc::new(projections::mcp_servers::McpServers),
+        Arc::new(projections::versions::Versions),
+        Arc::new(projections::uploads::Uploads),
     ]
 }
 
@@ -211,14 +219,19 @@ impl Node {
             projections.clone(),
             config.allow_private_urls,
         );
+        let reach = if config.allow_private_urls { Reach::Anywhere } else { Reach::Public };
+        let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));
+        let shelf = Arc::new(SkillShelf(store.db.clone()));
         let index = Files {
             log: store.log.clone(),
             db: store.db.clone(),
             projections: projections.clone(),
         };
         let workspaces = Workspaces::new(store.log.clone(), library.blobs.clone(), Arc::new(index));
-        let tools = Toolbox::new(tool_sources::builtin(&config, &store, &workspaces, &library));
-        let tools = tools.with(vec![Arc::new(mcp.tools())]);
+        let mut sources = tool_sources::builtin(&config, &store, &workspaces, &library);
+        sources.push(Arc::new(LoadSkill::new(skills.clone(), shelf, workspaces.clone())));
+        sources.push(Arc::new(mcp.tools()));
+        let tools = Toolbox::new(sources);
         let tools: Arc<dyn Tools> = Arc::new(tools.with(more));
         let reply = Reply::new(store.log.clone(), node, surroundings, tools.clone());
         let publisher = config.nats_url.as_ref().map(|url| {
@@ -241,7 +254,10 @@ impl Node {
             vault: store.vault.clone(),
             library: library.clone(),
             mcp,
+            skills,
             workspaces,
+            links: Links::new(reach),
+            releases: Releases::new(&config.releases_url, reach),
             tools,
             publisher,
             metrics: Arc::default(),

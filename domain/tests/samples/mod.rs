@@ -3,6 +3,8 @@
 mod grants;
 mod mcp_servers;
 mod runs;
+mod shared;
+mod skills;
 mod work;
 
 use crate::Stored;
@@ -62,8 +64,10 @@ pub fn all() -> Result<Vec<Stored>> {
         documents()?,
         grants::all()?,
         mcp_servers::all()?,
+        skills::all()?,
         runs::all()?,
         work::all()?,
+        shared::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
 }

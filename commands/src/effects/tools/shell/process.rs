@@ -7,15 +7,20 @@ use nix::{
     },
     unistd::{Pid, geteuid},
 };
-use std::{io, path::Path, process::Stdio, time::Duration};
+use std::{
+    collections::HashSet, fs, io, ops::RangeInclusive, os::unix::fs::MetadataExt, path::Path,
+    process::Stdio, time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::Command,
     time::timeout,
 };
 
-/// The account of commands where we are root. It owns nothing, and is not `nobody`, who may own our database.
-pub(super) const ACCOUNT: u32 = 65_533;
+/// Accounts of which a command gets one where we are root: those that systemd, too, hands out for the time of a process.
+const ACCOUNTS: RangeInclusive<u32> = 61_184..=65_519;
+/// How often an account that nobody uses is looked for.
+const LOOKS: usize = 64;
 /// Bytes of each output that are kept.
 const OUTPUT: usize = 64 << 10;
 /// How long outputs stay open after everything that was started has ended.
@@ -57,14 +62,21 @@ impl Drop for Group {
     }
 }
 
-/// The account that commands run as, if it is not ours.
-pub(super) fn account() -> Option<u32> {
-    geteuid().is_root().then_some(ACCOUNT)
+/// The account that a command runs as, if it is not ours: one that no process has.
+pub(super) fn account() -> io::Result<Option<u32>> {
+    if !geteuid().is_root() {
+        return Ok(None);
+    }
+    let owner = |process: io::Result<fs::DirEntry>| Some(process.ok()?.metadata().ok()?.uid());
+    let used: HashSet<u32> = fs::read_dir("/proc")?.filter_map(owner).collect();
+    let mut some = (0..LOOKS).map(|_| rand::random_range(ACCOUNTS));
+    let free = some.find(|account| !used.contains(account));
+    free.map(Some).ok_or_else(|| io::Error::other("no account is free"))
 }
 
 /// Keeps processes of the same account from reading this one's environment and memory.
 pub(super) fn close_ourselves() {
-    if account().is_none() {
+    if !geteuid().is_root() {
         tracing::warn!("commands run as this server's account and can read its files");
         if let Err(error) = prctl::set_dumpable(false) {
             tracing::warn!(%error, "commands can read this server's environment");
@@ -72,10 +84,15 @@ pub(super) fn close_ourselves() {
     }
 }
 
-/// Runs `command` in `folder`, which holds `work` and `home`. When this is over, nothing that it started is left: all of
+/// Runs `command` as `account` in `folder`, which holds `work` and `home`. When this is over, nothing that it started is left: all of
 /// its process group is ended, and as root everything of its account.
-pub(super) async fn run(command: &str, folder: &Path, time: Duration) -> io::Result<Finished> {
-    let mut child = isolated(folder)
+pub(super) async fn run(
+    command: &str,
+    folder: &Path,
+    account: Option<u32>,
+    time: Duration,
+) -> io::Result<Finished> {
+    let mut child = isolated(folder, account)
         .args(["-c", LIMITED, "sh", command])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -90,7 +107,7 @@ pub(super) async fn run(command: &str, folder: &Path, time: Duration) -> io::Res
         Ok(status) => status.as_ref().ok().copied(),
         Err(_) => child.wait().await.ok(),
     };
-    sweep(folder).await;
+    sweep(folder, account).await;
     let (stdout, stderr) = match timeout(LAST_WORDS, outputs).await {
         Ok(Ok(outputs)) => outputs,
         Ok(Err(_)) | Err(_) => (String::new(), String::new()),
@@ -99,7 +116,7 @@ pub(super) async fn run(command: &str, folder: &Path, time: Duration) -> io::Res
     Ok(Finished { exit_code, stdout, stderr, timed_out: ended.is_err() })
 }
 
-fn isolated(folder: &Path) -> Command {
+fn isolated(folder: &Path, account: Option<u32>) -> Command {
     let mut command = Command::new("/bin/sh");
     command
         .env_clear()
@@ -113,7 +130,7 @@ fn isolated(folder: &Path) -> Command {
         .stderr(Stdio::null())
         .process_group(0)
         .kill_on_drop(true);
-    if let Some(account) = account() {
+    if let Some(account) = account {
         // Root's supplementary groups go together with the account.
         command.uid(account).gid(account);
     }
@@ -121,11 +138,11 @@ fn isolated(folder: &Path) -> Command {
 }
 
 /// Ends what left the group, which only an account of its own gives away.
-async fn sweep(folder: &Path) {
-    if account().is_none() {
+async fn sweep(folder: &Path, account: Option<u32>) {
+    if account.is_none() {
         return;
     }
-    let swept = isolated(folder).args(["-c", "kill -9 -1"]).status();
+    let swept = isolated(folder, account).args(["-c", "kill -9 -1"]).status();
     if !matches!(timeout(LAST_WORDS, swept).await, Ok(Ok(_))) {
         tracing::warn!("processes of a command may be left");
     }
