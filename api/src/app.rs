@@ -1,6 +1,6 @@
 //! What every handler can reach.
 
-use crate::{config::Config, core::access::Access, library::Library, metrics::Metrics};
+use crate::{config::Config, core::access::Access, library::Library, mcp::Mcp, metrics::Metrics};
 use commands::{
     agents,
     chat::{self, Ask, AskError, Begun},
@@ -58,6 +58,8 @@ pub struct Inner {
     pub vault: Vault,
     /// Files and vectors.
     pub library: Library,
+    /// Other people's tools.
+    pub mcp: Mcp,
     /// Imports, edits and reads skills.
     pub skills: Skills,
     /// Files of people and their agents.

@@ -7,6 +7,7 @@ use crate::{
     feed::LogFeed,
     file_index::Files,
     library::Library,
+    mcp::Mcp,
     skill_shelf::SkillShelf,
     surroundings::Backed,
     tool_sources,
@@ -24,6 +25,7 @@ use commands::{
     identity::Identity,
     links::Links,
     log::{EventLog, postgres::PostgresLog},
+    mcp::McpServers,
     nodes::{self, Nodes},
     oauth2::OAuth2,
     publish::{BrokerUrl, Publisher},
@@ -62,6 +64,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::skills::Skills),
         Arc::new(projections::workspace_files::WorkspaceFiles),
         Arc::new(projections::todo_items::TodoItems),
+        Arc::new(projections::mcp_servers::McpServers),
         Arc::new(projections::versions::Versions),
         Arc::new(projections::uploads::Uploads),
     ]
@@ -209,6 +212,13 @@ impl Node {
             openai,
             endpoint: Backed::endpoint(&config),
         });
+        let mcp = Mcp::new(
+            McpServers::new(store.log.clone(), store.vault.clone()),
+            store.log.clone(),
+            store.db.clone(),
+            projections.clone(),
+            config.allow_private_urls,
+        );
         let reach = if config.allow_private_urls { Reach::Anywhere } else { Reach::Public };
         let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));
         let shelf = Arc::new(SkillShelf(store.db.clone()));
@@ -220,6 +230,7 @@ impl Node {
         let workspaces = Workspaces::new(store.log.clone(), library.blobs.clone(), Arc::new(index));
         let mut sources = tool_sources::builtin(&config, &store, &workspaces, &library);
         sources.push(Arc::new(LoadSkill::new(skills.clone(), shelf, workspaces.clone())));
+        sources.push(Arc::new(mcp.tools()));
         let tools = Toolbox::new(sources);
         let tools: Arc<dyn Tools> = Arc::new(tools.with(more));
         let reply = Reply::new(store.log.clone(), node, surroundings, tools.clone());
@@ -242,6 +253,7 @@ impl Node {
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             library: library.clone(),
+            mcp,
             skills,
             workspaces,
             links: Links::new(reach),

@@ -7,6 +7,7 @@ pub mod execute;
 pub mod identity;
 pub mod links;
 pub mod log;
+pub mod mcp;
 pub mod nodes;
 pub mod oauth2;
 pub mod publish;

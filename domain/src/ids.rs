@@ -94,6 +94,8 @@ text_ids! {
     KnowledgeBaseId,
     /// A document of a knowledge base: 32 hex digits.
     DocumentId,
+    /// An MCP server: 32 hex digits.
+    McpServerId,
     /// An OAuth2 client, as the operator named it.
     ClientId,
 }

@@ -16,6 +16,7 @@ pub mod ids;
 pub mod json;
 pub mod knowledge_base;
 pub mod login;
+pub mod mcp_server;
 pub mod message;
 pub mod name;
 pub mod prompt_text;

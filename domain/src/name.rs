@@ -6,7 +6,7 @@
 
 use crate::{
     Decider, Kind,
-    ids::{AgentId, UserId},
+    ids::{AgentId, McpServerId, UserId},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -57,6 +57,15 @@ pub enum AgentNames {}
 impl Namespace for AgentNames {
     const CATEGORY: &'static str = "agent_name";
     type Holder = AgentId;
+}
+
+/// The names of each person's MCP servers, and of everybody's; the hash is of owner and name.
+#[derive(Debug)]
+pub enum McpServerNames {}
+
+impl Namespace for McpServerNames {
+    const CATEGORY: &'static str = "mcp_server_name";
+    type Holder = McpServerId;
 }
 
 /// Hash of a normalised name, hexadecimal.

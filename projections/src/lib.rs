@@ -14,6 +14,7 @@ pub mod conversations;
 pub mod documents;
 pub mod knowledge_bases;
 pub mod logins;
+pub mod mcp_servers;
 pub mod passages;
 mod rebuild;
 pub mod retrieval;

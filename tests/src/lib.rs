@@ -8,6 +8,7 @@ pub mod database;
 pub mod fold;
 pub mod identity_provider;
 pub mod lines;
+pub mod mcp_server;
 pub mod model_server;
 pub mod process;
 pub mod proxy;

@@ -89,6 +89,8 @@ pub enum Fault {
     Returned(u16, Text),
     /// A business error that answers its `code` as status, 500 by default (contracts: family B).
     Raised(u16, Text),
+    /// As [`Fault::Raised`], with a reason in English beside the message.
+    Explained(u16, Text, String),
     /// Everything that is not the dialect's own.
     Core(Error),
 }
@@ -123,15 +125,17 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         match self {
             Self::Returned(code, message) => failure(StatusCode::OK, code, &message, None),
-            Self::Raised(code, message) => {
-                tracing::debug!(code, message = &*message.en, "refused");
-                let status =
-                    StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-                failure(status, code, &message, None)
-            }
+            Self::Raised(code, message) => raised(code, &message, None),
+            Self::Explained(code, message, reason) => raised(code, &message, Some(&reason)),
             Self::Core(error) => error.into_response(),
         }
     }
+}
+
+fn raised(code: u16, message: &Text, detail: Option<&str>) -> Response {
+    tracing::debug!(code, message = &*message.en, detail, "refused");
+    let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    failure(status, code, message, detail)
 }
 
 fn failure(status: StatusCode, code: u16, message: &Text, detail: Option<&str>) -> Response {

@@ -7,6 +7,7 @@ pub mod chat;
 pub mod conversations;
 pub mod envelope;
 pub mod knowledge_base;
+pub mod mcp;
 mod oauth2;
 pub mod observability;
 pub mod oss;
@@ -43,6 +44,7 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(workspace::routes())
         .merge(tools::routes())
         .merge(knowledge_base::routes())
+        .merge(mcp::routes())
         .merge(system::routes())
         .merge(versions::routes())
         .merge(oss::routes())

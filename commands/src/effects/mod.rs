@@ -15,6 +15,7 @@ pub mod flows;
 pub mod front_matter;
 pub mod keys;
 pub mod mail;
+pub mod mcp;
 pub mod model;
 pub mod outbound;
 pub mod passwords;

@@ -1,6 +1,7 @@
 //! One event or more of every type.
 
 mod grants;
+mod mcp_servers;
 mod runs;
 mod shared;
 mod skills;
@@ -62,6 +63,7 @@ pub fn all() -> Result<Vec<Stored>> {
         knowledge_bases()?,
         documents()?,
         grants::all()?,
+        mcp_servers::all()?,
         skills::all()?,
         runs::all()?,
         work::all()?,

@@ -93,7 +93,9 @@ fn told(fault: Fault) -> Result<(StatusCode, Text), Fault> {
     match fault {
         // Wrong passwords are HTTP 500 on the API, and nowhere else.
         Fault::Raised(500, said) => Ok((StatusCode::UNAUTHORIZED, said)),
-        Fault::Raised(code, said) | Fault::Returned(code, said) => {
+        Fault::Raised(code, said)
+        | Fault::Explained(code, said, _)
+        | Fault::Returned(code, said) => {
             Ok((StatusCode::from_u16(code).unwrap_or(StatusCode::BAD_REQUEST), said))
         }
         Fault::Core(error @ Error::Throttled { .. }) => {

@@ -4,7 +4,7 @@ mod answer;
 mod excerpt;
 pub mod offline;
 pub mod openai;
-mod sse;
+pub(super) mod sse;
 
 use futures::{future::BoxFuture, stream::BoxStream};
 use serde_json::{Map, Value};

@@ -2,7 +2,7 @@
 
 /// One event, ended by a blank line or by the end of the stream.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
-pub(super) struct Event {
+pub(in crate::effects) struct Event {
     /// The `event:` field; empty when there was none.
     pub name: Vec<u8>,
     /// The `data:` lines, joined by line feeds.
@@ -11,11 +11,11 @@ pub(super) struct Event {
 
 /// A line, or the data of one event, is longer than this decoder holds.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct TooLong;
+pub(in crate::effects) struct TooLong;
 
 /// The state between two pieces of the stream. Lines end with LF, CRLF or CR; comments and unknown fields are skipped.
 #[derive(Debug)]
-pub(super) struct Decoder {
+pub(in crate::effects) struct Decoder {
     limit: usize,
     line: Vec<u8>,
     after_cr: bool,
