@@ -1,12 +1,15 @@
 //! What every handler can reach.
 
-use crate::{config::Config, core::access::Access, library::Library, metrics::Metrics};
+use crate::{
+    config::Config, core::access::Access, library::Library, metrics::Metrics, models::Models,
+};
 use commands::{
     agents,
     chat::{self, Ask, AskError, Begun},
     effects::{tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
     identity::Identity,
+    llm_providers::Providers,
     log::EventLog,
     publish::Publisher,
     reactors::reply::Reply,
@@ -49,6 +52,10 @@ pub struct Inner {
     pub usage: Usage,
     /// The secret store.
     pub vault: Vault,
+    /// Model providers that people save.
+    pub providers: Providers,
+    /// Which model answers whom.
+    pub models: Models,
     /// Files and vectors.
     pub library: Library,
     /// What models and people may call.

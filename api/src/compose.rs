@@ -6,6 +6,7 @@ use crate::{
     core::access::Access,
     feed::LogFeed,
     library::Library,
+    models::Models,
     surroundings::Backed,
 };
 use anyhow::{Context, Result};
@@ -18,6 +19,7 @@ use commands::{
         vault::Vault,
     },
     identity::Identity,
+    llm_providers::Providers,
     log::{EventLog, postgres::PostgresLog},
     nodes::{self, Nodes},
     publish::{BrokerUrl, Publisher},
@@ -45,6 +47,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::logins::Logins),
         Arc::new(projections::usage::Usage),
         Arc::new(projections::agents::Agents),
+        Arc::new(projections::llm_providers::LlmProviders),
         Arc::new(projections::conversations::Conversations),
         Arc::new(projections::knowledge_bases::KnowledgeBases),
         Arc::new(projections::documents::Documents),
@@ -171,6 +174,9 @@ impl Node {
         let projections = Projections::start(store.db.clone(), feed, read_models())?;
         let library = Library::open(&config)?;
         let openai = Arc::new(OpenAi::default());
+        let providers = Providers::new(store.log.clone(), store.vault.clone());
+        let endpoint = Backed::endpoint(&config);
+        let models = Models::new(&config, store.db.clone(), providers.clone(), endpoint.clone());
         let surroundings = Arc::new(Backed {
             log: store.log.clone(),
             db: store.db.clone(),
@@ -184,7 +190,8 @@ impl Node {
                 false => Arc::new(OpenAi::guarded(Limits::default())),
             },
             openai,
-            endpoint: Backed::endpoint(&config),
+            endpoint,
+            models: models.clone(),
         });
         let tools = Toolbox::new(vec![]);
         let reply = Reply::new(store.log.clone(), node, surroundings);
@@ -201,6 +208,8 @@ impl Node {
             usage: Usage::new(store.log.clone(), config.tier_limits.clone()),
             identity: store.identity.clone(),
             vault: store.vault.clone(),
+            providers,
+            models,
             library: library.clone(),
             tools: Arc::new(tools),
             publisher,

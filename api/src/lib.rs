@@ -13,6 +13,7 @@ pub mod genie;
 pub mod library;
 pub mod listen;
 pub mod metrics;
+pub mod models;
 pub mod observe;
 pub mod probes;
 pub mod sage;

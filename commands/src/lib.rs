@@ -5,6 +5,7 @@ pub mod chat;
 pub mod effects;
 pub mod execute;
 pub mod identity;
+pub mod llm_providers;
 pub mod log;
 pub mod nodes;
 pub mod publish;

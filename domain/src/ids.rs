@@ -88,6 +88,8 @@ text_ids! {
     KnowledgeBaseId,
     /// A document of a knowledge base: 32 hex digits.
     DocumentId,
+    /// A saved model provider: a hyphenated UUID.
+    ProviderId,
 }
 
 impl UserId {

@@ -14,6 +14,8 @@ pub mod envelope;
 pub mod ids;
 pub mod json;
 pub mod knowledge_base;
+pub mod llm_default;
+pub mod llm_provider;
 pub mod login;
 pub mod message;
 pub mod name;

@@ -13,6 +13,7 @@ mod compare;
 pub mod conversations;
 pub mod documents;
 pub mod knowledge_bases;
+pub mod llm_providers;
 pub mod logins;
 pub mod passages;
 mod rebuild;

@@ -6,6 +6,7 @@ pub mod chat;
 pub mod conversations;
 pub mod envelope;
 pub mod knowledge_base;
+pub mod llm_providers;
 pub mod sessions;
 
 use crate::{
@@ -28,6 +29,7 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(conversations::routes())
         .merge(sessions::routes())
         .merge(agents::routes())
+        .merge(llm_providers::routes())
         .merge(knowledge_base::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))

@@ -1,7 +1,7 @@
 //! What happens in a run, as stored.
 
 use crate::{
-    ids::{AgentId, ConversationId, KnowledgeBaseId, NodeId, SecretId, UserId},
+    ids::{AgentId, ConversationId, KnowledgeBaseId, NodeId, ProviderId, SecretId, UserId},
     message::{Line, Message},
 };
 use serde::{Deserialize, Serialize};
@@ -161,10 +161,22 @@ pub struct Settings {
     pub api_key: Option<SecretId>,
     /// Model name.
     pub model: Option<String>,
+    /// The saved provider to ask, unless `base_url` names another endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ChosenProvider>,
     /// Sampling parameters, sent as they are.
     pub parameters: Map<String, Value>,
     /// Everything else of the request, for parts that read it.
     pub overrides: Map<String, Value>,
+}
+
+/// A saved model provider. It answers only as long as it is this person's: what an agent names may be anybody's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChosenProvider {
+    /// Which.
+    pub id: ProviderId,
+    /// Whose.
+    pub owner: UserId,
 }
 
 /// What one model turn cost.

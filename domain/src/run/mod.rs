@@ -14,7 +14,7 @@ use crate::{
     ids::{NodeId, RunId},
     message::{Line, Message},
 };
-pub use event::{Event, Interrupt, Outcome, Request, Settings, Surface, TurnUsage};
+pub use event::{ChosenProvider, Event, Interrupt, Outcome, Request, Settings, Surface, TurnUsage};
 pub use lines::{Lines, lines_in};
 
 /// What somebody wants.

@@ -11,6 +11,8 @@ use annals_domain::{
     document::{self, BlobHash, Document, Passage},
     ids::{AgentId, ConversationId, LoginId, NodeId, RunId, SecretId},
     knowledge_base::{self, KnowledgeBase},
+    llm_default::{self, DefaultProvider},
+    llm_provider::{self, LlmProvider},
     login::{self, Audience, CloseReason, Login},
     name::{self, AgentNames, Emails, Name, Usernames},
     quota::{self, Action, Quota},
@@ -20,7 +22,7 @@ use annals_domain::{
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 pub use runs::plain_request;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use uuid::Uuid;
 
 pub const RUN: RunId = RunId(Uuid::from_u128(1));
@@ -56,6 +58,7 @@ pub fn all() -> Result<Vec<Stored>> {
         agents()?,
         knowledge_bases()?,
         documents()?,
+        providers()?,
         runs::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
@@ -282,4 +285,35 @@ fn documents() -> Result<Vec<Stored>> {
         IngestionFailed => [failed(Some(5000)), failed(None)],
         DocumentDeleted => [Event::DocumentDeleted {}],
     ))
+}
+
+fn providers() -> Result<Vec<Stored>> {
+    use llm_provider::{Config, Event};
+    let plain =
+        || Config::new("Mine".to_owned(), "https://example.org/v1".to_owned(), "m".to_owned());
+    let full = || Config {
+        max_tokens: Some(4096),
+        temperature: Number::from_f64(0.7),
+        top_p: Some(1.into()),
+        presence_penalty: Some(0.into()),
+        supports_multimodal: true,
+        ..plain()
+    };
+    let added = |config| Event::ProviderAdded {
+        owner: "ann".into(),
+        config: Box::new(config),
+        key: SECRET,
+    };
+    let mut all = stored!(LlmProvider, llm_provider::Event;
+        ProviderAdded => [added(full()), added(plain())],
+        ProviderReconfigured => [Event::ProviderReconfigured { config: Box::new(full()) }],
+        ProviderKeyReplaced => [Event::ProviderKeyReplaced { key: SECRET }],
+        ProviderDeleted => [Event::ProviderDeleted {}],
+    );
+    use llm_default::Event as Default;
+    all.extend(stored!(DefaultProvider, llm_default::Event;
+        DefaultProviderChosen => [Default::DefaultProviderChosen { provider: "p".into() }],
+        DefaultProviderDropped => [Default::DefaultProviderDropped {}],
+    ));
+    Ok(all)
 }

@@ -4,7 +4,9 @@ use super::{CONVERSATION, NODE, SECRET, object, stored};
 use crate::Stored;
 use annals_domain::{
     message::{Line, Message},
-    run::{self, Event, Interrupt, Outcome, Request, Run, Settings, Surface, TurnUsage},
+    run::{
+        self, ChosenProvider, Event, Interrupt, Outcome, Request, Run, Settings, Surface, TurnUsage,
+    },
 };
 use anyhow::Result;
 use serde_json::{json, value::RawValue};
@@ -66,6 +68,7 @@ fn full_request() -> Event {
             base_url: Some("http://127.0.0.1:1/v1".to_owned()),
             api_key: Some(SECRET),
             model: Some("m".to_owned()),
+            provider: Some(ChosenProvider { id: "p".into(), owner: "ann".into() }),
             parameters: object(json!({"temperature": 0.2})),
             overrides: object(json!({"memory_type": "session"})),
         },

@@ -1,6 +1,6 @@
 //! Bodies of the chat routes, and what they ask for once a saved agent's configuration is applied.
 
-use super::Person;
+use super::{Person, provider};
 use crate::{
     app::App,
     core::{Error, Problem},
@@ -11,9 +11,9 @@ use commands::{
     effects::{Sensitive, outbound},
 };
 use domain::{
-    ids::{AgentId, SecretId, UserId},
+    ids::{AgentId, ProviderId, SecretId, UserId},
     message::Message,
-    run::{Settings, Surface},
+    run::{ChosenProvider, Settings, Surface},
 };
 use projections::agents::Agent;
 use serde::Deserialize;
@@ -138,11 +138,17 @@ pub(super) async fn ask(
         overrides: recorded(request.rest),
         ..Settings::default()
     };
+    let owner = owner(asker, request.user_id);
+    let agents = agent.as_ref().and_then(|agent| {
+        let id = saved.llm_provider_id.filter(|id| !id.is_empty())?;
+        Some(ChosenProvider { id: ProviderId(id), owner: UserId(agent.owner.clone()) })
+    });
+    provider::choose(app, &owner, agents, &mut settings).await?;
     choose_model(app, request.llm_model_config.unwrap_or_default(), &mut settings).await?;
     let saved_name = Some(saved.name).filter(|name| !name.is_empty());
     let agent_name = request.agent_name.filter(|name| !name.is_empty()).or(saved_name);
     Ok(Ask {
-        owner: owner(asker, request.user_id),
+        owner,
         messages: request.messages.into_iter().map(|body| message(body, &session_id)).collect(),
         session_id,
         surface,
@@ -196,6 +202,7 @@ async fn choose_model(
             })?;
         }
         settings.base_url = Some(url.trim_end_matches('/').to_owned());
+        (settings.provider, settings.parameters) = (None, Map::new());
         if let Some(key) = config.api_key.filter(|key| !key.expose().is_empty()) {
             let secret = SecretId(Uuid::now_v7());
             let subject = format!("run-model-{secret}");
@@ -216,7 +223,7 @@ async fn choose_model(
     let set = parameters.into_iter().filter_map(|(name, value)| {
         value.filter(Value::is_number).map(|value| (name.to_owned(), value))
     });
-    settings.parameters = set.collect();
+    settings.parameters.extend(set);
     Ok(())
 }
 

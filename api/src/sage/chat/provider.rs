@@ -1,0 +1,37 @@
+//! Which saved provider answers a chat: the request's, else the agent's, else the one that its owner prefers.
+
+use crate::{
+    app::App,
+    models,
+    sage::{Fault, text},
+};
+use domain::{
+    ids::UserId,
+    run::{ChosenProvider, Settings},
+};
+use projections::llm_providers;
+use serde_json::Value;
+
+/// Settles the provider and its parameters. What a request names has to be there; what an agent names may have been
+/// deleted since, which the stream tells.
+pub(super) async fn choose(
+    app: &App,
+    owner: &UserId,
+    agents: Option<ChosenProvider>,
+    settings: &mut Settings,
+) -> Result<(), Fault> {
+    let named = settings.overrides.get("provider_id").and_then(Value::as_str);
+    let row = if let Some(id) = named.filter(|id| !id.is_empty()) {
+        let own = llm_providers::owned(&app.db, &id.into(), owner).await?;
+        Some(own.ok_or_else(|| Fault::raised(text("模型提供商不存在", "Provider not found")))?)
+    } else if let Some(ChosenProvider { id, owner }) = &agents {
+        llm_providers::owned(&app.db, id, owner).await?
+    } else {
+        app.models.preferred(owner).await?
+    };
+    if let Some(row) = &row {
+        settings.parameters = row.config.parameters();
+    }
+    settings.provider = row.as_ref().map(models::chosen).or(agents);
+    Ok(())
+}
