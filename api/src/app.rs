@@ -17,7 +17,7 @@ use commands::{
 };
 use domain::{
     Decider, Metadata, Position, agent,
-    ids::{NodeId, RunId, UserId},
+    ids::{AgentId, NodeId, RunId, UserId},
     run::Interrupt,
 };
 use projections::Projections;
@@ -56,6 +56,8 @@ pub struct Inner {
     pub providers: Providers,
     /// Which model answers whom.
     pub models: Models,
+    /// What models write in the background.
+    pub tasks: agents::tasks::Tasks,
     /// Files and vectors.
     pub library: Library,
     /// What models and people may call.
@@ -130,6 +132,19 @@ impl App {
         metadata: &Metadata,
     ) -> Result<agents::Created, execute::Error<agent::Refusal>> {
         agents::create(&*self.log, owner, config, metadata).await
+    }
+
+    /// Lets an agent work in another way.
+    ///
+    /// # Errors
+    /// As [`agents::reconfigure`].
+    pub async fn reconfigure_agent(
+        &self,
+        id: &AgentId,
+        config: Box<agent::Config>,
+        metadata: &Metadata,
+    ) -> Result<Decided<agent::Agent>, execute::Error<agent::Refusal>> {
+        agents::reconfigure(&*self.log, id, config, metadata).await
     }
 
     /// Begins a run on this node.

@@ -8,9 +8,11 @@ use crate::{
     library::Library,
     models::Models,
     surroundings::Backed,
+    undertaker,
 };
 use anyhow::{Context, Result};
 use commands::{
+    agents::tasks::Tasks,
     effects::{
         keys::{Keys, MasterKey},
         model::openai::{Limits, OpenAi},
@@ -47,6 +49,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::logins::Logins),
         Arc::new(projections::usage::Usage),
         Arc::new(projections::agents::Agents),
+        Arc::new(projections::agent_tasks::AgentTasks),
         Arc::new(projections::llm_providers::LlmProviders),
         Arc::new(projections::conversations::Conversations),
         Arc::new(projections::knowledge_bases::KnowledgeBases),
@@ -210,6 +213,7 @@ impl Node {
             vault: store.vault.clone(),
             providers,
             models,
+            tasks: Tasks::new(store.log.clone(), node),
             library: library.clone(),
             tools: Arc::new(tools),
             publisher,
@@ -225,6 +229,7 @@ impl Node {
         let background = vec![
             spawn(reply.clone().listen(head)),
             spawn(library.ingest(app.clone(), nodes.clone(), head)),
+            spawn(undertaker::watch(app.clone(), nodes.clone())),
             spawn(async move {
                 loop {
                     if let Err(unavailable) = reply.take_over_orphans().await {

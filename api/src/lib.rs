@@ -19,4 +19,5 @@ pub mod probes;
 pub mod sage;
 pub mod serve;
 pub mod surroundings;
+pub mod undertaker;
 pub mod v1;

@@ -2,6 +2,7 @@
 
 use crate::config::Config;
 use commands::{
+    agents::Writer,
     effects::{
         fetch::Reach,
         model::{
@@ -15,11 +16,12 @@ use commands::{
     llm_providers::{Opened, Providers},
     reactors::reply::{Choice, Unavailable},
 };
-use domain::{ids::UserId, llm_provider, run::ChosenProvider};
+use domain::{ids::UserId, run::ChosenProvider};
 use projections::{
     llm_providers::{self, Row},
     users,
 };
+use serde_json::Map;
 use sqlx::PgPool;
 use std::sync::Arc;
 
@@ -91,7 +93,7 @@ impl Models {
     }
 
     /// The model of a saved provider; `model` is another name than the saved one. Who owns the provider, and whether they
-    /// administer, is looked up now: neither a sold provider nor a former administrator's local one is called.
+    /// administer, is looked up now: a former administrator's local one is not called.
     ///
     /// # Errors
     /// With words for the person who asked, who need not be the owner.
@@ -130,27 +132,25 @@ impl Models {
         }
     }
 
-    /// The model that works for somebody outside of chats, with its parameters: their default provider or the first one
-    /// they saved, else the operator's, else the offline one.
+    /// The model that works for somebody outside of chats: their default provider or the first one they saved, else the
+    /// operator's, else the offline one.
     ///
     /// # Errors
     /// As [`Models::saved`].
-    pub async fn of(
-        &self,
-        user: &UserId,
-    ) -> Result<(Choice, Option<llm_provider::Config>), Unavailable> {
+    pub async fn writer(&self, user: &UserId) -> Result<Writer, Unavailable> {
         let own = llm_providers::default_or_first_of(&self.db, user).await.map_err(broken)?;
         if let Some(own) = own {
             let choice = self.saved(&chosen(&own), None).await?;
-            return Ok((choice, Some(own.config.0)));
+            return Ok(Writer { choice, parameters: own.config.parameters() });
         }
-        Ok(match &self.default {
+        let choice = match &self.default {
             Some(endpoint) => {
                 let (model, endpoint) = (self.clients.of(Reach::Anywhere), endpoint.clone());
-                (Choice { model, endpoint }, None)
+                Choice { model, endpoint }
             }
-            None => (offline(), None),
-        })
+            None => offline(),
+        };
+        Ok(Writer { choice, parameters: Map::new() })
     }
 }
 

@@ -75,6 +75,8 @@ uuid_ids! {
     NodeId,
     /// One login of one person (browser session or token family).
     LoginId,
+    /// Something that is written for a person in the background.
+    TaskId,
     /// A value in the secret store; the log holds only this reference.
     SecretId,
 }

@@ -5,6 +5,7 @@
 
 pub mod admins;
 pub mod agent;
+pub mod agent_task;
 pub mod billing;
 pub mod codec;
 pub mod conversation;

@@ -7,6 +7,7 @@
 //! [`Projections`] runs them: one task each, rows and checkpoint in one transaction, any number of nodes on the same
 //! tables. [`rebuild`] folds the log anew beside the live tables and swaps, [`compare`] tells whether they are equal.
 
+pub mod agent_tasks;
 pub mod agents;
 mod checkpoints;
 mod compare;

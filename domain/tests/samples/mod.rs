@@ -6,6 +6,7 @@ use crate::Stored;
 use annals_domain::{
     admins::{self, Admins},
     agent::{self, Agent},
+    agent_task::{self, AgentTask},
     billing::{Period, Subscription, Tier},
     conversation::{self, Conversation},
     document::{self, BlobHash, Document, Passage},
@@ -59,6 +60,7 @@ pub fn all() -> Result<Vec<Stored>> {
         knowledge_bases()?,
         documents()?,
         providers()?,
+        tasks()?,
         runs::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
@@ -225,7 +227,10 @@ fn agents() -> Result<Vec<Stored>> {
     let bare = agent::Config { name: "Bare".to_owned(), ..agent::Config::default() };
     let created = |config| Event::AgentCreated { owner: "ann".into(), config: Box::new(config) };
     Ok(stored!(Agent, agent::Event;
-        AgentCreated => [created(full), created(bare)],
+        AgentCreated => [created(full), created(bare.clone())],
+        AgentReconfigured => [Event::AgentReconfigured { config: Box::new(bare.clone()) }],
+        AgentShared => [Event::AgentShared { users: ["bob".into(), "cid".into()].into() }],
+        AgentNameForgone => [Event::AgentNameForgone {}],
         AgentDeleted => [Event::AgentDeleted {}],
         CreationAbandoned => [Event::CreationAbandoned {}],
     ))
@@ -316,4 +321,24 @@ fn providers() -> Result<Vec<Stored>> {
         DefaultProviderDropped => [Default::DefaultProviderDropped {}],
     ));
     Ok(all)
+}
+
+fn tasks() -> Result<Vec<Stored>> {
+    use agent_task::{Event, Failure, Kind, Request};
+    let requested = |kind, language: &str| {
+        Event::TaskRequested(Box::new(Request {
+            owner: "ann".into(),
+            kind,
+            input: object(json!({"agent_description": "Finds."})),
+            language: language.to_owned(),
+            node: NODE,
+        }))
+    };
+    let failure = Failure { message: "no answer".to_owned(), code: 500 };
+    Ok(stored!(AgentTask, agent_task::Event;
+        TaskRequested => [requested(Kind::Draft, "zh"), requested(Kind::Optimize, "en")],
+        TaskCompleted => [Event::TaskCompleted { result: object(json!({"name": "Finder"})) }],
+        TaskFailed => [Event::TaskFailed { failure }],
+        TaskCancelled => [Event::TaskCancelled {}],
+    ))
 }
