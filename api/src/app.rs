@@ -11,9 +11,11 @@ use commands::{
     identity::Identity,
     llm_providers::Providers,
     log::EventLog,
+    oauth2::OAuth2,
     publish::Publisher,
     reactors::reply::Reply,
     usage::Usage,
+    workspaces::Workspaces,
 };
 use domain::{
     Decider, Metadata, Position, agent,
@@ -48,6 +50,8 @@ pub struct Inner {
     pub identity: Identity,
     /// What lets people in.
     pub access: Access,
+    /// Codes and tokens of OAuth2 clients.
+    pub oauth2: OAuth2,
     /// Counts billable work.
     pub usage: Usage,
     /// The secret store.
@@ -60,6 +64,8 @@ pub struct Inner {
     pub tasks: agents::tasks::Tasks,
     /// Files and vectors.
     pub library: Library,
+    /// Files of people and their agents.
+    pub workspaces: Workspaces,
     /// What models and people may call.
     pub tools: Arc<dyn Tools>,
     /// Publishes the log to a broker; `None` without one.

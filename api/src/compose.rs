@@ -5,10 +5,11 @@ use crate::{
     config::Config,
     core::access::Access,
     feed::LogFeed,
+    file_index::Files,
     library::Library,
     models::Models,
     surroundings::Backed,
-    undertaker,
+    tool_sources, undertaker,
 };
 use anyhow::{Context, Result};
 use commands::{
@@ -17,16 +18,18 @@ use commands::{
         keys::{Keys, MasterKey},
         model::openai::{Limits, OpenAi},
         passwords::Passwords,
-        tools::Toolbox,
+        tools::{Toolbox, Tools},
         vault::Vault,
     },
     identity::Identity,
     llm_providers::Providers,
     log::{EventLog, postgres::PostgresLog},
     nodes::{self, Nodes},
+    oauth2::OAuth2,
     publish::{BrokerUrl, Publisher},
     reactors::reply::Reply,
     usage::Usage,
+    workspaces::Workspaces,
 };
 use domain::{Metadata, ids::NodeId, user::Username};
 use projections::{Projection, Projections};
@@ -47,6 +50,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(projections::users::Users),
         Arc::new(projections::logins::Logins),
+        Arc::new(projections::user_configs::UserConfigs),
         Arc::new(projections::usage::Usage),
         Arc::new(projections::agents::Agents),
         Arc::new(projections::agent_tasks::AgentTasks),
@@ -55,6 +59,8 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::knowledge_bases::KnowledgeBases),
         Arc::new(projections::documents::Documents),
         Arc::new(projections::passages::Passages),
+        Arc::new(projections::workspace_files::WorkspaceFiles),
+        Arc::new(projections::todo_items::TodoItems),
     ]
 }
 
@@ -169,6 +175,14 @@ impl Node {
     /// # Errors
     /// With what a person can do about it.
     pub async fn start(config: Config) -> Result<Self> {
+        Self::with_tools(config, vec![]).await
+    }
+
+    /// As [`Node::start`], with tools from further places.
+    ///
+    /// # Errors
+    /// With what a person can do about it.
+    pub async fn with_tools(config: Config, more: Vec<Arc<dyn Tools>>) -> Result<Self> {
         let store = Store::open(&config, Tenancy::Owner).await?;
         let node = NodeId(Uuid::now_v7());
         let alone = store.server.is_some();
@@ -196,8 +210,15 @@ impl Node {
             endpoint,
             models: models.clone(),
         });
-        let tools = Toolbox::new(vec![]);
-        let reply = Reply::new(store.log.clone(), node, surroundings);
+        let index = Files {
+            log: store.log.clone(),
+            db: store.db.clone(),
+            projections: projections.clone(),
+        };
+        let workspaces = Workspaces::new(store.log.clone(), library.blobs.clone(), Arc::new(index));
+        let tools = Toolbox::new(tool_sources::builtin(&config, &store, &workspaces, &library));
+        let tools: Arc<dyn Tools> = Arc::new(tools.with(more));
+        let reply = Reply::new(store.log.clone(), node, surroundings, tools.clone());
         let publisher = config.nats_url.as_ref().map(|url| {
             let broker = BrokerUrl(url.expose().to_owned());
             Publisher::start(store.log.clone(), store.db.clone(), broker)
@@ -207,15 +228,21 @@ impl Node {
             db: store.db.clone(),
             projections,
             reply: reply.clone(),
-            access: Access::new(store.db.clone(), store.identity.keys()),
+            access: Access::new(store.db.clone(), store.identity.keys(), config.mail.clone()),
             usage: Usage::new(store.log.clone(), config.tier_limits.clone()),
+            oauth2: OAuth2::new(
+                config.oauth2_clients.clone(),
+                store.log.clone(),
+                store.identity.clone(),
+            ),
             identity: store.identity.clone(),
             vault: store.vault.clone(),
             providers,
             models,
             tasks: Tasks::new(store.log.clone(), node),
             library: library.clone(),
-            tools: Arc::new(tools),
+            workspaces,
+            tools,
             publisher,
             metrics: Arc::default(),
             node,

@@ -1,14 +1,20 @@
 //! Configuration: environment variables, and an optional TOML file of the same names under them.
 
 mod names;
+mod oauth2;
 #[cfg(test)]
 mod tests;
 mod values;
 
-use commands::effects::Sensitive;
+use commands::{
+    effects::{Sensitive, mail::smtp::SmtpMailer, tools::shell::ShellAccess, upstream::Provider},
+    oauth2::clients::Clients,
+};
 use domain::quota::TierLimits;
 use ipnet::IpNet;
 use names::{ELSEWHERE, NAMES};
+pub use oauth2::Issuer;
+use reqwest::Url;
 use std::{
     collections::BTreeMap,
     env, fmt, fs,
@@ -50,6 +56,14 @@ pub struct Config {
     pub llm: Option<Endpoint>,
     /// The embedding provider; `None` for the built-in one.
     pub embedding: Option<Endpoint>,
+    /// Upstream providers that people may log in through, in [`AuthMode::Oauth`].
+    pub auth_providers: Vec<Provider>,
+    /// The mail server; `None` when mails only show in the log.
+    pub mail: Option<SmtpMailer>,
+    /// The clients of the OAuth2 authorization server.
+    pub oauth2_clients: Clients,
+    /// What that server calls itself; `None` to take it from the request.
+    pub oauth2_issuer: Option<Issuer>,
     /// Secret of the role-change webhook.
     pub rbac_sync_secret: Option<Sensitive>,
     /// What each subscription tier allows.
@@ -60,6 +74,10 @@ pub struct Config {
     pub allow_private_urls: bool,
     /// Path below which the web client lives, without trailing slash; its login page is `{web_base_path}/login`.
     pub web_base_path: String,
+    /// A search engine that speaks as SearXNG does; `None` for no search of the web.
+    pub search: Option<Url>,
+    /// Who may run commands on this machine.
+    pub shell: ShellAccess,
     /// Log lines as JSON.
     pub log_json: Option<bool>,
     shown: BTreeMap<&'static str, String>,
@@ -236,6 +254,10 @@ impl Values {
                 "ANNALS_EMBEDDING_API_KEY",
                 "ANNALS_EMBEDDING_MODEL",
             ])?,
+            auth_providers: self.auth_providers()?,
+            mail: self.mail()?,
+            oauth2_clients: self.oauth2_clients()?,
+            oauth2_issuer: self.oauth2_issuer()?,
             rbac_sync_secret: self.secret("ANNALS_RBAC_SYNC_SECRET"),
             tier_limits: self.parse(
                 "ANNALS_TIER_LIMITS",
@@ -255,6 +277,20 @@ impl Values {
                         text.bytes().all(|b| b.is_ascii_alphanumeric() || b"/-_.".contains(&b));
                     let local = text.starts_with('/') && !text.starts_with("//");
                     (plain && local).then(|| text.trim_end_matches('/').to_owned())
+                },
+            )?,
+            search: self.parse("ANNALS_SEARCH_URL", "an http(s) URL", |text| match text {
+                "" => Some(None),
+                text => Url::parse(text).ok().filter(|url| url.has_host()).map(Some),
+            })?,
+            shell: self.parse(
+                "ANNALS_SHELL_TOOL",
+                "off, admins or everyone",
+                |text| match text {
+                    "off" => Some(ShellAccess::Off),
+                    "admins" => Some(ShellAccess::Admins),
+                    "everyone" => Some(ShellAccess::Everyone),
+                    _ => None,
                 },
             )?,
             log_json: self.parse("ANNALS_LOG_FORMAT", "text or json", |text| match text {

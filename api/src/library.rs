@@ -25,6 +25,7 @@ use projections::{
 };
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
+use uuid::Uuid;
 
 /// How long the vector of a question is waited for; then its words have to do.
 const QUESTION: Duration = Duration::from_secs(10);
@@ -167,5 +168,23 @@ impl Nodes for Alive {
                 Err(_) => true,
             }
         })
+    }
+}
+
+/// `kdb_` and the first 8 hex digits of the id's SHA-1, as clients know it.
+pub fn index_name(id: &str) -> String {
+    // A version-5 UUID is the SHA-1 of 16 bytes and a name, and keeps the first bytes as they come out.
+    let sha1 = id.as_bytes().split_first_chunk::<16>().map(|(namespace, name)| {
+        Uuid::new_v5(&Uuid::from_bytes(*namespace), name).simple().to_string()
+    });
+    format!("kdb_{}", sha1.as_deref().and_then(|hex| hex.get(..8)).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_index_name_is_cut_from_a_sha1() {
+        let id = "0123456789abcdef0123456789abcdef";
+        assert_eq!(super::index_name(id), "kdb_b1775a78");
     }
 }

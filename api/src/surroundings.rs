@@ -4,6 +4,7 @@ use crate::{config::Config, library::Library, models::Models};
 use commands::{
     effects::{
         model::{Endpoint, Model, Passage, offline::Offline, openai::OpenAi},
+        tools::Place,
         vault::Vault,
     },
     log::EventLog,
@@ -13,10 +14,10 @@ use commands::{
 use domain::{
     ids::{ConversationId, KnowledgeBaseId, NodeId, RunId, UserId},
     message::Message,
-    run::Settings,
+    run::{Memory, Request, Settings},
 };
 use futures::future::BoxFuture;
-use projections::{Projections, conversations, knowledge_bases, retrieval::Hit};
+use projections::{Projections, conversations, knowledge_bases, retrieval::Hit, users};
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
 
@@ -136,6 +137,48 @@ impl Surroundings for Backed {
             let named = settings.base_url.is_some();
             let provider = if named { self.guarded.clone() } else { self.openai.clone() };
             Ok(Choice { model: provider, endpoint: Endpoint { base_url, api_key, model } })
+        })
+    }
+
+    fn place<'a>(
+        &'a self,
+        request: &'a Request,
+        run: RunId,
+    ) -> BoxFuture<'a, Result<Place, Unavailable>> {
+        Box::pin(async move {
+            let Request { owner, conversation, session_id, agent_id, settings, .. } = request;
+            let person = users::by_id(&self.db, owner).await.map_err(unavailable)?;
+            let bases = &settings.knowledge_bases;
+            let knowledge_bases = match bases.is_empty() {
+                true => vec![],
+                false => knowledge_bases::owned_among(&self.db, bases, owner)
+                    .await
+                    .map_err(unavailable)?,
+            };
+            Ok(Place {
+                owner: owner.clone(),
+                admin: person.is_some_and(|person| person.role.is_admin()),
+                agent: agent_id.clone(),
+                conversation: Some(*conversation),
+                session_id: session_id.clone(),
+                run: Some(run),
+                knowledge_bases,
+                skills: settings.skills.clone(),
+            })
+        })
+    }
+
+    fn remembered<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Vec<String>, Unavailable>> {
+        Box::pin(async move {
+            if request.settings.memory == Memory::Session {
+                return Ok(vec![]);
+            }
+            let Request { owner, conversation, .. } = request;
+            let titles = conversations::other_titles(&self.db, owner, *conversation).await;
+            titles.map_err(unavailable)
         })
     }
 

@@ -106,6 +106,24 @@ impl<D: Decider> Loaded<D> {
         Ok(loaded)
     }
 
+    /// Folds the first and the last event of the stream only: for aggregates whose every event after the first says all
+    /// that has changed since the first.
+    ///
+    /// # Errors
+    /// When the log cannot be read or an event is not understood.
+    pub async fn load_ends(log: &dyn EventLog, id: &D::Id) -> Result<Self, Failure> {
+        let mut loaded =
+            Self { stream: StreamId::of::<D>(id), state: D::default(), revision: None };
+        let last = log.read(&loaded.stream, Revision(u64::MAX), Direction::Backward, 1).await?;
+        let Some(last) = last.first() else { return Ok(loaded) };
+        if last.revision > Revision(0) {
+            let first = log.read(&loaded.stream, Revision(0), Direction::Forward, 1).await?;
+            first.iter().try_for_each(|first| loaded.fold(first))?;
+        }
+        loaded.fold(last)?;
+        Ok(loaded)
+    }
+
     /// The state.
     pub fn state(&self) -> &D {
         &self.state

@@ -5,13 +5,16 @@
 
 mod accounts;
 mod bootstrap;
+mod deletion;
 mod logins;
 mod standing;
+mod upstream;
 
 pub use accounts::{Registered, Registration};
 pub use bootstrap::Bootstrapped;
 pub use logins::{Authenticated, OpenedLogin};
 pub use standing::{Standing, StandingChange};
+pub use upstream::Upstream;
 
 use crate::{
     effects::{
@@ -67,6 +70,9 @@ pub enum Error {
     /// Nobody would be left to administer.
     #[error("the last administrator has to stay")]
     LastAdmin,
+    /// Administrators are not deleted.
+    #[error("an administrator cannot be deleted")]
+    Administers,
     /// The person has as many API tokens as anybody may have.
     #[error("too many API tokens")]
     TooManyApiTokens,

@@ -77,6 +77,8 @@ uuid_ids! {
     LoginId,
     /// Something that is written for a person in the background.
     TaskId,
+    /// One authorization that a person gave an OAuth2 client.
+    GrantId,
     /// A value in the secret store; the log holds only this reference.
     SecretId,
 }
@@ -92,6 +94,8 @@ text_ids! {
     DocumentId,
     /// A saved model provider: a hyphenated UUID.
     ProviderId,
+    /// An OAuth2 client, as the operator named it.
+    ClientId,
 }
 
 impl UserId {

@@ -12,6 +12,7 @@ pub mod conversation;
 pub mod decider;
 pub mod document;
 pub mod envelope;
+pub mod grant;
 pub mod ids;
 pub mod json;
 pub mod knowledge_base;
@@ -25,7 +26,11 @@ pub mod quota;
 pub mod run;
 pub mod system;
 pub mod testing;
+pub mod todo_list;
+pub mod tool_call;
 pub mod user;
+pub mod user_config;
+pub mod workspace_file;
 
 pub use decider::{Decider, Kind, Refusal};
 pub use envelope::{

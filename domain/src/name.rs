@@ -40,6 +40,16 @@ impl Namespace for Emails {
     type Holder = UserId;
 }
 
+/// Who somebody is at an upstream provider; the keyed hash is of provider and subject. A reservation fixes the id of the
+/// person before there is one, so that two first logins at the same moment make the same person.
+#[derive(Debug)]
+pub enum UpstreamIdentities {}
+
+impl Namespace for UpstreamIdentities {
+    const CATEGORY: &'static str = "upstream_identity";
+    type Holder = UserId;
+}
+
 /// The names of each person's agents; the hash is of owner and name.
 #[derive(Debug)]
 pub enum AgentNames {}

@@ -14,6 +14,20 @@ pub fn without_control_tags(text: &str) -> &str {
     rest
 }
 
+/// The leading control tags of the text, as (name, value), in their order.
+pub fn control_tags(text: &str) -> Vec<(&'static str, &str)> {
+    let (mut found, mut rest) = (Vec::new(), text.trim_start());
+    while let Some((tag, after)) =
+        CONTROL.iter().find_map(|tag| Some((*tag, after_element(rest, tag)?)))
+    {
+        let element = &rest[..rest.len() - after.len()];
+        let value = element.get(tag.len() + 2..element.len() - tag.len() - 3).unwrap_or_default();
+        found.push((tag, value.trim()));
+        rest = after.trim_start();
+    }
+    found
+}
+
 /// What follows `<tag>…</tag>` at the start of the text.
 fn after_element<'a>(text: &'a str, tag: &str) -> Option<&'a str> {
     let body = text.strip_prefix('<')?.strip_prefix(tag)?.strip_prefix('>')?;
@@ -65,6 +79,13 @@ mod tests {
         let sent = "<enable_deep_thinking>true</enable_deep_thinking><skill>a</skill> 1 < 2?";
         assert_eq!(without_control_tags(sent), "1 < 2?");
         assert_eq!(without_control_tags("<enable_plan>open"), "<enable_plan>open");
+    }
+
+    #[test]
+    fn control_tags_are_read() {
+        let sent = " <enable_deep_thinking> true</enable_deep_thinking>\n<skill>a</skill>1 <skill>b</skill>";
+        assert_eq!(control_tags(sent), [("enable_deep_thinking", "true"), ("skill", "a")]);
+        assert!(control_tags("<skill>a").is_empty());
     }
 
     #[test]

@@ -33,6 +33,8 @@ pub enum Event {
     },
     /// The registration never came this far, and never will: its names went to somebody else.
     RegistrationAbandoned {},
+    /// The account is gone, for good. Its names are free.
+    UserDeleted {},
     /// The person has a new password. Ends every login but the one it was changed from.
     PasswordChanged {
         /// Where the vault keeps its hash.
@@ -88,11 +90,13 @@ pub enum Command {
         phone: Option<String>,
         /// What they shall be.
         role: Role,
-        /// Their first password.
-        secret: SecretId,
+        /// Their first password; `None` for those who log in elsewhere.
+        secret: Option<SecretId>,
     },
     /// Make sure that the account never comes to be.
     Abandon,
+    /// Remove the account.
+    Delete,
     /// Set a password.
     ChangePassword {
         /// Where the vault keeps its hash.
@@ -150,6 +154,8 @@ pub enum User {
     Absent,
     /// Nobody ever.
     Abandoned,
+    /// Nobody any more.
+    Deleted,
     /// Somebody.
     Registered(Account),
 }
@@ -186,7 +192,7 @@ impl User {
     pub fn account(&self) -> Option<&Account> {
         match self {
             Self::Registered(account) => Some(account),
-            Self::Absent | Self::Abandoned => None,
+            Self::Absent | Self::Abandoned | Self::Deleted => None,
         }
     }
 }
@@ -200,21 +206,23 @@ impl Decider for User {
 
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
         match (self, command) {
-            (Self::Absent, Command::Register { username, email, phone, role, secret }) => Ok(vec![
-                Event::UserRegistered {
+            (Self::Absent, Command::Register { username, email, phone, role, secret }) => {
+                let registered = Event::UserRegistered {
                     username: username.clone(),
                     email: email.clone(),
                     phone: phone.clone(),
                     role: *role,
-                },
-                Event::PasswordChanged { secret: *secret, kept_login: None },
-            ]),
-            (Self::Abandoned | Self::Registered(_), Command::Register { .. })
+                };
+                let password =
+                    secret.map(|secret| Event::PasswordChanged { secret, kept_login: None });
+                Ok([registered].into_iter().chain(password).collect())
+            }
+            (Self::Abandoned | Self::Deleted | Self::Registered(_), Command::Register { .. })
             | (Self::Registered(_), Command::Abandon) => Err(Refusal::Settled),
             (Self::Absent, Command::Abandon) => Ok(vec![Event::RegistrationAbandoned {}]),
-            (Self::Abandoned, Command::Abandon) => Ok(vec![]),
+            (Self::Abandoned | Self::Deleted, Command::Abandon) => Ok(vec![]),
             (Self::Registered(account), command) => account.decide(command),
-            (Self::Absent | Self::Abandoned, _) => Err(Refusal::Unknown),
+            (Self::Absent | Self::Abandoned | Self::Deleted, _) => Err(Refusal::Unknown),
         }
     }
 
@@ -236,6 +244,7 @@ impl Decider for User {
                 })
             }
             (_, Event::RegistrationAbandoned {}) => Self::Abandoned,
+            (_, Event::UserDeleted {}) => Self::Deleted,
             (Self::Registered(account), event) => Self::Registered(account.evolve(event)),
             (absent, _) => absent,
         }
@@ -247,6 +256,7 @@ impl Account {
         let change = |news: bool, event: Event| if news { vec![event] } else { vec![] };
         Ok(match command {
             Command::Register { .. } | Command::Abandon => return Err(Refusal::Settled),
+            Command::Delete => vec![Event::UserDeleted {}],
             Command::ChangePassword { checked, .. }
                 if checked.is_some() && *checked != self.password =>
             {
@@ -285,7 +295,9 @@ impl Account {
 
     fn evolve(mut self, event: &Event) -> Self {
         match event {
-            Event::UserRegistered { .. } | Event::RegistrationAbandoned {} => {}
+            Event::UserRegistered { .. }
+            | Event::RegistrationAbandoned {}
+            | Event::UserDeleted {} => {}
             Event::PasswordChanged { secret, kept_login } => {
                 self.password = Some(*secret);
                 self.generation += 1;

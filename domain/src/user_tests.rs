@@ -31,7 +31,7 @@ fn register() -> Command {
         email: Some(EmailAddress::parse("ann@example.org").unwrap()),
         phone: None,
         role: Role::Creator,
-        secret: secret(1),
+        secret: Some(secret(1)),
     }
 }
 
@@ -155,4 +155,24 @@ fn nobody_and_abandoned_registrations_have_nothing_to_change() {
     given::<User>([Event::RegistrationAbandoned {}])
         .when(Command::ChangeStatus(Status::Suspended))
         .then_refused(Refusal::Unknown);
+}
+
+#[test]
+fn whoever_logs_in_elsewhere_has_no_password() {
+    let Command::Register { username, email, phone, role, .. } = register() else { panic!() };
+    let elsewhere = Command::Register { username, email, phone, role, secret: None };
+    given::<User>([]).when(elsewhere).then([registered()]);
+    assert_eq!(account([registered()]).password, None);
+}
+
+#[test]
+fn the_deleted_are_nobody_for_good() {
+    given::<User>([registered(), password(1)]).when(Command::Delete).then([Event::UserDeleted {}]);
+    let gone = || given::<User>([registered(), password(1), Event::UserDeleted {}]);
+    gone().when(Command::Delete).then_refused(Refusal::Unknown);
+    gone().when(register()).then_refused(Refusal::Settled);
+    gone().when(Command::ChangeRole(Role::Viewer)).then_refused(Refusal::Unknown);
+    // Whoever wants the names may have them.
+    gone().when(Command::Abandon).then_nothing();
+    given::<User>([]).when(Command::Delete).then_refused(Refusal::Unknown);
 }

@@ -170,3 +170,19 @@ pub async fn owned_among(
             .await?;
     Ok(own.into_iter().map(KnowledgeBaseId::from).collect())
 }
+
+/// As [`owned_among`], each with its name.
+pub async fn named_among(
+    db: &PgPool,
+    ids: &[KnowledgeBaseId],
+    owner: &UserId,
+) -> sqlx::Result<Vec<(KnowledgeBaseId, String)>> {
+    let ids: Vec<&str> = ids.iter().map(KnowledgeBaseId::as_str).collect();
+    let own: Vec<(String, String)> =
+        sqlx::query_as("select id, name from knowledge_bases where id = any($1) and owner = $2")
+            .bind(ids)
+            .bind(owner.as_str())
+            .fetch_all(db)
+            .await?;
+    Ok(own.into_iter().map(|(id, name)| (id.into(), name)).collect())
+}

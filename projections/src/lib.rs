@@ -20,9 +20,12 @@ pub mod passages;
 mod rebuild;
 pub mod retrieval;
 mod runner;
+pub mod todo_items;
 pub mod usage;
+pub mod user_configs;
 pub mod users;
 mod wait;
+pub mod workspace_files;
 
 pub use compare::{Comparison, Difference, compare};
 pub use rebuild::{FoldError, RebuildProgress, Rebuilt, rebuild};

@@ -11,7 +11,7 @@ use domain::{
     user::{Event, Role, Status, User},
 };
 use futures::future::BoxFuture;
-use sqlx::{FromRow, PgConnection, PgExecutor, Row, postgres::PgRow};
+use sqlx::{FromRow, PgConnection, PgExecutor, PgPool, Row, postgres::PgRow};
 
 /// The read model.
 #[derive(Debug, Clone, Copy)]
@@ -66,6 +66,13 @@ async fn person(db: &mut PgConnection, at: &Recorded, event: &Event) -> sqlx::Re
         .bind(String::from(Tier::starter()))
         .bind(at.recorded_at),
         Event::RegistrationAbandoned {} => return Ok(()),
+        Event::UserDeleted {} => {
+            sqlx::query("delete from api_tokens where user_id = $1")
+                .bind(user)
+                .execute(&mut *db)
+                .await?;
+            sqlx::query("delete from users where id = $1").bind(user)
+        }
         Event::PasswordChanged { secret, kept_login } => change(
             "update users set revision = $2, password = $3, kept_login = $4,
                password_changed_at = $5, password_generation = password_generation + 1
@@ -184,6 +191,32 @@ impl FromRow<'_, PgRow> for Person {
 /// When the database does not answer.
 pub async fn by_id(db: impl PgExecutor<'_>, id: &UserId) -> sqlx::Result<Option<Person>> {
     sqlx::query_as("select * from users where id = $1").bind(id.as_str()).fetch_optional(db).await
+}
+
+/// Names and ids of at most `limit` people, by name.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn names(db: impl PgExecutor<'_>, limit: i64) -> sqlx::Result<Vec<(String, String)>> {
+    sqlx::query_as("select username, id from users order by lower(username), id limit $1")
+        .bind(limit)
+        .fetch_all(db)
+        .await
+}
+
+/// One page of people, newest first, and how many there are in all.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn page(db: &PgPool, offset: i64, limit: i64) -> sqlx::Result<(Vec<Person>, i64)> {
+    let people =
+        sqlx::query_as("select * from users order by created_at desc, id offset $1 limit $2")
+            .bind(offset)
+            .bind(limit)
+            .fetch_all(db)
+            .await?;
+    let total = sqlx::query_scalar("select count(*) from users").fetch_one(db).await?;
+    Ok((people, total))
 }
 
 /// The person for whom the API token of this digest may act.

@@ -100,7 +100,7 @@ impl Finished {
             r#"{{"type":"stream_end","session_id":"{}","timestamp":1700000001.5,"total_stream_count":{deltas}}}"#,
             self.session
         ))?);
-        let usage = TurnUsage { model: "m".to_owned(), usage: None };
+        let usage = TurnUsage { model: "m".to_owned(), ..TurnUsage::default() };
         let first = [
             run::Event::RunRequested(Box::new(self.request())),
             run::Event::TurnStarted { turn: 0, attempt: 1, message_id },

@@ -4,7 +4,7 @@
 //! configuration cannot be understood, or `verify` could not look.
 
 mod events;
-mod rebuild;
+pub(crate) mod rebuild;
 mod user;
 mod verify;
 

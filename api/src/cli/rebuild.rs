@@ -6,14 +6,21 @@ use crate::{
     feed::LogFeed,
 };
 use anyhow::{Context, Result, bail};
-use projections::RebuildProgress;
-use std::io::{self, Write};
+use futures::{StreamExt, TryStreamExt, stream};
+use projections::{Projection, RebuildProgress};
+use std::{
+    io::{self, Write},
+    sync::Arc,
+};
+
+/// Read models rebuilt at a time: each keeps one connection and one core of the database busy.
+pub(crate) const AT_ONCE: usize = 4;
 
 #[derive(clap::Args)]
 pub(super) struct Arguments {
     /// The read model; without a name and without --all, the names are listed.
     name: Option<String>,
-    /// Every read model, one after the other.
+    /// Every read model, a few at a time.
     #[arg(long, conflicts_with = "name")]
     all: bool,
 }
@@ -37,12 +44,15 @@ pub(super) async fn run(store: &Store, arguments: Arguments) -> Result<()> {
     }
     let feed = LogFeed(store.log.clone());
     let progress = Progress::new();
-    for model in chosen {
+    let rebuild = async |model: Arc<dyn Projection>| {
         let name = model.name();
         let tell = |RebuildProgress { done, total }| progress.say(name, done, total);
         let rebuilt = projections::rebuild(&store.db, &feed, &*model, tell).await;
+        rebuilt.map(|rebuilt| (name, rebuilt)).with_context(|| format!("{name} was not rebuilt"))
+    };
+    let mut rebuilt = stream::iter(chosen).map(rebuild).buffer_unordered(AT_ONCE);
+    while let Some((name, rebuilt)) = rebuilt.try_next().await? {
         progress.clear();
-        let rebuilt = rebuilt.with_context(|| format!("{name} was not rebuilt"))?;
         let (events, position, seconds) =
             (rebuilt.events, rebuilt.position, rebuilt.elapsed.as_secs_f64());
         writeln!(

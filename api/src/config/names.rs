@@ -30,8 +30,11 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_CREDENTIALS_KEY_B64", Kind::Secret),
     ("ANNALS_BLOBS", Kind::Plain("file://{data}/blobs")),
     ("ANNALS_SMTP_URL", Kind::Secret),
+    ("ANNALS_SMTP_FROM", Kind::Plain("")),
     ("ANNALS_ALLOW_PRIVATE_URLS", Kind::Plain("false")),
     ("ANNALS_WEB_BASE_PATH", Kind::Plain("/sage")),
+    ("ANNALS_SEARCH_URL", Kind::Plain("")),
+    ("ANNALS_SHELL_TOOL", Kind::Plain("off")),
     ("ANNALS_LOG_FORMAT", Kind::Plain("")),
 ];
 

@@ -4,7 +4,11 @@ use super::{
     ConfigError, Endpoint,
     names::{Kind, NAMES},
 };
-use commands::effects::Sensitive;
+use commands::effects::{
+    Sensitive,
+    mail::smtp::SmtpMailer,
+    upstream::{self, Provider},
+};
 use ipnet::IpNet;
 use std::collections::BTreeMap;
 
@@ -64,6 +68,18 @@ impl Values {
         let api_key = self.secret(key).unwrap_or_else(|| Sensitive::from(String::new()));
         let base_url = base_url.trim_end_matches('/').to_owned();
         Ok(Some(Endpoint { base_url, api_key, model: name.to_owned() }))
+    }
+
+    pub fn auth_providers(&self) -> Result<Vec<Provider>, ConfigError> {
+        let name = "ANNALS_AUTH_PROVIDERS";
+        let fits = |reason| ConfigError::Bad { name, reason: format!("has to be {reason}") };
+        upstream::parse(self.get(name).unwrap_or("[]")).map_err(fits)
+    }
+
+    pub fn mail(&self) -> Result<Option<SmtpMailer>, ConfigError> {
+        let Some(url) = self.secret("ANNALS_SMTP_URL") else { return Ok(None) };
+        let mailer = SmtpMailer::new(&url, self.get("ANNALS_SMTP_FROM"));
+        mailer.map(Some).map_err(|(name, reason)| ConfigError::Bad { name, reason })
     }
 
     pub fn shown(&self) -> BTreeMap<&'static str, String> {

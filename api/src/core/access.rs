@@ -4,9 +4,11 @@ use super::{Error, throttle::Throttle, tokens::Tokens};
 use commands::{
     effects::{
         codes::{CodeError, Codes},
+        flows::Flows,
         keys::Keys,
-        mail::{LogMailer, Mailer},
+        mail::{LogMailer, Mailer, smtp::SmtpMailer},
         passwords::PasswordError,
+        upstream::Upstreams,
         vault::VaultError,
     },
     identity,
@@ -28,23 +30,39 @@ pub struct Access {
     pub codes: Codes,
     /// Takes mails on their way.
     pub mailer: Arc<dyn Mailer>,
+    /// The upstream providers' end of the line.
+    pub upstreams: Upstreams,
+    /// Logins on their way through them.
+    pub flows: Flows,
+    /// Such logins begun, by address.
+    pub entries: Throttle,
     /// Attempts to guess something: passwords, secrets.
     pub guesses: Guesses,
     /// Registrations and codes asked for, by address.
     pub registrations: Throttle,
+    /// OAuth2 clients that could not prove who they are, by address.
+    pub clients: Throttle,
     /// Session ids of shared conversations tried, by address.
     pub shares: Throttle,
 }
 
 impl Access {
-    /// With the keys and codes of this installation; mails only show in the log.
-    pub fn new(db: PgPool, keys: &Arc<Keys>) -> Self {
+    /// With the keys and codes of this installation; without a mail server, mails only show in the log.
+    pub fn new(db: PgPool, keys: &Arc<Keys>, mail: Option<SmtpMailer>) -> Self {
+        let mailer: Arc<dyn Mailer> = match mail {
+            Some(smtp) => Arc::new(smtp),
+            None => Arc::new(LogMailer),
+        };
         Self {
             tokens: Tokens::new(keys),
-            codes: Codes::new(db, keys.clone()),
-            mailer: Arc::new(LogMailer),
+            codes: Codes::new(db.clone(), keys.clone()),
+            upstreams: Upstreams::default(),
+            flows: Flows::new(db, keys.clone()),
+            entries: Throttle::new(600, WINDOW, CAPACITY),
+            mailer,
             guesses: Guesses::default(),
             registrations: Throttle::new(60, WINDOW, CAPACITY),
+            clients: Throttle::new(100, WINDOW, CAPACITY),
             shares: Throttle::new(60, WINDOW, CAPACITY),
         }
     }
@@ -102,9 +120,11 @@ impl From<identity::Error> for Error {
             E::BadCredentials | E::WrongOldPassword | E::Suspended => {
                 refused(Kind::Forbidden, error)
             }
-            E::UsernameTaken | E::EmailTaken | E::LastAdmin | E::TooManyApiTokens => {
-                refused(Kind::Conflict, error)
-            }
+            E::UsernameTaken
+            | E::EmailTaken
+            | E::LastAdmin
+            | E::Administers
+            | E::TooManyApiTokens => refused(Kind::Conflict, error),
             E::Password(PasswordError::Length) => refused(Kind::Invalid, error),
             E::Password(PasswordError::Busy) => Self::Unavailable(error.to_string()),
             E::Password(PasswordError::Broken) => Self::Internal(error.to_string()),

@@ -138,9 +138,7 @@ async fn by_bearer(app: &App, headers: &HeaderMap) -> Found {
 /// # Errors
 /// When the database does not answer; the inner error says what is wrong with the cookie.
 pub async fn by_cookie(app: &App, headers: &HeaderMap) -> Found {
-    let mut cookies =
-        headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let value = cookies.find_map(|cookies| cookie(cookies, SESSION_COOKIE));
+    let value = cookie_value(headers, SESSION_COOKIE);
     let Some((login, secret)) = value.and_then(OpenedLogin::parse_cookie) else {
         return Ok(Err(Login::Missing));
     };
@@ -207,6 +205,12 @@ fn authorization<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
     let (scheme, rest) = value.trim().split_once(' ')?;
     let rest = rest.trim();
     (scheme.eq_ignore_ascii_case(wanted) && !rest.is_empty()).then_some(rest)
+}
+
+/// The value of the cookie of this name.
+pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    let mut all = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    all.find_map(|cookies| cookie(cookies, name))
 }
 
 fn cookie<'a>(cookies: &'a str, wanted: &str) -> Option<&'a str> {

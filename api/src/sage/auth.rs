@@ -1,7 +1,9 @@
 //! Registration, login, session, logout, password: `/api/auth/*`, and the older names under `/api/user/*`.
 
-mod cookie;
+pub mod cookie;
+pub mod providers;
 mod registration;
+mod upstream;
 
 use super::{Fault, Reply, Result, text};
 use crate::{
@@ -25,7 +27,7 @@ use axum::{
 use chrono::Utc;
 use commands::{
     effects::{Sensitive, passwords::PasswordError},
-    identity::{self, Authenticated},
+    identity::{self, Authenticated, OpenedLogin},
 };
 use domain::{
     login::{Audience, CloseReason},
@@ -42,12 +44,20 @@ pub fn routes() -> Router<App> {
         .route("/api/auth/register", post(registration::register))
         .route("/api/auth/login", post(login))
         .route("/api/auth/session", get(session))
+        .route("/api/auth/upstream/login", get(upstream::default))
+        .route("/api/auth/upstream/login/{provider_id}", get(upstream::named))
+        .route("/api/auth/upstream/callback/{provider_id}", get(upstream::back))
         .route("/api/auth/logout", post(logout))
+        .route("/api/auth/providers", get(providers::show))
+        .route("/api/user/auth-providers", get(providers::show))
         .route("/api/user/register/send-code", post(registration::send_code))
         .route("/api/user/register", post(registration::register))
         .route("/api/user/login", post(login))
         .route("/api/user/check_login", get(session))
         .route("/api/user/logout", post(logout))
+        .route("/api/user/oauth/login", get(upstream::default))
+        .route("/api/user/oauth/login/{provider_id}", get(upstream::named))
+        .route("/api/user/oauth/callback/{provider_id}", get(upstream::back))
         .route("/api/user/change-password", post(change_password))
 }
 
@@ -69,14 +79,37 @@ async fn login(
     peer: Peer,
     Json(body): Json<LoginBody>,
 ) -> std::result::Result<impl IntoResponse, Fault> {
+    let (name, password) = (body.username_or_email, Sensitive::from(body.password));
+    let (who, opened) = sign_in(&app, peer, &name, &password).await?;
+    let (claims, tokens, now) = (claims(&who), &app.access.tokens, Utc::now());
+    let token_ends = now + ACCESS_TOKEN_LIFE;
+    let unsigned = |error: jsonwebtoken::errors::Error| Error::Internal(error.to_string());
+    let access =
+        tokens.access(&claims, opened.login, Audience::Sage, token_ends).map_err(unsigned)?;
+    let refresh = tokens.refresh(&who.user, opened.login, Audience::Sage, now).map_err(unsigned)?;
+    let reply = LoggedIn {
+        access_token: access.expose().to_owned(),
+        refresh_token: refresh.expose().to_owned(),
+        expires_in: ACCESS_TOKEN_LIFE.num_seconds(),
+    };
+    let cookie = AppendHeaders([cookie::set(&opened.cookie, peer.secure)]);
+    Ok((cookie, Reply(text("登录成功", "Signed in successfully"), reply)))
+}
+
+/// Logs somebody in who knows a password, as far as the deployment mode allows that.
+pub async fn sign_in(
+    app: &App,
+    peer: Peer,
+    name: &str,
+    password: &Sensitive,
+) -> std::result::Result<(Authenticated, OpenedLogin), Fault> {
     if app.config.auth_mode == AuthMode::Oauth {
         return Err(disabled("当前服务未启用本地账号密码登录", "Local password login is disabled"));
     }
-    let (name, password) = (body.username_or_email, Sensitive::from(body.password));
-    app.access.guesses.attempt(&name, peer.address)?;
-    let who = app.identity.authenticate(&name, &password).await;
+    app.access.guesses.attempt(name, peer.address)?;
+    let who = app.identity.authenticate(name, password).await;
     if matches!(who, Ok(_) | Err(identity::Error::Suspended)) {
-        app.access.guesses.forgive(&name, peer.address);
+        app.access.guesses.forgive(name, peer.address);
     }
     let who = who.map_err(worded)?;
     if app.config.auth_mode == AuthMode::TrustedProxy && !who.role.is_admin() {
@@ -86,31 +119,20 @@ async fn login(
         );
         return Err(Fault::Returned(403, only));
     }
-    let now = Utc::now();
+    let opened = open(app, &who).await?;
+    Ok((who, opened))
+}
+
+/// Begins a browser's login, and waits until the next request will find it.
+async fn open(app: &App, who: &Authenticated) -> std::result::Result<OpenedLogin, Fault> {
     let metadata = Context::current().metadata(who.user.clone());
-    let ends = now + cookie::LIFE;
-    let opened = app
-        .identity
-        .open_login(&who, Audience::Sage, ends, &metadata)
-        .await
-        .map_err(Error::from)?;
-    let claims = claims(&who);
-    let tokens = &app.access.tokens;
-    let token_ends = now + ACCESS_TOKEN_LIFE;
-    let unsigned = |error: jsonwebtoken::errors::Error| Error::Internal(error.to_string());
-    let access =
-        tokens.access(&claims, opened.login, Audience::Sage, token_ends).map_err(unsigned)?;
-    let refresh = tokens.refresh(&who.user, opened.login, Audience::Sage, now).map_err(unsigned)?;
-    // The next request has to find the login, and a person who has just registered.
+    let ends = Utc::now() + cookie::LIFE;
+    let opened = app.identity.open_login(who, Audience::Sage, ends, &metadata).await;
+    let opened = opened.map_err(Error::from)?;
+    // Also a person who has just registered.
     app.caught_up("users", Some(opened.position)).await;
     app.caught_up("logins", Some(opened.position)).await;
-    let reply = LoggedIn {
-        access_token: access.expose().to_owned(),
-        refresh_token: refresh.expose().to_owned(),
-        expires_in: ACCESS_TOKEN_LIFE.num_seconds(),
-    };
-    let cookie = AppendHeaders([cookie::set(&opened.cookie, peer.secure)]);
-    Ok((cookie, Reply(text("登录成功", "Signed in successfully"), reply)))
+    Ok(opened)
 }
 
 fn claims(who: &Authenticated) -> Claims {
@@ -129,7 +151,7 @@ fn claims(who: &Authenticated) -> Claims {
 }
 
 /// This dialect knows administrators and others.
-fn role(role: Role) -> &'static str {
+pub(super) fn role(role: Role) -> &'static str {
     if role.is_admin() { "admin" } else { "user" }
 }
 
@@ -205,7 +227,7 @@ async fn change_password(
 }
 
 /// A caller of the endpoints that say "not signed in" in words of their own (the seed's error table).
-struct SignedIn(Caller);
+pub(super) struct SignedIn(pub Caller);
 
 impl FromRequestParts<App> for SignedIn {
     type Rejection = Fault;
@@ -226,7 +248,7 @@ fn disabled(zh: &'static str, en: &'static str) -> Fault {
 }
 
 /// The dialect's words for what the use cases refuse.
-fn worded(error: identity::Error) -> Fault {
+pub(super) fn worded(error: identity::Error) -> Fault {
     use identity::Error as E;
     let message = match error {
         E::BadCredentials => text("用户名或密码错误", "Invalid username or password"),
@@ -234,6 +256,7 @@ fn worded(error: identity::Error) -> Fault {
         E::UnknownUser => text("用户不存在", "The user does not exist"),
         E::UsernameTaken => text("用户名已存在", "The username is taken"),
         E::EmailTaken => text("邮箱已存在", "The email address is taken"),
+        E::Administers => text("无法删除管理员用户", "Administrators cannot be deleted"),
         E::Suspended => return Fault::Raised(403, text("账号已停用", "The account is suspended")),
         E::Password(PasswordError::Length) => {
             let message = text("密码长度须为 1 到 1024 字节", "A password has 1 to 1024 bytes");

@@ -1,5 +1,6 @@
 //! `POST /api/chat`, `/api/stream`, `/api/web-stream`: a message in, a line stream out.
 
+mod overrides;
 mod provider;
 mod request;
 

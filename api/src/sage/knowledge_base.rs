@@ -11,6 +11,7 @@ use super::{
 use crate::{
     app::App,
     core::{Caller, Json, Path, Query},
+    library,
 };
 use axum::{
     Router,
@@ -255,7 +256,7 @@ impl<T> Listing<T> {
 impl From<Row> for Item {
     fn from(row: Row) -> Self {
         Self {
-            index_name: index_name(&row.id),
+            index_name: library::index_name(&row.id),
             id: row.id,
             name: row.name,
             intro: row.intro,
@@ -267,23 +268,5 @@ impl From<Row> for Item {
             user_id: row.owner,
             no_type: Value::Null,
         }
-    }
-}
-
-/// `kdb_` and the first 8 hex digits of the id's SHA-1, as clients know it.
-fn index_name(id: &str) -> String {
-    // A version-5 UUID is the SHA-1 of 16 bytes and a name, and keeps the first bytes as they come out.
-    let sha1 = id.as_bytes().split_first_chunk::<16>().map(|(namespace, name)| {
-        Uuid::new_v5(&Uuid::from_bytes(*namespace), name).simple().to_string()
-    });
-    format!("kdb_{}", sha1.as_deref().and_then(|hex| hex.get(..8)).unwrap_or_default())
-}
-
-#[cfg(test)]
-mod tests {
-    #[test]
-    fn the_index_name_is_cut_from_a_sha1() {
-        let id = "0123456789abcdef0123456789abcdef";
-        assert_eq!(super::index_name(id), "kdb_b1775a78");
     }
 }

@@ -1,13 +1,18 @@
 //! The Sage dialect: one envelope, three families of errors, line streams.
 
 pub mod agents;
-mod auth;
+pub mod auth;
 pub mod chat;
 pub mod conversations;
 pub mod envelope;
 pub mod knowledge_base;
 pub mod llm_providers;
+mod oauth2;
+mod pages;
 pub mod sessions;
+pub mod tools;
+mod users;
+pub mod workspace;
 
 use crate::{
     app::App,
@@ -25,12 +30,17 @@ pub use envelope::{Fault, Reply, Result, Text, text};
 pub fn routes(_app: &App) -> Router<App> {
     Router::new()
         .merge(auth::routes())
+        .merge(users::routes())
         .merge(chat::routes())
         .merge(conversations::routes())
         .merge(sessions::routes())
         .merge(agents::routes())
         .merge(llm_providers::routes())
+        .merge(workspace::routes())
+        .merge(tools::routes())
         .merge(knowledge_base::routes())
+        .merge(oauth2::routes())
+        .merge(pages::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }
@@ -45,7 +55,8 @@ pub fn fallback(app: &App) -> Router {
         }
         Error::NoSuchPath.into_response()
     };
-    Router::new().fallback(unknown).layer(middleware::from_fn(enter)).with_state(app.clone())
+    let elsewhere = oauth2::elsewhere(app).merge(pages::elsewhere(app));
+    elsewhere.fallback(unknown).layer(middleware::from_fn(enter)).with_state(app.clone())
 }
 
 async fn enter(request: Request, next: middleware::Next) -> Response {

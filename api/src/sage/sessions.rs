@@ -1,6 +1,6 @@
 //! Running sessions: resume, the list of active ones, interrupt, task status.
 
-use super::{Fault, Reply, Result, chat::is_bad_id, envelope::timestamp, text};
+use super::{Fault, Reply, Result, chat::is_bad_id, conversations::iso, envelope::timestamp, text};
 use crate::{
     app::App,
     core::{
@@ -22,7 +22,10 @@ use domain::{
     run::Interrupt,
 };
 use futures::StreamExt;
-use projections::conversations::{self, RunRow};
+use projections::{
+    conversations::{self, RunRow},
+    todo_items::{self, Item},
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -186,17 +189,48 @@ async fn tasks_status(
         app.settled("conversations").await?;
         conversations::latest_run(&app.db, &session_id, caller.scope()).await?
     };
-    if known.is_none() {
+    let Some((conversation, _)) = known else {
         return Err(Fault::raised(text(
             format!("会话 {session_id} 已完成或者不存在"),
             format!("Session {session_id} is completed or does not exist"),
         )));
-    }
+    };
+    app.settled("todo_items").await?;
+    let items = todo_items::of(&app.db, conversation).await?;
+    let tasks: Vec<_> = items.into_iter().map(Task::from).collect();
     let message = text(
         format!("会话 {session_id} 状态获取成功"),
         format!("Status of session {session_id} retrieved"),
     );
-    let data = json!({"session_id": session_id, "tasks_status": {"tasks": []},
+    let data = json!({"session_id": session_id, "tasks_status": {"tasks": tasks},
         "user_id": caller.user});
     Ok(Reply(message, data))
+}
+
+/// One thing to do, under the names that older and newer clients know it by.
+#[derive(Debug, Serialize)]
+struct Task {
+    id: String,
+    task_id: String,
+    content: String,
+    title: String,
+    status: String,
+    conclusion: Option<String>,
+    created_time: String,
+    updated_time: String,
+}
+
+impl From<Item> for Task {
+    fn from(item: Item) -> Self {
+        Self {
+            id: item.item_id.clone(),
+            task_id: item.item_id,
+            content: item.content.clone(),
+            title: item.content,
+            status: item.status,
+            conclusion: item.conclusion,
+            created_time: iso(item.created_at),
+            updated_time: iso(item.updated_at),
+        }
+    }
 }

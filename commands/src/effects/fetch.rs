@@ -70,11 +70,20 @@ pub enum FetchError {
 impl Fetcher {
     /// A client that reaches this far.
     pub fn new(reach: Reach) -> Self {
+        Self::with(reach, || followed(reach))
+    }
+
+    /// A client that follows no redirect, for requests whose secrets are for one server only.
+    pub fn undirected(reach: Reach) -> Self {
+        Self::with(reach, redirect::Policy::none)
+    }
+
+    fn with(reach: Reach, redirects: impl Fn() -> redirect::Policy) -> Self {
         let builder = || {
             let builder = Client::builder()
                 .user_agent(concat!("annals/", env!("CARGO_PKG_VERSION")))
                 .connect_timeout(CONNECT)
-                .redirect(followed(reach));
+                .redirect(redirects());
             guarded(builder, reach)
         };
         // A machine without any CA certificate can still fetch by plain HTTP.

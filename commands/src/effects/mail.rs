@@ -1,5 +1,7 @@
 //! Mail, behind a port.
 
+pub mod smtp;
+
 use super::Sensitive;
 use domain::user::EmailAddress;
 use futures::future::{BoxFuture, ready};

@@ -11,6 +11,7 @@ pub mod extract;
 mod extract_entities;
 mod extract_html;
 pub mod fetch;
+pub mod flows;
 pub mod keys;
 pub mod mail;
 pub mod model;
@@ -18,6 +19,7 @@ pub mod outbound;
 pub mod passwords;
 pub mod secret;
 pub mod tools;
+pub mod upstream;
 pub mod vault;
 
 pub use secret::Sensitive;

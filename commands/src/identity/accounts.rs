@@ -96,7 +96,7 @@ impl Identity {
             email: wanted.email.clone(),
             phone: wanted.phone.clone(),
             role: wanted.role,
-            secret,
+            secret: Some(secret),
         };
         match self.execute::<User>(&wanted.user, command, metadata).await {
             Ok(decided) => Ok(Registered { user: wanted.user.clone(), position: decided.position }),
@@ -199,7 +199,7 @@ impl Identity {
     }
 
     /// Whether the name is the person's now.
-    async fn reserve<N: Namespace<Holder = UserId>>(
+    pub(super) async fn reserve<N: Namespace<Holder = UserId>>(
         &self,
         name: &NameHash,
         holder: &UserId,
@@ -222,7 +222,7 @@ impl Identity {
         Ok(false)
     }
 
-    async fn release<N: Namespace<Holder = UserId>>(
+    pub(super) async fn release<N: Namespace<Holder = UserId>>(
         &self,
         name: &NameHash,
         holder: &UserId,

@@ -102,6 +102,16 @@ impl Identity {
         self.appoint_all(users, None, metadata).await.map(|(_, position)| position)
     }
 
+    /// Lets this person administer no longer; they are what they were without it.
+    pub(super) async fn dismiss(
+        &self,
+        user: &UserId,
+        metadata: &Metadata,
+    ) -> Result<Option<Position>> {
+        let command = admins::Command::Dismiss(vec![user.clone()]);
+        self.command_admins(command, metadata).await.map(|(_, position)| position)
+    }
+
     async fn appoint_all(
         &self,
         users: &[UserId],

@@ -1,11 +1,12 @@
 //! What happens in a run, as stored.
 
+use super::Settings;
 use crate::{
-    ids::{AgentId, ConversationId, KnowledgeBaseId, NodeId, ProviderId, SecretId, UserId},
+    ids::{AgentId, ConversationId, NodeId, UserId},
     message::{Line, Message},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 /// Kept for ever. Variant names are the event types in the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -52,6 +53,24 @@ pub enum Event {
         message: Option<Box<Message>>,
         /// `superseded`, `interrupted`, or what failed.
         reason: String,
+    },
+    /// A tool that the last turn asked for is about to be called; how far it got is not known until the next event of
+    /// this call.
+    ToolStarted {
+        /// Id of the call.
+        call: String,
+        /// The tool.
+        name: String,
+        /// The attempt it belongs to.
+        attempt: u32,
+    },
+    /// A call has its result; it is never made again.
+    ToolFinished {
+        /// The result as clients see it, with the id of its call.
+        message: Box<Message>,
+        /// What the model reads, where that is more than what clients see.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        told: Option<String>,
     },
     /// A complete message that is not a model's.
     MessagePosted(Box<Message>),
@@ -143,42 +162,6 @@ pub struct Request {
     pub settings: Settings,
 }
 
-/// How an agent works in a run: its saved configuration with the request's overrides applied. Holds no secret.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Settings {
-    /// System prompt.
-    pub system_prefix: Option<String>,
-    /// Structured context.
-    pub system_context: Map<String, Value>,
-    /// Knowledge bases to answer from.
-    pub knowledge_bases: Vec<KnowledgeBaseId>,
-    /// Most model turns.
-    pub max_loop_count: Option<u32>,
-    /// Base URL of another model endpoint than the default.
-    pub base_url: Option<String>,
-    /// The key for it, in the secret store.
-    pub api_key: Option<SecretId>,
-    /// Model name.
-    pub model: Option<String>,
-    /// The saved provider to ask, unless `base_url` names another endpoint.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub provider: Option<ChosenProvider>,
-    /// Sampling parameters, sent as they are.
-    pub parameters: Map<String, Value>,
-    /// Everything else of the request, for parts that read it.
-    pub overrides: Map<String, Value>,
-}
-
-/// A saved model provider. It answers only as long as it is this person's: what an agent names may be anybody's.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ChosenProvider {
-    /// Which.
-    pub id: ProviderId,
-    /// Whose.
-    pub owner: UserId,
-}
-
 /// What one model turn cost.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TurnUsage {
@@ -187,4 +170,7 @@ pub struct TurnUsage {
     /// The provider's usage object; `None` when it gave none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub usage: Option<Value>,
+    /// What the turn was for; `None` for the answer itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub step: Option<String>,
 }

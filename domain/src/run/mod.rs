@@ -1,11 +1,14 @@
 //! A run: one answer of an agent, from the request to the end line.
 //!
 //! Every line a client sees is in `LinesRecorded` or `RunEnded` before it is sent. Lines are counted from 0; whatever a
-//! performer repeats after an unclear outcome is recognised by its index or turn and recorded once. Only the node that
+//! performer repeats after an unclear outcome is recognised by its index, turn or call and recorded once. Only the node that
 //! holds the claim may advance a run; everybody else is refused, which fences a node that was thought dead.
 
+mod active;
 mod event;
 mod lines;
+mod next;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -14,8 +17,11 @@ use crate::{
     ids::{NodeId, RunId},
     message::{Line, Message},
 };
-pub use event::{ChosenProvider, Event, Interrupt, Outcome, Request, Settings, Surface, TurnUsage};
+pub use active::{Active, OpenCall};
+pub use event::{Event, Interrupt, Outcome, Request, Surface, TurnUsage};
 pub use lines::{Lines, lines_in};
+pub use next::Next;
+pub use settings::{Budget, ChosenProvider, Memory, Settings, SubAgent};
 
 /// What somebody wants.
 #[derive(Debug, Clone)]
@@ -79,6 +85,20 @@ pub enum Step {
         /// Why.
         reason: String,
     },
+    /// A call that the last turn asked for begins.
+    StartTool {
+        /// Id of the call.
+        call: String,
+        /// The tool.
+        name: String,
+    },
+    /// A call has its result.
+    FinishTool {
+        /// The result as clients see it, with the id of its call.
+        message: Box<Message>,
+        /// What the model reads, where that is more.
+        told: Option<String>,
+    },
     /// A message that is not a model's.
     Post(Box<Message>),
     /// The run is over.
@@ -109,29 +129,6 @@ pub enum Run {
         /// Lines in all, the end line included.
         lines: u64,
     },
-}
-
-/// A run that goes on.
-#[derive(Debug, Clone)]
-pub struct Active {
-    /// What was asked.
-    pub request: Box<Request>,
-    /// Who performs.
-    pub node: NodeId,
-    /// From 1; each take-over adds one.
-    pub attempt: u32,
-    /// Lines so far: the index of the next one.
-    pub lines: u64,
-    /// Turns finished so far: the number of the next one.
-    pub turns: u32,
-    /// Message id of the turn in flight.
-    pub speaking: Option<String>,
-    /// Messages finished in this run.
-    pub messages: Vec<Message>,
-    /// What finished turns cost.
-    pub usage: Vec<TurnUsage>,
-    /// Somebody wants it stopped.
-    pub interrupt: Option<Interrupt>,
 }
 
 /// Why not.
@@ -202,17 +199,9 @@ impl Decider for Run {
 
     fn evolve(self, event: &Event) -> Self {
         match (self, event) {
-            (Self::Absent, Event::RunRequested(request)) => Self::Active(Box::new(Active {
-                node: request.node,
-                request: request.clone(),
-                attempt: 1,
-                lines: 0,
-                turns: 0,
-                speaking: None,
-                messages: vec![],
-                usage: vec![],
-                interrupt: None,
-            })),
+            (Self::Absent, Event::RunRequested(request)) => {
+                Self::Active(Box::new(Active::of(request.clone())))
+            }
             (Self::Active(_), Event::RunEnded { outcome, index, .. }) => {
                 Self::Ended { outcome: *outcome, lines: index + 1 }
             }
@@ -221,100 +210,6 @@ impl Decider for Run {
                 Self::Active(run)
             }
             (other, _) => other,
-        }
-    }
-}
-
-impl Active {
-    /// Checks each step against the state the steps before it led to; repeated steps vanish.
-    fn advance(&self, steps: &[Step]) -> Result<Vec<Event>, Refusal> {
-        let (mut lines, mut turns, mut speaking) = (self.lines, self.turns, self.speaking.clone());
-        let mut events = Vec::with_capacity(steps.len());
-        for step in steps {
-            match step {
-                Step::BeginTurn { turn, message_id } => {
-                    if *turn == turns && speaking.as_ref() != Some(message_id) {
-                        speaking = Some(message_id.clone());
-                        let (turn, message_id) = (*turn, message_id.clone());
-                        events.push(Event::TurnStarted { turn, attempt: self.attempt, message_id });
-                    }
-                }
-                Step::Lines { first, lines: new } => {
-                    let known = usize::try_from(lines.saturating_sub(*first)).unwrap_or(usize::MAX);
-                    if *first > lines {
-                        return Err(Refusal::Moved);
-                    }
-                    if let Some(fresh @ [_, ..]) = new.get(known..) {
-                        events.push(Event::LinesRecorded { first: lines, lines: fresh.to_vec() });
-                        lines += fresh.len() as u64;
-                    }
-                }
-                Step::CompleteTurn { turn, message, usage } => {
-                    if *turn == turns {
-                        (turns, speaking) = (turns + 1, None);
-                        let (turn, message, usage) = (*turn, message.clone(), usage.clone());
-                        events.push(Event::TurnCompleted { turn, message, usage });
-                    }
-                }
-                Step::AbandonTurn { turn, message, reason } => {
-                    if *turn == turns && speaking.is_some() {
-                        speaking = None;
-                        let (turn, message) = (*turn, message.clone());
-                        events.push(Event::TurnAbandoned { turn, message, reason: reason.clone() });
-                    }
-                }
-                Step::Post(message) => {
-                    let known = |m: &Message| m.message_id == message.message_id;
-                    if !self.messages.iter().any(known) {
-                        events.push(Event::MessagePosted(message.clone()));
-                    }
-                }
-                Step::End { outcome, index, line, error } => {
-                    if *index != lines {
-                        return Err(Refusal::Moved);
-                    }
-                    let (outcome, line, error) = (*outcome, line.clone(), error.clone());
-                    events.push(Event::RunEnded { outcome, index: *index, line, error });
-                    return Ok(events);
-                }
-            }
-        }
-        Ok(events)
-    }
-
-    fn take_over(&self, node: NodeId, closing: Option<&(Line, Message)>) -> Vec<Event> {
-        let mut events = vec![Event::RunClaimed { node, attempt: self.attempt + 1 }];
-        if self.speaking.is_some() {
-            if let Some((line, _)) = closing {
-                events.push(Event::LinesRecorded { first: self.lines, lines: vec![line.clone()] });
-            }
-            events.push(Event::TurnAbandoned {
-                turn: self.turns,
-                message: closing.map(|(_, message)| Box::new(message.clone())),
-                reason: "superseded".to_owned(),
-            });
-        }
-        events
-    }
-
-    fn apply(&mut self, event: &Event) {
-        match event {
-            Event::RunRequested(_) | Event::RunEnded { .. } => {}
-            Event::RunClaimed { node, attempt } => (self.node, self.attempt) = (*node, *attempt),
-            Event::TurnStarted { message_id, .. } => self.speaking = Some(message_id.clone()),
-            Event::LinesRecorded { lines, .. } => self.lines += lines.len() as u64,
-            Event::TurnCompleted { message, usage, .. } => {
-                self.messages.extend(message.as_deref().cloned());
-                self.usage.push(usage.clone());
-                self.turns += 1;
-                self.speaking = None;
-            }
-            Event::TurnAbandoned { message, .. } => {
-                self.messages.extend(message.as_deref().cloned());
-                self.speaking = None;
-            }
-            Event::MessagePosted(message) => self.messages.push((**message).clone()),
-            Event::InterruptRequested(interrupt) => self.interrupt = Some(interrupt.clone()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::testing::given;
-use serde_json::value::RawValue;
+use serde_json::{json, value::RawValue};
 use uuid::Uuid;
 
 const A: NodeId = NodeId(Uuid::from_u128(0xa));
@@ -152,6 +152,96 @@ fn a_finished_turn_is_not_finished_again() {
     ])
     .when(Command::Advance { node: A, steps: vec![complete()] })
     .then_nothing();
+}
+
+fn asked(calls: &[&str]) -> Event {
+    let call = |id: &&str| json!({"id": id, "function": {"name": "look", "arguments": "{}"}});
+    let message = Message { tool_calls: calls.iter().map(call).collect(), ..Message::default() };
+    Event::TurnCompleted { turn: 0, message: Some(Box::new(message)), usage: TurnUsage::default() }
+}
+
+fn started(call: &str, attempt: u32) -> Event {
+    Event::ToolStarted { call: call.to_owned(), name: "look".to_owned(), attempt }
+}
+
+fn result(call: &str) -> Box<Message> {
+    Box::new(Message {
+        message_id: format!("result of {call}"),
+        tool_call_id: Some(call.to_owned()),
+        ..Message::default()
+    })
+}
+
+fn finished(call: &str) -> Event {
+    Event::ToolFinished { message: result(call), told: None }
+}
+
+fn tools(node: NodeId, steps: Vec<Step>) -> Command {
+    Command::Advance { node, steps }
+}
+
+fn start(call: &str) -> Step {
+    Step::StartTool { call: call.to_owned(), name: "look".to_owned() }
+}
+
+fn finish(call: &str) -> Step {
+    Step::FinishTool { message: result(call), told: None }
+}
+
+#[test]
+fn calls_are_begun_and_finished_in_any_order() {
+    given::<Run>([requested(), turn_started(), asked(&["a", "b"])])
+        .when(tools(A, vec![start("a"), start("b"), finish("b"), finish("a")]))
+        .then([started("a", 1), started("b", 1), finished("b"), finished("a")]);
+}
+
+#[test]
+fn a_call_is_begun_in_the_batch_that_completes_its_turn() {
+    let Event::TurnCompleted { turn, message, usage } = asked(&["a"]) else { unreachable!() };
+    let complete = Step::CompleteTurn { turn, message, usage };
+    given::<Run>([requested(), turn_started()])
+        .when(tools(A, vec![complete, start("a")]))
+        .then([asked(&["a"]), started("a", 1)]);
+}
+
+#[test]
+fn what_is_said_twice_of_a_call_is_recorded_once() {
+    given::<Run>([requested(), asked(&["a"]), started("a", 1)])
+        .when(tools(A, vec![start("a")]))
+        .then_nothing();
+    given::<Run>([requested(), asked(&["a"]), started("a", 1), finished("a")])
+        .when(tools(A, vec![start("a"), finish("a")]))
+        .then_nothing();
+}
+
+#[test]
+fn nobody_finishes_a_call_that_nobody_asked_for() {
+    given::<Run>([requested(), asked(&["a"])])
+        .when(tools(A, vec![start("b"), finish("b")]))
+        .then_nothing();
+}
+
+#[test]
+fn a_call_in_flight_is_begun_anew_by_the_next_performer() {
+    given::<Run>([
+        requested(),
+        asked(&["a"]),
+        started("a", 1),
+        Event::RunClaimed { node: B, attempt: 2 },
+    ])
+    .when(tools(B, vec![start("a"), finish("a")]))
+    .then([started("a", 2), finished("a")]);
+}
+
+#[test]
+fn the_state_knows_which_calls_are_open_and_what_the_model_reads() {
+    let told = Event::ToolFinished { message: result("a"), told: Some("all of it".to_owned()) };
+    let events = [requested(), asked(&["a", "b"]), started("b", 1), told];
+    let run = events.iter().fold(Run::default(), Decider::evolve);
+    let Run::Active(run) = run else { unreachable!() };
+    let open: Vec<_> = run.calls.iter().map(|call| (call.id.as_str(), call.begun)).collect();
+    assert_eq!(open, [("b", Some(1))]);
+    assert_eq!(run.messages[1].text(), "all of it");
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! One event or more of every type.
 
+mod grants;
 mod runs;
+mod work;
 
 use crate::Stored;
 use annals_domain::{
@@ -15,10 +17,11 @@ use annals_domain::{
     llm_default::{self, DefaultProvider},
     llm_provider::{self, LlmProvider},
     login::{self, Audience, CloseReason, Login},
-    name::{self, AgentNames, Emails, Name, Usernames},
+    name::{self, AgentNames, Emails, Name, UpstreamIdentities, Usernames},
     quota::{self, Action, Quota},
     system::{self, System},
     user::{self, EmailAddress, Role, Status, User, Username},
+    user_config::{self, UserConfig},
 };
 use anyhow::Result;
 use chrono::{DateTime, Utc};
@@ -61,7 +64,9 @@ pub fn all() -> Result<Vec<Stored>> {
         documents()?,
         providers()?,
         tasks()?,
+        grants::all()?,
         runs::all()?,
+        work::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
 }
@@ -92,6 +97,7 @@ fn people() -> Result<Vec<Stored>> {
     let mut all = stored!(User, user::Event;
         UserRegistered => [registered(Some("ann@example.org"), Some("+49 1"))?, registered(None, None)?],
         RegistrationAbandoned => [Person::RegistrationAbandoned {}],
+        UserDeleted => [Person::UserDeleted {}],
         PasswordChanged => [
             Person::PasswordChanged { secret: SECRET, kept_login: Some(LOGIN) },
             Person::PasswordChanged { secret: SECRET, kept_login: None },
@@ -137,6 +143,11 @@ fn people() -> Result<Vec<Stored>> {
             login::Event::LoginClosed { reason: CloseReason::Revoked },
         ],
     ));
+    all.extend(stored!(UserConfig, user_config::Event;
+        UserConfigured => [user_config::Event::UserConfigured {
+            changes: object(json!({"theme": "dark", "layout": {"sidebar": true}})),
+        }],
+    ));
     all.extend(stored!(System, system::Event;
         RegistrationAllowed => [system::Event::RegistrationAllowed {}],
         RegistrationForbidden => [system::Event::RegistrationForbidden {}],
@@ -151,6 +162,10 @@ fn names() -> Result<Vec<Stored>> {
         NameReleased => [Event::NameReleased { holder: "ann".into() }],
     );
     all.extend(stored!(Name<Emails>, name::Event;
+        NameReserved => [Event::NameReserved { holder: "ann".into() }],
+        NameReleased => [Event::NameReleased { holder: "ann".into() }],
+    ));
+    all.extend(stored!(Name<UpstreamIdentities>, name::Event;
         NameReserved => [Event::NameReserved { holder: "ann".into() }],
         NameReleased => [Event::NameReleased { holder: "ann".into() }],
     ));

@@ -5,7 +5,8 @@ use crate::Stored;
 use annals_domain::{
     message::{Line, Message},
     run::{
-        self, ChosenProvider, Event, Interrupt, Outcome, Request, Run, Settings, Surface, TurnUsage,
+        self, Budget, ChosenProvider, Event, Interrupt, Memory, Outcome, Request, Run, Settings,
+        SubAgent, Surface, TurnUsage,
     },
 };
 use anyhow::Result;
@@ -71,6 +72,34 @@ fn full_request() -> Event {
             provider: Some(ChosenProvider { id: "p".into(), owner: "ann".into() }),
             parameters: object(json!({"temperature": 0.2})),
             overrides: object(json!({"memory_type": "session"})),
+            tools: vec!["todo_write".to_owned()],
+            skills: vec!["tables".to_owned()],
+            asked_skills: vec!["tables".to_owned()],
+            workflows: object(json!({"w": ["a", "b"]})),
+            deep_thinking: true,
+            plan: true,
+            more_suggest: true,
+            force_summary: true,
+            multi_agent: true,
+            sub_agents: vec!["agent_4567cdef".into()],
+            custom_sub_agents: vec![SubAgent {
+                name: "Scout".to_owned(),
+                agent_id: Some("agent_4567cdef".into()),
+                system_prompt: Some("Look.".to_owned()),
+                description: Some("Looks.".to_owned()),
+                available_tools: Some(vec!["grep".to_owned()]),
+                available_skills: Some(vec![]),
+                available_workflows: None,
+                system_context: Some(object(json!({"a": 1}))),
+            }],
+            memory: Memory::User,
+            budget: Budget {
+                max_model_len: Some(32_000),
+                history_ratio: Some(0.2),
+                active_ratio: Some(0.3),
+                max_new_message_ratio: Some(0.5),
+                recent_turns: Some(4),
+            },
         },
         ..*request(Surface::SageStream)
     }))
@@ -87,7 +116,7 @@ fn ended(outcome: Outcome, error: Option<&str>) -> Result<Event> {
 
 /// All of them.
 pub fn all() -> Result<Vec<Stored>> {
-    let usage = |usage| TurnUsage { model: "m".to_owned(), usage };
+    let usage = |usage| TurnUsage { model: "m".to_owned(), usage, step: None };
     let abandoned =
         |message| Event::TurnAbandoned { turn: 0, message, reason: "superseded".to_owned() };
     Ok(stored!(Run, run::Event;
@@ -110,8 +139,22 @@ pub fn all() -> Result<Vec<Stored>> {
                 usage: usage(Some(json!({"total_tokens": 12}))),
             },
             Event::TurnCompleted { turn: 1, message: None, usage: usage(None) },
+            Event::TurnCompleted {
+                turn: 2,
+                message: None,
+                usage: TurnUsage { step: Some("query_suggest".to_owned()), ..usage(None) },
+            },
         ],
         TurnAbandoned => [abandoned(Some(Box::new(said()))), abandoned(None)],
+        ToolStarted => [Event::ToolStarted {
+            call: "c".to_owned(),
+            name: "look".to_owned(),
+            attempt: 1,
+        }],
+        ToolFinished => [
+            Event::ToolFinished { message: Box::new(said()), told: Some("It is 汉.".to_owned()) },
+            Event::ToolFinished { message: Box::new(said()), told: None },
+        ],
         MessagePosted => [Event::MessagePosted(Box::new(said()))],
         InterruptRequested => [Event::InterruptRequested(Interrupt {
             reason: "stop".to_owned(),

@@ -15,7 +15,7 @@ use domain::{
 use futures::future::BoxFuture;
 pub use queries::{
     Conversation, Found, Listing, Page, RunRow, Snapshot, Sort, going_on, history, latest_run,
-    listed, orphans, run, snapshot,
+    listed, orphans, other_titles, owner_of_session, run, snapshot,
 };
 use sqlx::{PgConnection, types::Json};
 use uuid::Uuid;
@@ -46,6 +46,7 @@ impl Projection for Conversations {
             "RunClaimed",
             "TurnCompleted",
             "TurnAbandoned",
+            "ToolFinished",
             "MessagePosted",
             "RunEnded",
         ]
@@ -159,7 +160,7 @@ async fn apply_run(
             .await?;
             insert_messages(db, recorded, id).await
         }
-        Event::TurnAbandoned { .. } | Event::MessagePosted(_) => {
+        Event::TurnAbandoned { .. } | Event::ToolFinished { .. } | Event::MessagePosted(_) => {
             insert_messages(db, recorded, id).await
         }
         Event::RunEnded { outcome, index, error, .. } => {
@@ -181,9 +182,10 @@ async fn apply_run(
             .await?;
             Ok(())
         }
-        Event::TurnStarted { .. } | Event::LinesRecorded { .. } | Event::InterruptRequested(_) => {
-            Ok(())
-        }
+        Event::TurnStarted { .. }
+        | Event::LinesRecorded { .. }
+        | Event::ToolStarted { .. }
+        | Event::InterruptRequested(_) => Ok(()),
     }
 }
 
@@ -266,10 +268,11 @@ fn messages_in(recorded: &Recorded) -> Result<Vec<Message>, ApplyError> {
         Event::TurnCompleted { message, .. } | Event::TurnAbandoned { message, .. } => {
             message.into_iter().map(|message| *message).collect()
         }
-        Event::MessagePosted(message) => vec![*message],
+        Event::ToolFinished { message, .. } | Event::MessagePosted(message) => vec![*message],
         Event::RunClaimed { .. }
         | Event::TurnStarted { .. }
         | Event::LinesRecorded { .. }
+        | Event::ToolStarted { .. }
         | Event::InterruptRequested(_)
         | Event::RunEnded { .. } => vec![],
     })

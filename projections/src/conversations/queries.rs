@@ -14,6 +14,9 @@ const RUNS: i64 = 1_000;
 /// Messages of one conversation that are shown at most: the newest.
 const MESSAGES: i64 = 5_000;
 
+/// Titles of other conversations that a run remembers at most.
+const TITLES: i64 = 20;
+
 /// A conversation as lists show it.
 #[derive(Debug, Clone, FromRow)]
 pub struct Conversation {
@@ -261,6 +264,26 @@ pub async fn history(
     Ok(messages.into_iter().map(|Json(message)| message).collect())
 }
 
+/// What the person's other conversations are called, the last touched first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn other_titles(
+    db: &PgPool,
+    owner: &UserId,
+    than: ConversationId,
+) -> sqlx::Result<Vec<String>> {
+    sqlx::query_scalar(
+        "select title from conversations where owner = $1 and conversation_id <> $2
+         order by updated_at desc limit $3",
+    )
+    .bind(owner.as_str())
+    .bind(than.0)
+    .bind(TITLES)
+    .fetch_all(db)
+    .await
+}
+
 /// The last run of every conversation with this session id, newest first: several owners may use the same id.
 ///
 /// # Errors
@@ -282,6 +305,20 @@ pub async fn latest_run(
     .fetch_optional(db)
     .await?;
     Ok(row.map(|(conversation, run)| (conversation.into(), run.map(RunId))))
+}
+
+/// Whose the conversation with this session id is; of several owners the one who used it last.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn owner_of_session(db: &PgPool, session_id: &str) -> sqlx::Result<Option<UserId>> {
+    let owner: Option<String> = sqlx::query_scalar(
+        "select owner from conversations where session_id = $1 order by updated_at desc limit 1",
+    )
+    .bind(session_id)
+    .fetch_optional(db)
+    .await?;
+    Ok(owner.map(UserId))
 }
 
 /// One run; those of deleted conversations are gone.

@@ -2,10 +2,15 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod browser;
 mod guarding;
+mod mail;
 mod modes;
 mod registration;
 mod roles;
 mod server;
 mod session;
+mod upstream;
+mod upstream_refusals;
 mod usage;
+mod users;

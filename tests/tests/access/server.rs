@@ -28,11 +28,15 @@ pub struct Answer {
 }
 
 pub async fn server(settings: &[(&str, &str)]) -> Server {
+    server_on(&database().await, settings).await
+}
+
+/// A node on this database, as after a restart.
+pub async fn server_on(database: &str, settings: &[(&str, &str)]) -> Server {
     let data = std::env::temp_dir().join(format!("annals-access-{}", uuid::Uuid::now_v7()));
-    let database = database().await;
     let data = data.to_string_lossy().into_owned();
     let defaults = [
-        ("DATABASE_URL", database.as_str()),
+        ("DATABASE_URL", database),
         ("ANNALS_DATA", &data),
         ("ANNALS_MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
         ("ANNALS_ADMIN_PASSWORD", ADMIN_PASSWORD),
@@ -144,7 +148,7 @@ pub fn system() -> domain::Metadata {
     domain::Metadata::system(uuid::Uuid::now_v7())
 }
 
-async fn database() -> String {
+pub async fn database() -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let server = embedded::testing::server_url().await.unwrap();
     let number = NEXT.fetch_add(1, Ordering::Relaxed);

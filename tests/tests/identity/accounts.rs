@@ -186,7 +186,7 @@ async fn a_start_cut_off_before_the_appointment_is_completed() {
         email: None,
         phone: None,
         role: Role::Administrator,
-        secret: SecretId(Uuid::nil()),
+        secret: Some(SecretId(Uuid::nil())),
     };
     execute::<User>(&*world.log, &user, &register, &metadata()).await.unwrap();
 

@@ -7,5 +7,6 @@ mod codes;
 mod quotas;
 mod read_models;
 mod standing;
+mod upstream;
 mod vault;
 mod world;

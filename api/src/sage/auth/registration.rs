@@ -5,6 +5,7 @@ use crate::{
     app::App,
     config::AuthMode,
     core::{Context, Error, Json, peer::Peer},
+    sage::users::{details, malformed_email},
 };
 use axum::extract::State;
 use chrono::Utc;
@@ -14,12 +15,9 @@ use commands::{
         codes::{CodeError, RETRY_AFTER, VALID_FOR},
         mail::Mail,
     },
-    identity::{self, Registration, mint_user_id},
+    identity::{self, Registration},
 };
-use domain::{
-    ids::UserId,
-    user::{EmailAddress, Role, Username},
-};
+use domain::{ids::UserId, user::EmailAddress};
 use serde::{Deserialize, Serialize};
 
 #[derive(Deserialize)]
@@ -43,7 +41,7 @@ pub async fn send_code(
     let Some(email) = body.email.filter(|email| !email.trim().is_empty()) else {
         return Err(Fault::Raised(400, text("请输入邮箱地址", "Please enter an email address")));
     };
-    let email = EmailAddress::parse(&email).map_err(|_| malformed())?;
+    let email = EmailAddress::parse(&email).map_err(|_| malformed_email())?;
     app.access.registrations.attempt(peer.address)?;
     if app.identity.reached_at(&email).await.map_err(worded)?.is_some() {
         return Err(worded(identity::Error::EmailTaken));
@@ -88,20 +86,10 @@ pub async fn register(
         ));
     };
     app.access.registrations.attempt(peer.address)?;
-    let email = EmailAddress::parse(&email).map_err(|_| malformed())?;
-    let username = Username::parse(&body.username, Some(&email)).map_err(|_| {
-        Fault::Raised(400, text("用户名格式不正确", "The username is not possible"))
-    })?;
-    let phone = body.phonenum.map(|phone| phone.trim().to_owned()).filter(|p| !p.is_empty());
-    let bad = |phone: &String| phone.chars().count() > 32 || phone.chars().any(char::is_control);
-    if phone.as_ref().is_some_and(bad) {
-        return Err(Fault::Raised(
-            400,
-            text("手机号格式不正确", "The phone number is not possible"),
-        ));
-    }
+    let typed = details(&body.username, Some(email), body.phonenum)?;
+    let email = typed.email.clone().ok_or_else(malformed_email)?;
     // In the order in which upstream looks; registering checks both again, for good.
-    if app.identity.is_taken(&username).await.map_err(worded)? {
+    if app.identity.is_taken(&typed.username).await.map_err(worded)? {
         return Err(worded(identity::Error::UsernameTaken));
     }
     if app.identity.reached_at(&email).await.map_err(worded)?.is_some() {
@@ -111,14 +99,7 @@ pub async fn register(
     if !app.access.codes.verify(&email, &code, Utc::now()).await? {
         return Err(Fault::raised(text("验证码错误", "The verification code is wrong")));
     }
-    let wanted = Registration {
-        user: mint_user_id(),
-        username,
-        password: Sensitive::from(body.password),
-        email: Some(email.clone()),
-        phone,
-        role: Role::Creator,
-    };
+    let wanted = Registration { password: Sensitive::from(body.password), ..typed };
     let metadata = Context::current().metadata(wanted.user.clone());
     let registered = app.identity.register(wanted, &metadata).await.map_err(worded)?;
     app.access.codes.forget(&email).await?;
@@ -139,10 +120,6 @@ async fn open(app: &App) -> std::result::Result<(), Fault> {
         return Err(Fault::raised(text("系统不允许自注册", "Self-registration is disabled")));
     }
     Ok(())
-}
-
-fn malformed() -> Fault {
-    Fault::raised(text("邮箱格式不正确", "The email address is not possible"))
 }
 
 fn too_soon(error: CodeError) -> Fault {

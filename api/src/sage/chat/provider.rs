@@ -10,17 +10,16 @@ use domain::{
     run::{ChosenProvider, Settings},
 };
 use projections::llm_providers;
-use serde_json::Value;
 
-/// Settles the provider and its parameters. What a request names has to be there; what an agent names may have been
+/// Settles the provider and its parameters; returns the tokens its model can hold. What a request names has to be there; what an agent names may have been
 /// deleted since, which the stream tells.
 pub(super) async fn choose(
     app: &App,
     owner: &UserId,
+    named: Option<&str>,
     agents: Option<ChosenProvider>,
     settings: &mut Settings,
-) -> Result<(), Fault> {
-    let named = settings.overrides.get("provider_id").and_then(Value::as_str);
+) -> Result<Option<u64>, Fault> {
     let row = if let Some(id) = named.filter(|id| !id.is_empty()) {
         let own = llm_providers::owned(&app.db, &id.into(), owner).await?;
         Some(own.ok_or_else(|| Fault::raised(text("模型提供商不存在", "Provider not found")))?)
@@ -33,5 +32,5 @@ pub(super) async fn choose(
         settings.parameters = row.config.parameters();
     }
     settings.provider = row.as_ref().map(models::chosen).or(agents);
-    Ok(())
+    Ok(row.map(|row| row.config.max_model_len.into()))
 }

@@ -1,9 +1,10 @@
 //! Bodies of the chat routes, and what they ask for once a saved agent's configuration is applied.
 
-use super::{Person, provider};
+use super::{Person, overrides::Overrides, provider};
 use crate::{
     app::App,
     core::{Error, Problem},
+    library::index_name,
     sage::Fault,
 };
 use commands::{
@@ -11,17 +12,17 @@ use commands::{
     effects::{Sensitive, outbound},
 };
 use domain::{
-    ids::{AgentId, ProviderId, SecretId, UserId},
+    ids::{AgentId, KnowledgeBaseId, ProviderId, SecretId, UserId},
     message::Message,
     run::{ChosenProvider, Settings, Surface},
 };
-use projections::agents::Agent;
+use projections::{agents::Agent, knowledge_bases};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 /// Most characters of an id a client chooses.
-const LONGEST_ID: usize = 255;
+pub(super) const LONGEST_ID: usize = 255;
 /// Most messages of one request.
 const MOST_MESSAGES: usize = 1_000;
 /// Most knowledge bases of one request.
@@ -44,21 +45,13 @@ pub(super) struct StreamRequest {
     #[serde(default)]
     user_id: Option<String>,
     #[serde(default)]
-    system_context: Option<Map<String, Value>>,
-    #[serde(default)]
     pub agent_id: Option<String>,
     #[serde(default)]
     agent_name: Option<String>,
     #[serde(default)]
-    max_loop_count: Option<u32>,
-    #[serde(default)]
     llm_model_config: Option<ModelConfig>,
-    #[serde(default)]
-    system_prefix: Option<String>,
-    #[serde(default)]
-    available_knowledge_bases: Option<Vec<String>>,
     #[serde(flatten)]
-    rest: Map<String, Value>,
+    overrides: Overrides,
 }
 
 /// A message as clients send it.
@@ -87,30 +80,14 @@ struct ModelConfig {
     #[serde(default)]
     max_tokens: Option<Value>,
     #[serde(default)]
+    max_model_len: Option<Value>,
+    #[serde(default)]
     temperature: Option<Value>,
     #[serde(default)]
     top_p: Option<Value>,
     #[serde(default)]
     presence_penalty: Option<Value>,
 }
-
-/// Other overrides that are recorded with the run for the parts that read them.
-const RECORDED: [&str; 14] = [
-    "deep_thinking",
-    "multi_agent",
-    "agent_mode",
-    "more_suggest",
-    "available_workflows",
-    "available_tools",
-    "available_skills",
-    "available_sub_agent_ids",
-    "force_summary",
-    "memory_type",
-    "custom_sub_agents",
-    "context_budget_config",
-    "provider_id",
-    "fast_provider_id",
-];
 
 /// What the body asks for. A value that the request sends wins over the saved agent's.
 pub(super) async fn ask(
@@ -126,37 +103,55 @@ pub(super) async fn ask(
         _ => Uuid::new_v4().to_string(),
     };
     let saved = agent.as_ref().map(|agent| agent.config.0.clone()).unwrap_or_default();
-    let mut system_context = saved.system_context.unwrap_or_default();
-    system_context.extend(request.system_context.unwrap_or_default());
-    let bases = request.available_knowledge_bases.or(saved.available_knowledge_bases);
-    let bases = bases.unwrap_or_default().into_iter();
-    let mut settings = Settings {
-        system_prefix: request.system_prefix.or(saved.system_prefix),
-        system_context,
-        knowledge_bases: bases.filter(|id| !is_bad_id(id)).map(Into::into).collect(),
-        max_loop_count: request.max_loop_count.or(saved.max_loop_count),
-        overrides: recorded(request.rest),
-        ..Settings::default()
-    };
     let owner = owner(asker, request.user_id);
+    let messages: Vec<Message> =
+        request.messages.into_iter().map(|body| message(body, &session_id)).collect();
+    let bases = request.overrides.available_knowledge_bases.clone();
+    let bases = bases.or(saved.available_knowledge_bases.clone()).unwrap_or_default().into_iter();
+    let named = request.overrides.provider_id.clone();
+    let mut settings = request.overrides.settings(saved.clone(), &messages);
     let agents = agent.as_ref().and_then(|agent| {
-        let id = saved.llm_provider_id.filter(|id| !id.is_empty())?;
+        let id = saved.llm_provider_id.clone().filter(|id| !id.is_empty())?;
         Some(ChosenProvider { id: ProviderId(id), owner: UserId(agent.owner.clone()) })
     });
-    provider::choose(app, &owner, agents, &mut settings).await?;
+    let window = provider::choose(app, &owner, named.as_deref(), agents, &mut settings).await?;
+    settings.knowledge_bases = bases.filter(|id| !is_bad_id(id)).map(Into::into).collect();
+    let agent_id = agent.map(|agent| AgentId(agent.agent_id));
+    let known = known_facts(app, &owner, agent_id.as_ref(), &settings.knowledge_bases).await?;
+    settings.system_context.extend(known);
     choose_model(app, request.llm_model_config.unwrap_or_default(), &mut settings).await?;
+    let window = window.filter(|_| settings.provider.is_some());
+    settings.budget.max_model_len = settings.budget.max_model_len.or(window);
     let saved_name = Some(saved.name).filter(|name| !name.is_empty());
     let agent_name = request.agent_name.filter(|name| !name.is_empty()).or(saved_name);
     Ok(Ask {
         owner,
-        messages: request.messages.into_iter().map(|body| message(body, &session_id)).collect(),
+        messages,
         session_id,
         surface,
         replace: !surface.attached(),
-        agent_id: agent.map(|agent| AgentId(agent.agent_id)),
+        agent_id,
         agent_name: agent_name.unwrap_or_else(|| "Sage Assistant".to_owned()),
         settings,
     })
+}
+
+/// What every agent is told of its session, under upstream's keys.
+async fn known_facts(
+    app: &App,
+    owner: &UserId,
+    agent: Option<&AgentId>,
+    bases: &[KnowledgeBaseId],
+) -> Result<Vec<(String, Value)>, Fault> {
+    let mut known = vec![("本次会话用户id".to_owned(), owner.as_str().into())];
+    known.extend(agent.map(|agent| ("当前AgentId".to_owned(), agent.as_str().into())));
+    if !bases.is_empty() {
+        let named = knowledge_bases::named_among(&app.db, bases, owner).await?;
+        known.extend(named.into_iter().map(|(id, name)| {
+            (format!("{name}数据库的index_name"), index_name(id.as_str()).into())
+        }));
+    }
+    Ok(known)
 }
 
 /// Nobody speaks for another, except an administrator.
@@ -184,11 +179,6 @@ fn message(body: MessageBody, session_id: &str) -> Message {
     }
 }
 
-fn recorded(mut rest: Map<String, Value>) -> Map<String, Value> {
-    rest.retain(|key, value| RECORDED.contains(&key.as_str()) && !value.is_null());
-    rest
-}
-
 /// A key sent along goes to the secret store; the log holds its reference.
 async fn choose_model(
     app: &App,
@@ -214,6 +204,8 @@ async fn choose_model(
         }
     }
     settings.model = config.model.filter(|model| !model.is_empty());
+    let window = config.max_model_len.as_ref().and_then(Value::as_u64);
+    settings.budget.max_model_len = settings.budget.max_model_len.or(window);
     let parameters = [
         ("max_tokens", config.max_tokens),
         ("temperature", config.temperature),
@@ -229,14 +221,20 @@ async fn choose_model(
 
 /// Refuses what could not be stored or would make no sense in a conversation.
 fn check(request: &StreamRequest) -> Result<(), Fault> {
+    request.overrides.check()?;
     if request.messages.len() > MOST_MESSAGES {
         return Err(invalid(&["messages"], format!("at most {MOST_MESSAGES} messages")));
     }
-    if request.available_knowledge_bases.as_ref().is_some_and(|bases| bases.len() > MOST_BASES) {
+    if request
+        .overrides
+        .available_knowledge_bases
+        .as_ref()
+        .is_some_and(|bases| bases.len() > MOST_BASES)
+    {
         let message = format!("at most {MOST_BASES} knowledge bases");
         return Err(invalid(&["available_knowledge_bases"], message));
     }
-    for (at, base) in request.available_knowledge_bases.iter().flatten().enumerate() {
+    for (at, base) in request.overrides.available_knowledge_bases.iter().flatten().enumerate() {
         if is_bad_id(base) {
             return Err(invalid(&["available_knowledge_bases", &at.to_string()], bad_id()));
         }
@@ -278,7 +276,7 @@ fn bad_id() -> String {
     format!("String should have at most {LONGEST_ID} characters and no NUL")
 }
 
-fn invalid(path: &[&str], msg: String) -> Fault {
+pub(super) fn invalid(path: &[&str], msg: String) -> Fault {
     let mut loc = vec![json!("body")];
     loc.extend(
         path.iter().map(|step| step.parse::<u64>().map_or_else(|_| json!(step), Value::from)),

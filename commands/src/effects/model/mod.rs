@@ -31,6 +31,11 @@ pub trait Model: Send + Sync {
 
     /// What to call this provider in logs and records.
     fn name(&self) -> &str;
+
+    /// Whether it does what it is told. One that does not is asked for answers, but for nothing besides.
+    fn follows_instructions(&self) -> bool {
+        true
+    }
 }
 
 /// One turn wanted from a model.

@@ -36,6 +36,10 @@ impl Model for Offline {
     fn name(&self) -> &str {
         "offline"
     }
+
+    fn follows_instructions(&self) -> bool {
+        false
+    }
 }
 
 fn answer(request: &Request) -> Vec<Delta> {

@@ -1,6 +1,15 @@
 //! The port to tools: what a model or a person may call, and what came of it.
 
+mod builtin;
+pub mod clock;
+pub mod files;
+pub mod find;
+pub mod knowledge;
+pub mod search;
+pub mod shell;
+pub mod todo;
 mod toolbox;
+pub mod web;
 
 use domain::ids::{AgentId, ConversationId, KnowledgeBaseId, RunId, UserId};
 use futures::future::BoxFuture;

@@ -13,6 +13,13 @@ impl Toolbox {
     pub fn new(sources: Vec<Arc<dyn Tools>>) -> Self {
         Self(sources)
     }
+
+    /// The same with further sources, behind those that are in it.
+    #[must_use]
+    pub fn with(mut self, more: Vec<Arc<dyn Tools>>) -> Self {
+        self.0.extend(more);
+        self
+    }
 }
 
 impl Tools for Toolbox {

@@ -1,5 +1,6 @@
 //! The lines of a run's stream, exactly as clients get them.
 
+use super::new_message_id;
 use chrono::Utc;
 use domain::{
     message::{Line, Message},
@@ -46,6 +47,23 @@ pub(super) enum Piece<'a> {
     Text(&'a str),
     Reasoning(&'a str),
     ToolCalls(&'a [Value]),
+    /// Text of the summary that closes a run.
+    Summary(&'a str),
+    /// One suggestion.
+    Suggestion(&'a str),
+}
+
+impl Piece<'_> {
+    /// The type of lines that carry it.
+    pub fn kind(self) -> &'static str {
+        match self {
+            Self::Text(_) => "do_subtask_result",
+            Self::Reasoning(_) => "reasoning_content",
+            Self::ToolCalls(_) => "tool_call",
+            Self::Summary(_) => "final_answer",
+            Self::Suggestion(_) => "query_suggest",
+        }
+    }
 }
 
 impl<'a> Voice<'a> {
@@ -55,10 +73,12 @@ impl<'a> Voice<'a> {
 
     /// One more piece of the model's message.
     pub fn delta(&self, message_id: &str, piece: Piece<'_>, timestamp: f64) -> Option<Line> {
-        let (kind, content, reasoning_content, tool_calls) = match piece {
-            Piece::Text(text) => ("do_subtask_result", Some(text), None, None),
-            Piece::Reasoning(text) => ("reasoning_content", None, Some(text), None),
-            Piece::ToolCalls(calls) => ("tool_call", None, None, Some(calls)),
+        let (content, reasoning_content, tool_calls) = match piece {
+            Piece::Text(text) | Piece::Summary(text) | Piece::Suggestion(text) => {
+                (Some(text), None, None)
+            }
+            Piece::Reasoning(text) => (None, Some(text), None),
+            Piece::ToolCalls(calls) => (None, None, Some(calls)),
         };
         line(&Delta {
             role: "assistant",
@@ -66,12 +86,25 @@ impl<'a> Voice<'a> {
             reasoning_content,
             tool_calls,
             message_id,
-            kind,
+            kind: piece.kind(),
             timestamp,
             agent_name: self.agent_name,
             metadata: &Map::new(),
             session_id: self.session_id,
         })
+    }
+
+    /// A message of this run with nothing in it yet.
+    pub fn message(&self, kind: &str) -> Message {
+        Message {
+            role: "assistant".to_owned(),
+            message_id: new_message_id(),
+            kind: kind.to_owned(),
+            timestamp: timestamp(),
+            agent_name: Some(self.agent_name.to_owned()),
+            session_id: self.session_id.to_owned(),
+            ..Message::default()
+        }
     }
 
     /// The last line of a message whose turn was abandoned by a node that is gone.
@@ -146,8 +179,8 @@ pub(super) fn stream_end(session_id: &str, index: u64) -> Option<Line> {
 }
 
 fn step(turn: &TurnUsage) -> Value {
-    let mut step =
-        json!({"step_name": "direct_execution", "model": turn.model, "usage": turn.usage});
+    let name = turn.step.as_deref().unwrap_or("direct_execution");
+    let mut step = json!({"step_name": name, "model": turn.model, "usage": turn.usage});
     if turn.usage.is_none() {
         step["note"] = "the provider reported no usage".into();
     }
@@ -204,6 +237,7 @@ mod tests {
     #[test]
     fn usage_is_summed_over_turns() {
         let turn = |n: u64| TurnUsage {
+            step: None,
             model: "m".to_owned(),
             usage: Some(
                 json!({"prompt_tokens": n, "completion_tokens_details": {"reasoning_tokens": n}}),

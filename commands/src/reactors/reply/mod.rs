@@ -1,15 +1,28 @@
-//! Performs runs: asks the model, records what it says line by line, and ends every run exactly once.
+//! Performs runs: asks the model, calls the tools it asks for, records everything line by line, and ends every run exactly
+//! once.
 
+mod budget;
+mod calls;
+mod closing;
 mod lines;
+mod offered;
 mod perform;
+mod pieces;
 mod prompt;
 mod recorder;
+mod results;
+mod system;
 mod takeover;
 #[cfg(test)]
 mod tests;
+mod tokens;
+mod turn;
 
 use crate::{
-    effects::model::{Endpoint, Model, Passage},
+    effects::{
+        model::{Endpoint, Model, Passage},
+        tools::{Place, Tools},
+    },
     execute::Loaded,
     log::{EventLog, Filter},
 };
@@ -17,7 +30,7 @@ use domain::{
     Metadata, Position,
     ids::{ConversationId, KnowledgeBaseId, NodeId, RunId, UserId},
     message::Message,
-    run::{Event, Run, Settings},
+    run::{Event, Request, Run, Settings},
 };
 use futures::{StreamExt, future::BoxFuture};
 use recorder::Halt;
@@ -51,6 +64,19 @@ pub trait Surroundings: Send + Sync {
     /// The model for these settings.
     fn model<'a>(&'a self, settings: &'a Settings) -> BoxFuture<'a, Result<Choice, Unavailable>>;
 
+    /// Where the run's tools are called: for whom, with which of the attached things that are really theirs.
+    fn place<'a>(
+        &'a self,
+        request: &'a Request,
+        run: RunId,
+    ) -> BoxFuture<'a, Result<Place, Unavailable>>;
+
+    /// What the owner's other conversations were about, newest first; empty unless the run asks for it.
+    fn remembered<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Vec<String>, Unavailable>>;
+
     /// Runs that go on under a node that is gone, or under this one; with the node, as far as is known.
     fn orphans(&self) -> BoxFuture<'_, Result<Vec<(RunId, NodeId)>, Unavailable>>;
 }
@@ -74,19 +100,21 @@ pub struct Reply {
     log: Arc<dyn EventLog>,
     node: NodeId,
     surroundings: Arc<dyn Surroundings>,
+    tools: Arc<dyn Tools>,
     performing: Mutex<HashMap<RunId, Arc<watch::Sender<Option<Halt>>>>>,
     tasks: TaskTracker,
 }
 
 impl Reply {
-    /// A reactor that performs runs as `node`.
+    /// A reactor that performs runs as `node`; their models may call `tools`.
     pub fn new(
         log: Arc<dyn EventLog>,
         node: NodeId,
         surroundings: Arc<dyn Surroundings>,
+        tools: Arc<dyn Tools>,
     ) -> Arc<Self> {
         let performing = Mutex::default();
-        Arc::new(Self { log, node, surroundings, performing, tasks: TaskTracker::new() })
+        Arc::new(Self { log, node, surroundings, tools, performing, tasks: TaskTracker::new() })
     }
 
     /// Runs performed here right now.

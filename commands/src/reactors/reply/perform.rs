@@ -1,22 +1,26 @@
-//! One performance of one run: history and passages in, model turns out, one end line.
+//! One performance of one run: model turns and tool calls in turn, then what closes it, one end line.
 
 use super::{
-    Reply, Unavailable,
-    lines::{Piece, Voice, timestamp},
-    new_message_id, prompt,
+    Choice, Reply, Unavailable,
+    lines::{Piece, Voice},
+    new_message_id,
+    prompt::{self, Background},
     recorder::{Entry, Halt, Recorder},
+    system,
+    turn::{Aim, Said, Turn},
 };
 use crate::{
-    effects::model::{self, Delta, ModelError},
+    effects::{
+        model,
+        tools::{Place, Tool},
+    },
     execute::Loaded,
 };
 use domain::{
     Metadata,
     ids::RunId,
-    message::{Line, Message, merge_tool_calls},
-    run::{Active, Interrupt, Outcome, Run, TurnUsage},
+    run::{Active, Event, Interrupt, Next, Outcome, Run, TurnUsage},
 };
-use futures::StreamExt;
 use serde_json::Value;
 use std::sync::Arc;
 use tokio::sync::watch;
@@ -27,23 +31,20 @@ const HISTORY: u32 = 400;
 const ATTEMPTS: u32 = 5;
 
 pub(super) struct Performance<'a> {
-    reply: &'a Reply,
-    id: RunId,
-    active: Active,
-    halt: Arc<watch::Sender<Option<Halt>>>,
+    pub(super) reply: &'a Reply,
+    pub(super) id: RunId,
+    /// The run as it will be when all that was handed to the recorder is written.
+    pub(super) active: Active,
+    pub(super) halt: Arc<watch::Sender<Option<Halt>>>,
 }
 
-/// How the one model turn of a performance came out.
-enum Turn {
-    Done { said: Said, usage: Option<Value> },
-    Failed { said: Said, error: String },
-    Halted { said: Said, halt: Halt },
-}
-
-/// What the model has said so far in a turn.
-struct Said {
-    message: Message,
-    spoke: bool,
+/// What all turns and calls of a performance have in common.
+pub(super) struct Stage {
+    pub(super) choice: Choice,
+    pub(super) background: Background,
+    pub(super) place: Arc<Place>,
+    /// What may be called.
+    pub(super) tools: Vec<Tool>,
 }
 
 impl<'a> Performance<'a> {
@@ -57,7 +58,7 @@ impl<'a> Performance<'a> {
     }
 
     /// Plays the run to its end, or until it is taken away.
-    pub async fn play(self, run: Loaded<Run>, metadata: Metadata) {
+    pub async fn play(mut self, run: Loaded<Run>, metadata: Metadata) {
         if let Some(wish) = &self.active.interrupt {
             self.halt.send_replace(Some(Halt::Interrupted(wish.clone())));
         }
@@ -70,7 +71,7 @@ impl<'a> Performance<'a> {
     }
 
     /// The entries that end the run; `None` when somebody else will.
-    async fn act(&self, recorder: &Recorder) -> Option<Vec<Entry>> {
+    async fn act(&mut self, recorder: &Recorder) -> Option<Vec<Entry>> {
         if let Some(halt) = self.halt.borrow().clone() {
             return self.halted(halt, None);
         }
@@ -86,24 +87,46 @@ impl<'a> Performance<'a> {
             prepared = self.prepare() => prepared,
             halt = halted(&mut news) => return self.halted(halt, None),
         };
-        let (choice, request) = match prepared {
-            Ok(prepared) => prepared,
+        let stage = match prepared {
+            Ok(stage) => stage,
             Err(Unavailable(reason)) => return Some(self.failed(None, &reason)),
         };
-        let model = request.endpoint.model.clone();
-        match self.turn(recorder, &choice, request).await {
-            Turn::Done { said, usage } => Some(self.completed(said, TurnUsage { model, usage })),
-            Turn::Failed { said, error } => Some(self.failed(Some(said), &error)),
-            Turn::Halted { said, halt } => self.halted(halt, Some(said)),
+        let follows = stage.choice.model.follows_instructions();
+        loop {
+            match self.active.next() {
+                Next::Calls => {
+                    if let Err(halt) = self.make_calls(recorder, &stage).await {
+                        return self.halted(halt, None);
+                    }
+                }
+                Next::Turn => {
+                    if let Some(ended) = self.take_turn(recorder, &stage, Aim::Answer).await {
+                        return ended;
+                    }
+                }
+                Next::LoopBreak => self.break_loop(recorder).await,
+                Next::Summary if follows => {
+                    if let Some(ended) = self.take_turn(recorder, &stage, Aim::Summary).await {
+                        return ended;
+                    }
+                }
+                Next::Suggestions if follows => {
+                    if let Err(halt) = self.suggest(recorder, &stage).await {
+                        return self.halted(halt, None);
+                    }
+                    return Some(self.completed());
+                }
+                Next::Summary | Next::Suggestions | Next::End => return Some(self.completed()),
+            }
         }
     }
 
-    async fn prepare(&self) -> Result<(super::Choice, model::Request), Unavailable> {
+    async fn prepare(&self) -> Result<Stage, Unavailable> {
         let request = &self.active.request;
         let question = prompt::question(request);
         let around = &self.reply.surroundings;
         let (owner, bases) = (&request.owner, &request.settings.knowledge_bases);
-        let (history, passages, choice) = tokio::try_join!(
+        let (history, passages, choice, place, remembered) = tokio::try_join!(
             around.history(request.conversation, self.id, HISTORY),
             async {
                 if bases.is_empty() || question.trim().is_empty() {
@@ -112,69 +135,56 @@ impl<'a> Performance<'a> {
                 around.passages(owner, bases, &question).await
             },
             around.model(&request.settings),
+            around.place(request, self.id),
+            around.remembered(request),
         )?;
-        let messages = prompt::messages(request, &history, &self.active.messages, &passages);
-        let endpoint = choice.endpoint.clone();
-        let parameters = request.settings.parameters.clone();
-        let request = model::Request { endpoint, messages, tools: vec![], parameters, passages };
-        Ok((choice, request))
+        let tools = self.reply.offered(&place, &request.settings).await?;
+        let background = Background { history, passages, remembered };
+        Ok(Stage { choice, background, place: Arc::new(place), tools })
     }
 
-    /// Streams one answer of the model into the recorder.
-    async fn turn(
-        &self,
+    /// One turn of the model; with what ends the run, if it does.
+    async fn take_turn(
+        &mut self,
         recorder: &Recorder,
-        choice: &super::Choice,
-        request: model::Request,
-    ) -> Turn {
-        let mut said = Said::nothing(self.voice(), &self.active.request.session_id);
-        let turn = self.active.turns;
-        let message_id = said.message.message_id.clone();
-        let mut opening = Some(Entry::BeginTurn { turn, message_id });
-        let mut news = self.halt.subscribe();
-        let mut deltas = tokio::select! {
-            begun = choice.model.stream(request) => match begun {
-                Ok(deltas) => deltas,
-                Err(error) => return Turn::Failed { said, error: error.to_string() },
-            },
-            halt = halted(&mut news) => return Turn::Halted { said, halt },
+        stage: &Stage,
+        aim: Aim,
+    ) -> Option<Option<Vec<Entry>>> {
+        let (tools, wish) = match aim {
+            Aim::Answer => (prompt::definitions(&stage.tools), None),
+            Aim::Summary => (vec![], Some(system::SUMMARY)),
         };
-        let mut usage = None;
-        loop {
-            let delta = tokio::select! {
-                biased;
-                halt = halted(&mut news) => return Turn::Halted { said, halt },
-                delta = deltas.next() => delta,
-            };
-            let line = match delta {
-                Some(Ok(Delta::Usage(numbers))) => {
-                    usage = Some(numbers);
-                    continue;
-                }
-                Some(Ok(Delta::Finished(_))) => return Turn::Done { said, usage },
-                Some(Ok(Delta::Text(text))) => self.say(&mut said, Piece::Text(&text)),
-                Some(Ok(Delta::Reasoning(text))) => self.say(&mut said, Piece::Reasoning(&text)),
-                Some(Ok(Delta::ToolCalls(calls))) => self.say(&mut said, Piece::ToolCalls(&calls)),
-                Some(Err(error)) => return Turn::Failed { said, error: error.to_string() },
-                None => return Turn::Failed { said, error: unfinished() },
-            };
-            let entries =
-                opening.take().into_iter().chain(line.map(|line| Entry::Lines(vec![line])));
-            recorder.write(entries.collect()).await;
+        let messages = prompt::messages(&self.active, &stage.background, &tools, wish);
+        let request = self.request(stage, messages, tools);
+        let model = request.endpoint.model.clone();
+        match self.turn(recorder, &stage.choice, request, aim).await {
+            Turn::Done { said, usage } => {
+                let step = (aim == Aim::Summary).then(|| "force_summary".to_owned());
+                self.complete(recorder, said, TurnUsage { model, usage, step }).await;
+                None
+            }
+            Turn::Failed { said, error } => Some(Some(self.failed(Some(said), &error))),
+            Turn::Halted { said, halt } => Some(self.halted(halt, Some(said))),
         }
     }
 
-    fn say(&self, said: &mut Said, piece: Piece<'_>) -> Option<Line> {
-        said.add(piece);
-        self.voice().delta(&said.message.message_id, piece, said.message.timestamp)
+    pub(super) fn request(
+        &self,
+        stage: &Stage,
+        messages: Vec<Value>,
+        tools: Vec<Value>,
+    ) -> model::Request {
+        model::Request {
+            endpoint: stage.choice.endpoint.clone(),
+            messages,
+            tools,
+            parameters: self.active.request.settings.parameters.clone(),
+            passages: stage.background.passages.clone(),
+        }
     }
 
-    fn voice(&self) -> Voice<'_> {
-        Voice::of(&self.active.request)
-    }
-
-    /// Ends well: closing newline, usage, end.
-    fn completed(&self, mut said: Said, usage: TurnUsage) -> Vec<Entry> {
+    /// Writes what completes a turn.
+    async fn complete(&mut self, recorder: &Recorder, mut said: Said, usage: TurnUsage) {
         let turn = self.active.turns;
         let mut entries = Vec::new();
         if !said.spoke {
@@ -183,37 +193,35 @@ impl<'a> Performance<'a> {
         }
         // As upstream: a response without tool calls is closed by a lone newline.
         if said.message.tool_calls.is_empty() {
-            entries.extend(
-                self.say(&mut said, Piece::Text("\n")).map(|line| Entry::Lines(vec![line])),
-            );
+            let piece = match usage.step {
+                None => Piece::Text("\n"),
+                Some(_) => Piece::Summary("\n"),
+            };
+            entries.extend(self.say(&mut said, piece).map(|line| Entry::Lines(vec![line])));
         }
         let message = Some(Box::new(said.message));
-        entries.push(Entry::CompleteTurn { turn, message, usage: usage.clone() });
-        let mut costs = self.active.usage.clone();
-        costs.push(usage);
-        entries.extend(self.usage_line(&costs));
-        entries.push(Entry::End { outcome: Outcome::Completed, error: None });
-        entries
+        let done = Event::TurnCompleted { turn, message: message.clone(), usage: usage.clone() };
+        entries.push(Entry::CompleteTurn { turn, message, usage });
+        recorder.write(entries).await;
+        self.active.apply(&done);
+    }
+
+    /// Ends well: usage, end.
+    fn completed(&self) -> Vec<Entry> {
+        let end = Entry::End { outcome: Outcome::Completed, error: None };
+        self.usage_line().into_iter().chain([end]).collect()
     }
 
     /// Ends badly: what was said stays, one line says what happened.
     fn failed(&self, said: Option<Said>, error: &str) -> Vec<Entry> {
         tracing::warn!(run = %self.id, error, "run failed");
         let mut entries = self.abandon(said, error);
-        let request = &self.active.request;
-        let message = Message {
-            role: "assistant".to_owned(),
-            content: Some(format!("工作流执行失败: {error}").into()),
-            message_id: new_message_id(),
-            kind: "final_answer".to_owned(),
-            timestamp: timestamp(),
-            agent_name: Some(request.agent_name.clone()),
-            session_id: request.session_id.clone(),
-            ..Message::default()
-        };
+        entries.extend(self.cancelled());
+        let mut message = self.voice().message("final_answer");
+        message.content = Some(format!("工作流执行失败: {error}").into());
         entries.extend(Voice::whole(&message).map(|line| Entry::Lines(vec![line])));
         entries.push(Entry::Post(Box::new(message)));
-        entries.extend(self.usage_line(&self.active.usage));
+        entries.extend(self.usage_line());
         entries.push(Entry::End { outcome: Outcome::Failed, error: Some(error.to_owned()) });
         entries
     }
@@ -222,70 +230,32 @@ impl<'a> Performance<'a> {
     fn halted(&self, halt: Halt, said: Option<Said>) -> Option<Vec<Entry>> {
         let Halt::Interrupted(Interrupt { replaced, .. }) = halt else { return None };
         let mut entries = self.abandon(said, "interrupted");
+        entries.extend(self.cancelled());
         let outcome = if replaced { Outcome::Replaced } else { Outcome::Interrupted };
         entries.push(Entry::End { outcome, error: None });
         Some(entries)
     }
 
     fn abandon(&self, said: Option<Said>, reason: &str) -> Vec<Entry> {
-        let Some(Said { message, spoke: true }) = said else { return vec![] };
+        let Some(Said { message, spoke: true, .. }) = said else { return vec![] };
         let (turn, reason) = (self.active.turns, reason.to_owned());
         vec![Entry::AbandonTurn { turn, message: Some(Box::new(message)), reason }]
     }
 
-    fn usage_line(&self, costs: &[TurnUsage]) -> Option<Entry> {
-        let line = self.voice().token_usage(&new_message_id(), costs)?;
+    fn usage_line(&self) -> Option<Entry> {
+        let line = self.voice().token_usage(&new_message_id(), &self.active.usage)?;
         Some(Entry::Lines(vec![line]))
     }
-}
 
-impl Said {
-    fn nothing(voice: Voice<'_>, session_id: &str) -> Self {
-        let message = Message {
-            role: "assistant".to_owned(),
-            message_id: new_message_id(),
-            kind: "do_subtask_result".to_owned(),
-            timestamp: timestamp(),
-            agent_name: Some(voice.agent_name.to_owned()),
-            session_id: session_id.to_owned(),
-            ..Message::default()
-        };
-        Self { message, spoke: false }
-    }
-
-    /// As clients merge lines: the last line's type and time win, texts grow.
-    fn add(&mut self, piece: Piece<'_>) {
-        self.spoke = true;
-        let message = &mut self.message;
-        message.timestamp = timestamp();
-        match piece {
-            Piece::Text(text) => {
-                match &mut message.content {
-                    Some(Value::String(content)) => content.push_str(text),
-                    content => *content = Some(text.into()),
-                }
-                message.kind = "do_subtask_result".to_owned();
-            }
-            Piece::Reasoning(text) => {
-                message.reasoning_content.get_or_insert_default().push_str(text);
-                message.kind = "reasoning_content".to_owned();
-            }
-            Piece::ToolCalls(calls) => {
-                merge_tool_calls(&mut message.tool_calls, calls);
-                message.kind = "tool_call".to_owned();
-            }
-        }
+    fn voice(&self) -> Voice<'_> {
+        Voice::of(&self.active.request)
     }
 }
 
-async fn halted(news: &mut watch::Receiver<Option<Halt>>) -> Halt {
+pub(super) async fn halted(news: &mut watch::Receiver<Option<Halt>>) -> Halt {
     match news.wait_for(Option::is_some).await.map(|halt| halt.clone()) {
         Ok(Some(halt)) => halt,
         // The sender outlives the performance; should it be gone all the same, nobody can halt us any more.
         Ok(None) | Err(_) => std::future::pending().await,
     }
-}
-
-fn unfinished() -> String {
-    ModelError::Broken("the stream ended without an end".into()).to_string()
 }

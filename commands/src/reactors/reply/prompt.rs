@@ -1,16 +1,27 @@
-//! What a model is told: system prompt, passages, history, and the new messages.
+//! What a model is told: system prompt, history, and the new messages, as far as its window holds them.
 
-use crate::effects::model::Passage;
+use super::{
+    budget::{self, Block, Place, Room},
+    system, tokens,
+};
+use crate::effects::{model::Passage, tools::Tool};
 use domain::{
     message::Message,
     prompt_text::without_control_tags,
-    run::{Request, Settings},
+    run::{Active, Request},
 };
-use serde_json::{Value, json};
-use std::fmt::Write as _;
+use serde_json::{Map, Value, json};
 
-/// Characters of history a model is given at most; the oldest messages go first.
-const HISTORY: usize = 200_000;
+/// What a run's turns have in common.
+#[derive(Debug, Default)]
+pub(super) struct Background {
+    /// The conversation before the run.
+    pub history: Vec<Message>,
+    /// What retrieval found for the question.
+    pub passages: Vec<Passage>,
+    /// What the user talked about in other sessions.
+    pub remembered: Vec<String>,
+}
 
 /// The last thing the user said, without control tags.
 pub(super) fn question(request: &Request) -> String {
@@ -18,151 +29,117 @@ pub(super) fn question(request: &Request) -> String {
     last.map(|message| without_control_tags(&message.text()).to_owned()).unwrap_or_default()
 }
 
-/// The conversation in the OpenAI chat protocol.
+/// Tool definitions of the OpenAI chat protocol.
+pub(super) fn definitions(tools: &[Tool]) -> Vec<Value> {
+    let definition = |tool: &Tool| {
+        let (name, description) = (&tool.name, &tool.description);
+        let function =
+            json!({"name": name, "description": description, "parameters": tool.parameters});
+        json!({"type": "function", "function": function})
+    };
+    tools.iter().map(definition).collect()
+}
+
+/// The conversation in the OpenAI chat protocol. `wish` is a last word of ours that no history shows.
 pub(super) fn messages(
-    request: &Request,
-    history: &[Message],
-    done: &[Message],
-    passages: &[Passage],
+    run: &Active,
+    background: &Background,
+    tools: &[Value],
+    wish: Option<&str>,
 ) -> Vec<Value> {
+    let (request, settings) = (&run.request, &run.request.settings);
+    let system = system::prompt(settings, &background.passages, &background.remembered);
+    let system = system.map(|text| json!({"role": "system", "content": text}));
+    let wish = wish.map(|text| json!({"role": "user", "content": text}));
+    let fixed: usize = system.iter().chain(&wish).map(tokens::of_message).sum::<usize>()
+        + tools.iter().map(tokens::of_json).sum::<usize>();
     let new = &request.messages;
-    let known = |message: &&Message| !new.iter().any(|n| n.message_id == message.message_id);
-    let mut turns: Vec<Value> = Vec::new();
-    let mut left = HISTORY;
-    for message in history.iter().filter(known).chain(new).chain(done).rev() {
-        let Some(turn) = turn(message) else { continue };
-        let weight = turn.to_string().len();
-        // The newest message is always told, however long it is.
-        if weight > left && !turns.is_empty() {
-            break;
-        }
-        left = left.saturating_sub(weight);
-        turns.push(turn);
-    }
-    turns.extend(
-        system(&request.settings, passages).map(|text| json!({"role": "system", "content": text})),
-    );
-    turns.reverse();
-    turns
+    let sent_again = |message: &&Message| new.iter().any(|n| n.message_id == message.message_id);
+    let question = new.iter().rposition(|message| message.role == "user").unwrap_or(new.len());
+    let (before, now) = new.split_at(question);
+    let past = background.history.iter().filter(|message| !sent_again(message)).chain(before);
+    let mut blocks = blocks(Place::Past, past.collect());
+    let (asked, after) = now.split_at(now.len().min(1));
+    blocks.extend(self::blocks(Place::Question, asked.iter().collect()));
+    blocks.extend(self::blocks(Place::Now, after.iter().chain(&run.messages).collect()));
+    budget::fit(&mut blocks, Room::beside(fixed, settings));
+    let told = blocks.into_iter().flat_map(|block| block.messages);
+    system.into_iter().chain(told).chain(wish).collect()
 }
 
-/// A message as the model sees it; `None` for what it is not shown: abandoned attempts, empty ones, and calls of tools
-/// whose results are not part of the conversation.
-fn turn(message: &Message) -> Option<Value> {
-    if message.metadata.get("superseded").is_some() {
-        return None;
-    }
-    match message.role.as_str() {
-        "user" => {
-            let content = match &message.content {
-                Some(Value::String(text)) => json!(without_control_tags(text)),
-                Some(parts @ Value::Array(_)) => parts.clone(),
-                _ => return None,
-            };
-            Some(json!({"role": "user", "content": content}))
+/// Messages as the model sees them, calls with their results. Not shown are abandoned attempts, what is said for people
+/// only, calls without result and results without call.
+fn blocks(place: Place, messages: Vec<&Message>) -> Vec<Block> {
+    let abandoned = |message: &&Message| !message.metadata.contains_key("superseded");
+    let messages: Vec<&Message> = messages.into_iter().filter(abandoned).collect();
+    let mut blocks = Vec::new();
+    for (at, message) in messages.iter().enumerate() {
+        let told = match message.role.as_str() {
+            "user" => user(message).into_iter().collect(),
+            "system" => vec![json!({"role": "system", "content": message.text()})],
+            "assistant" if matches!(message.kind.as_str(), "query_suggest" | "loop_break") => {
+                continue;
+            }
+            "assistant" => {
+                let results = messages[at + 1..].iter().take_while(|next| next.role == "tool");
+                assistant(message, &results.copied().collect::<Vec<_>>())
+            }
+            _ => continue,
+        };
+        if !told.is_empty() {
+            blocks.push(Block::new(place, told));
         }
-        "assistant" => {
-            let text = message.text();
-            (!text.trim().is_empty()).then(|| json!({"role": "assistant", "content": text}))
-        }
-        "system" => Some(json!({"role": "system", "content": message.text()})),
-        _ => None,
     }
+    blocks
 }
 
-fn system(settings: &Settings, passages: &[Passage]) -> Option<String> {
-    let mut text = settings.system_prefix.clone().unwrap_or_default();
-    if !settings.system_context.is_empty() {
-        text.push_str("\n\n# Context\n");
-        for (key, value) in &settings.system_context {
-            let plain = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
-            // Writing into a String cannot fail.
-            let _ = writeln!(text, "- {key}: {plain}");
+fn user(message: &Message) -> Option<Value> {
+    let content = match &message.content {
+        Some(Value::String(text)) => json!(without_control_tags(text)),
+        Some(Value::Array(parts)) => {
+            let mut parts = parts.clone();
+            let first = parts.iter_mut().find_map(|part| part.get_mut("text"));
+            if let Some(Value::String(text)) = first {
+                *text = without_control_tags(text).to_owned();
+            }
+            Value::Array(parts)
         }
+        _ => return None,
+    };
+    Some(json!({"role": "user", "content": content}))
+}
+
+/// What an assistant said, with those of its calls that have a result, and these results in the order of the calls.
+fn assistant(message: &Message, results: &[&Message]) -> Vec<Value> {
+    let text = message.text();
+    let mut calls = Vec::new();
+    let mut told = Vec::new();
+    for call in &message.tool_calls {
+        let Some(id) = call["id"].as_str() else { continue };
+        let of_call = |result: &&&Message| result.tool_call_id.as_deref() == Some(id);
+        let Some(result) = results.iter().find(of_call) else { continue };
+        calls.push(as_called(id, &call["function"]));
+        told.push(json!({"role": "tool", "tool_call_id": id, "content": result.text()}));
     }
-    if !passages.is_empty() {
-        text.push_str("\n\n# Passages from the attached knowledge bases\n");
-        for passage in passages {
-            let _ = writeln!(text, "\n[{}: {}]\n{}", passage.document, passage.title, passage.text);
-        }
+    let said = if text.trim().is_empty() { Value::Null } else { json!(text) };
+    if calls.is_empty() {
+        return match said {
+            Value::Null => vec![],
+            said => vec![json!({"role": "assistant", "content": said})],
+        };
     }
-    let text = text.trim();
-    (!text.is_empty()).then(|| text.to_owned())
+    told.insert(0, json!({"role": "assistant", "content": said, "tool_calls": calls}));
+    told
+}
+
+/// Providers read the arguments of past calls as JSON and refuse everything else; the result says what was wrong.
+fn as_called(id: &str, function: &Value) -> Value {
+    let sent = function["arguments"].as_str().unwrap_or_default();
+    let valid = serde_json::from_str::<Map<String, Value>>(sent).is_ok();
+    let arguments = if valid { sent } else { "{}" };
+    let function = json!({"name": function["name"], "arguments": arguments});
+    json!({"id": id, "type": "function", "function": function})
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use domain::{ids::NodeId, run::Surface};
-    use uuid::Uuid;
-
-    fn message(role: &str, id: &str, text: &str) -> Message {
-        Message {
-            role: role.to_owned(),
-            message_id: id.to_owned(),
-            content: Some(text.into()),
-            ..Message::default()
-        }
-    }
-
-    fn request(messages: Vec<Message>) -> Request {
-        Request {
-            owner: "alice".into(),
-            conversation: Uuid::nil().into(),
-            session_id: "s".to_owned(),
-            surface: Surface::SageChat,
-            node: NodeId(Uuid::nil()),
-            agent_id: None,
-            agent_name: "a".to_owned(),
-            messages,
-            settings: Settings {
-                system_prefix: Some("Be brief.".to_owned()),
-                ..Settings::default()
-            },
-        }
-    }
-
-    fn told(messages: &[Value]) -> Vec<(&str, &str)> {
-        messages
-            .iter()
-            .map(|m| {
-                (m["role"].as_str().unwrap_or_default(), m["content"].as_str().unwrap_or_default())
-            })
-            .collect()
-    }
-
-    #[test]
-    fn history_comes_before_the_new_message_and_after_the_prompt() {
-        let new = request(vec![message("user", "2", "<enable_plan>true</enable_plan>And?")]);
-        let history = [message("user", "0", "Hi"), message("assistant", "1", "Hello")];
-        let messages = messages(&new, &history, &[], &[]);
-        let expected =
-            [("system", "Be brief."), ("user", "Hi"), ("assistant", "Hello"), ("user", "And?")];
-        assert_eq!(told(&messages), expected);
-    }
-
-    #[test]
-    fn a_message_sent_again_is_told_once() {
-        let new = request(vec![message("user", "0", "Hi")]);
-        let messages = messages(&new, &[message("user", "0", "Hi")], &[], &[]);
-        assert_eq!(told(&messages), [("system", "Be brief."), ("user", "Hi")]);
-    }
-
-    #[test]
-    fn abandoned_attempts_are_not_told() {
-        let mut partial = message("assistant", "1", "Hel");
-        partial.metadata.insert("superseded".to_owned(), Value::Bool(true));
-        let new = request(vec![message("user", "2", "Hi")]);
-        assert_eq!(told(&messages(&new, &[partial], &[], &[])).len(), 2);
-    }
-
-    #[test]
-    fn the_oldest_history_gives_way() {
-        let long = "x".repeat(HISTORY);
-        let history = [message("user", "0", &long), message("assistant", "1", "ok")];
-        let new = request(vec![message("user", "2", "Hi")]);
-        let messages = messages(&new, &history, &[], &[]);
-        let expected = [("system", "Be brief."), ("assistant", "ok"), ("user", "Hi")];
-        assert_eq!(told(&messages), expected);
-    }
-}
+mod tests;

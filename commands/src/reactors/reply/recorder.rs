@@ -16,7 +16,7 @@ use domain::{
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{mpsc, oneshot, watch},
     task::JoinHandle,
     time::sleep,
 };
@@ -35,6 +35,8 @@ pub(super) enum Entry {
     Lines(Vec<Line>),
     CompleteTurn { turn: u32, message: Option<Box<Message>>, usage: TurnUsage },
     AbandonTurn { turn: u32, message: Option<Box<Message>>, reason: String },
+    StartTool { call: String, name: String },
+    FinishTool { message: Box<Message>, told: Option<String> },
     Post(Box<Message>),
     End { outcome: Outcome, error: Option<String> },
 }
@@ -50,9 +52,15 @@ pub(super) enum Halt {
     Draining,
 }
 
+/// Entries that are written together, and who waits until they are.
+struct Bundle {
+    entries: Vec<Entry>,
+    written: Option<oneshot::Sender<()>>,
+}
+
 /// Hand side of the pen.
 pub(super) struct Recorder {
-    entries: mpsc::Sender<Vec<Entry>>,
+    entries: mpsc::Sender<Bundle>,
     writer: JoinHandle<()>,
 }
 
@@ -74,7 +82,14 @@ impl Recorder {
     /// after the run was lost is dropped: its new performer speaks.
     pub async fn write(&self, entries: Vec<Entry>) {
         // A closed channel means that the run was lost, which the performer learns from `halt`.
-        let _lost = self.entries.send(entries).await;
+        let _lost = self.entries.send(Bundle { entries, written: None }).await;
+    }
+
+    /// As [`Recorder::write`], and waits until the entries are written. False when they never will be.
+    pub async fn written(&self, entries: Vec<Entry>) -> bool {
+        let (written, heard) = oneshot::channel();
+        let bundle = Bundle { entries, written: Some(written) };
+        self.entries.send(bundle).await.is_ok() && heard.await.is_ok()
     }
 
     /// Returns when everything handed over is written, or the run was lost.
@@ -95,32 +110,38 @@ struct Pen {
 }
 
 impl Pen {
-    async fn write(mut self, mut waiting: mpsc::Receiver<Vec<Entry>>) {
+    async fn write(mut self, mut waiting: mpsc::Receiver<Bundle>) {
         let Run::Active(active) = self.run.state() else { return };
         let (mut index, session) = (active.lines, active.request.session_id.clone());
         let mut held = None;
         loop {
             let first = match held.take() {
-                Some(entries) => entries,
+                Some(bundle) => bundle,
                 None => match waiting.recv().await {
-                    Some(entries) => entries,
+                    Some(bundle) => bundle,
                     None => return,
                 },
             };
-            let mut weight = weigh(&first);
-            let mut steps = Vec::new();
-            number(first, &mut index, &session, &mut steps);
+            let mut weight = weigh(&first.entries);
+            let (mut steps, mut heard) = (Vec::new(), Vec::new());
+            heard.extend(first.written);
+            number(first.entries, &mut index, &session, &mut steps);
             while let Ok(more) = waiting.try_recv() {
-                let heavier = weight + weigh(&more);
+                let heavier = weight + weigh(&more.entries);
                 if heavier > BATCH {
                     held = Some(more);
                     break;
                 }
                 weight = heavier;
-                number(more, &mut index, &session, &mut steps);
+                heard.extend(more.written);
+                number(more.entries, &mut index, &session, &mut steps);
             }
             if !self.record(steps).await {
                 return;
+            }
+            for written in heard {
+                // Whoever waited may have been halted meanwhile.
+                let _gone = written.send(());
             }
         }
     }
@@ -198,11 +219,12 @@ fn passing(failure: &Failure) -> bool {
 }
 
 fn weigh(entries: &[Entry]) -> usize {
-    let lines = entries.iter().filter_map(|entry| match entry {
-        Entry::Lines(lines) => Some(lines),
-        _ => None,
-    });
-    lines.flatten().map(|line| line.get().len()).sum()
+    let weight = |entry: &Entry| match entry {
+        Entry::Lines(lines) => lines.iter().map(|line| line.get().len()).sum(),
+        Entry::FinishTool { told, .. } => told.as_ref().map_or(0, String::len),
+        _ => 0,
+    };
+    entries.iter().map(weight).sum()
 }
 
 /// Gives lines their index; neighbours become one step.
@@ -225,6 +247,8 @@ fn number(entries: Vec<Entry>, index: &mut u64, session: &str, steps: &mut Vec<S
             Entry::AbandonTurn { turn, message, reason } => {
                 Step::AbandonTurn { turn, message, reason }
             }
+            Entry::StartTool { call, name } => Step::StartTool { call, name },
+            Entry::FinishTool { message, told } => Step::FinishTool { message, told },
             Entry::Post(message) => Step::Post(message),
             Entry::End { outcome, error } => {
                 let Some(line) = lines::stream_end(session, *index) else { continue };

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     chat::{self, Ask, AskError},
-    effects::model::offline::Offline,
+    effects::{model::offline::Offline, tools::Toolbox},
     log::{
         Append, AppendError, Appended, Batch, Delivery, Direction, Page, ReadError,
         memory::MemoryLog,
@@ -100,6 +100,28 @@ impl Surroundings for Listed {
         Box::pin(async { Ok(Choice { model, endpoint }) })
     }
 
+    fn place<'a>(
+        &'a self,
+        request: &'a Request,
+        run: RunId,
+    ) -> BoxFuture<'a, Result<Place, Unavailable>> {
+        let place = Place {
+            owner: request.owner.clone(),
+            admin: false,
+            agent: None,
+            conversation: Some(request.conversation),
+            session_id: request.session_id.clone(),
+            run: Some(run),
+            knowledge_bases: vec![],
+            skills: vec![],
+        };
+        Box::pin(async { Ok(place) })
+    }
+
+    fn remembered<'a>(&'a self, _: &'a Request) -> BoxFuture<'a, Result<Vec<String>, Unavailable>> {
+        Box::pin(async { Ok(vec![]) })
+    }
+
     fn orphans(&self) -> BoxFuture<'_, Result<Vec<(RunId, NodeId)>, Unavailable>> {
         Box::pin(async {
             let page =
@@ -111,7 +133,8 @@ impl Surroundings for Listed {
 }
 
 fn reactor(log: &Arc<dyn EventLog>, under: NodeId) -> Arc<Reply> {
-    Reply::new(log.clone(), NODE, Arc::new(Listed { log: log.clone(), under }))
+    let surroundings = Arc::new(Listed { log: log.clone(), under });
+    Reply::new(log.clone(), NODE, surroundings, Arc::new(Toolbox::default()))
 }
 
 fn question(surface: Surface) -> Ask {
