@@ -9,12 +9,15 @@ use commands::{
     effects::{tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
     identity::Identity,
+    links::Links,
     llm_providers::Providers,
     log::EventLog,
     oauth2::OAuth2,
     publish::Publisher,
     reactors::reply::Reply,
+    skills::Skills,
     usage::Usage,
+    versions::Releases,
     workspaces::Workspaces,
 };
 use domain::{
@@ -64,8 +67,14 @@ pub struct Inner {
     pub tasks: agents::tasks::Tasks,
     /// Files and vectors.
     pub library: Library,
+    /// Imports, edits and reads skills.
+    pub skills: Skills,
     /// Files of people and their agents.
     pub workspaces: Workspaces,
+    /// Files from links.
+    pub links: Links,
+    /// Releases of the desktop client.
+    pub releases: Releases,
     /// What models and people may call.
     pub tools: Arc<dyn Tools>,
     /// Publishes the log to a broker; `None` without one.

@@ -8,6 +8,7 @@ use crate::{
     file_index::Files,
     library::Library,
     models::Models,
+    skill_shelf::SkillShelf,
     surroundings::Backed,
     tool_sources, undertaker,
 };
@@ -15,20 +16,24 @@ use anyhow::{Context, Result};
 use commands::{
     agents::tasks::Tasks,
     effects::{
+        fetch::{Fetcher, Reach},
         keys::{Keys, MasterKey},
         model::openai::{Limits, OpenAi},
         passwords::Passwords,
-        tools::{Toolbox, Tools},
+        tools::{Toolbox, Tools, load_skill::LoadSkill},
         vault::Vault,
     },
     identity::Identity,
+    links::Links,
     llm_providers::Providers,
     log::{EventLog, postgres::PostgresLog},
     nodes::{self, Nodes},
     oauth2::OAuth2,
     publish::{BrokerUrl, Publisher},
     reactors::reply::Reply,
+    skills::Skills,
     usage::Usage,
+    versions::Releases,
     workspaces::Workspaces,
 };
 use domain::{Metadata, ids::NodeId, user::Username};
@@ -59,8 +64,11 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::knowledge_bases::KnowledgeBases),
         Arc::new(projections::documents::Documents),
         Arc::new(projections::passages::Passages),
+        Arc::new(projections::skills::Skills),
         Arc::new(projections::workspace_files::WorkspaceFiles),
         Arc::new(projections::todo_items::TodoItems),
+        Arc::new(projections::versions::Versions),
+        Arc::new(projections::uploads::Uploads),
     ]
 }
 
@@ -210,13 +218,18 @@ impl Node {
             endpoint,
             models: models.clone(),
         });
+        let reach = if config.allow_private_urls { Reach::Anywhere } else { Reach::Public };
+        let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));
+        let shelf = Arc::new(SkillShelf(store.db.clone()));
         let index = Files {
             log: store.log.clone(),
             db: store.db.clone(),
             projections: projections.clone(),
         };
         let workspaces = Workspaces::new(store.log.clone(), library.blobs.clone(), Arc::new(index));
-        let tools = Toolbox::new(tool_sources::builtin(&config, &store, &workspaces, &library));
+        let mut sources = tool_sources::builtin(&config, &store, &workspaces, &library);
+        sources.push(Arc::new(LoadSkill::new(skills.clone(), shelf, workspaces.clone())));
+        let tools = Toolbox::new(sources);
         let tools: Arc<dyn Tools> = Arc::new(tools.with(more));
         let reply = Reply::new(store.log.clone(), node, surroundings, tools.clone());
         let publisher = config.nats_url.as_ref().map(|url| {
@@ -241,7 +254,10 @@ impl Node {
             models,
             tasks: Tasks::new(store.log.clone(), node),
             library: library.clone(),
+            skills,
             workspaces,
+            links: Links::new(reach),
+            releases: Releases::new(&config.releases_url, reach),
             tools,
             publisher,
             metrics: Arc::default(),

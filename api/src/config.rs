@@ -78,6 +78,12 @@ pub struct Config {
     pub search: Option<Url>,
     /// Who may run commands on this machine.
     pub shell: ShellAccess,
+    /// Where clients reach this server, without trailing slash; `None` to tell from each request.
+    pub public_url: Option<String>,
+    /// The tracing UI, without trailing slash.
+    pub jaeger_url: String,
+    /// Where the latest release of the desktop client is described.
+    pub releases_url: String,
     /// Log lines as JSON.
     pub log_json: Option<bool>,
     shown: BTreeMap<&'static str, String>,
@@ -293,6 +299,12 @@ impl Values {
                     _ => None,
                 },
             )?,
+            public_url: self
+                .get("ANNALS_PUBLIC_URL")
+                .map(|_| self.url("ANNALS_PUBLIC_URL"))
+                .transpose()?,
+            jaeger_url: self.url("ANNALS_JAEGER_URL")?,
+            releases_url: self.url("ANNALS_RELEASES_URL")?,
             log_json: self.parse("ANNALS_LOG_FORMAT", "text or json", |text| match text {
                 "" => Some(None),
                 "text" => Some(Some(false)),

@@ -19,6 +19,7 @@ pub mod observe;
 pub mod probes;
 pub mod sage;
 pub mod serve;
+pub mod skill_shelf;
 pub mod surroundings;
 pub mod tool_sources;
 pub mod undertaker;

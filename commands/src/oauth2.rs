@@ -4,11 +4,14 @@
 //! Nothing is kept in memory: restarts and other nodes find what was issued, and what was revoked.
 
 pub mod clients;
+mod error;
 mod text;
+
+pub use error::{Error, Result};
 
 use crate::{
     effects::Sensitive,
-    execute::{self, Failure, Loaded},
+    execute::{self, Loaded},
     identity::{self, Identity},
     log::EventLog,
 };
@@ -17,10 +20,11 @@ use chrono::{DateTime, TimeDelta, Utc};
 use clients::{Client, Clients};
 use domain::{
     Metadata,
-    grant::{self, Event, Flaw, Grant, Refusal, Scope, Terms, Token, Tokens},
+    grant::{self, Event, Flaw, Grant, Scope, Terms, Token, Tokens},
     ids::{ClientId, GrantId, UserId},
     user::{Role, Status},
 };
+use error::{UNKNOWN, refused, said_of};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use text::{Handle, Kind};
@@ -113,36 +117,11 @@ pub struct Active {
     pub access: bool,
 }
 
-/// Why there are no tokens.
-#[derive(Debug, thiserror::Error)]
-pub enum Error {
-    /// Code or refresh token are worth nothing (any more).
-    #[error("{0}")]
-    Worthless(&'static str),
-    /// The code needs a verifier, and is burnt.
-    #[error("code_verifier is missing")]
-    VerifierMissing,
-    /// More is asked for than was granted.
-    #[error("the scope exceeds what was granted")]
-    ScopeTooWide,
-    /// What is known of people cannot be read.
-    #[error(transparent)]
-    Identity(#[from] identity::Error),
-    /// The log failed.
-    #[error(transparent)]
-    Failed(#[from] Failure),
-}
-
-/// A result of this module.
-pub type Result<T> = std::result::Result<T, Error>;
-
 /// The challenge that belongs to a verifier: its SHA-256, base64url. Challenges of the method `plain` are verifiers, and
 /// are kept as this as well.
 pub fn challenge_of(verifier: &str) -> String {
     URL_SAFE_NO_PAD.encode(Sha256::digest(verifier.as_bytes()))
 }
-
-const UNKNOWN: Error = Error::Worthless("unknown code or token");
 
 impl OAuth2 {
     /// The use cases for these clients.
@@ -415,29 +394,4 @@ fn active(kind: Kind, subject: Subject, terms: &Terms, tokens: &Tokens) -> Activ
 
 fn digest(text: &str) -> String {
     Sensitive::from(text.to_owned()).digest()
-}
-
-fn refused(error: execute::Error<Refusal>) -> Error {
-    match error {
-        execute::Error::Failed(failure) => failure.into(),
-        execute::Error::Refused(refusal) => match refusal {
-            Refusal::ScopeTooWide => Error::ScopeTooWide,
-            Refusal::Unknown | Refusal::AlreadyIssued => UNKNOWN,
-            Refusal::Expired => Error::Worthless("the code or token has expired"),
-            Refusal::Ended => Error::Worthless("the code or token has been revoked"),
-            Refusal::WrongClient => Error::Worthless("the token was issued to another client"),
-        },
-    }
-}
-
-fn said_of(flaw: Flaw) -> &'static str {
-    match flaw {
-        Flaw::Unproven => "the client could not prove who it is",
-        Flaw::WrongClient => "the code was issued to another client",
-        Flaw::WrongRedirect => "redirect_uri is not the one the code was sent to",
-        Flaw::VerifierMissing => "code_verifier is missing",
-        Flaw::WrongVerifier => "code_verifier does not fit the code_challenge",
-        Flaw::VerifierUnasked => "the code was asked for without code_challenge",
-        Flaw::PersonChanged => "the account or its password has changed",
-    }
 }

@@ -212,7 +212,7 @@ pub enum Grant {
     #[default]
     Absent,
     /// Given.
-    Given(Terms, Stage),
+    Given(Box<Terms>, Stage),
 }
 
 /// How far a grant has come.
@@ -353,7 +353,7 @@ impl Decider for Grant {
 
     fn evolve(self, event: &Event) -> Self {
         match (self, event) {
-            (_, Event::CodeIssued(terms)) => Self::Given(terms.clone(), Stage::Code),
+            (_, Event::CodeIssued(terms)) => Self::Given(Box::new(terms.clone()), Stage::Code),
             (Self::Given(terms, _), Event::CodeExchanged(tokens)) => {
                 Self::Given(terms, Stage::Tokens(tokens.clone()))
             }

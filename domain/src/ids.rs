@@ -81,6 +81,10 @@ uuid_ids! {
     GrantId,
     /// A value in the secret store; the log holds only this reference.
     SecretId,
+    /// A file to be linked to; cannot be guessed.
+    UploadId,
+    /// One skill; derived from where it belongs and what it is called.
+    SkillId,
 }
 
 text_ids! {

@@ -24,12 +24,15 @@ pub mod name;
 pub mod prompt_text;
 pub mod quota;
 pub mod run;
+pub mod skill;
 pub mod system;
 pub mod testing;
 pub mod todo_list;
 pub mod tool_call;
+pub mod upload;
 pub mod user;
 pub mod user_config;
+pub mod version;
 pub mod workspace_file;
 
 pub use decider::{Decider, Kind, Refusal};

@@ -20,10 +20,13 @@ pub mod passages;
 mod rebuild;
 pub mod retrieval;
 mod runner;
+pub mod skills;
 pub mod todo_items;
+pub mod uploads;
 pub mod usage;
 pub mod user_configs;
 pub mod users;
+pub mod versions;
 mod wait;
 pub mod workspace_files;
 

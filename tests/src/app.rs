@@ -4,7 +4,7 @@ use crate::database::Database;
 use anyhow::Result;
 use api::{app::App, compose::Node, config::Config, serve};
 use commands::{
-    effects::Sensitive,
+    effects::{Sensitive, tools::Tools},
     identity::{Registration, mint_user_id},
 };
 use domain::{
@@ -13,7 +13,7 @@ use domain::{
     user::{Role, Username},
 };
 use reqwest::{Client, Method, RequestBuilder};
-use std::{collections::BTreeMap, path::PathBuf, time::Duration};
+use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -61,6 +61,24 @@ impl TestApp {
     /// # Errors
     /// When it does not start.
     pub async fn on(database_url: &str, settings: &[(&str, &str)]) -> Result<Self> {
+        Self::on_with(database_url, settings, vec![]).await
+    }
+
+    /// A node on a fresh database with these settings, whose models may call these tools, too.
+    ///
+    /// # Errors
+    /// When it does not start.
+    pub async fn with_tools(settings: &[(&str, &str)], tools: Vec<Arc<dyn Tools>>) -> Result<Self> {
+        let database = Database::create().await?;
+        let app = Self::on_with(&database.url(), settings, tools).await?;
+        Ok(Self { database: Some(database), ..app })
+    }
+
+    async fn on_with(
+        database_url: &str,
+        settings: &[(&str, &str)],
+        tools: Vec<Arc<dyn Tools>>,
+    ) -> Result<Self> {
         let data = std::env::temp_dir().join(format!("annals-test-{}", Uuid::new_v4().simple()));
         let folder = data.to_string_lossy().into_owned();
         let mut values = BTreeMap::from([
@@ -71,7 +89,7 @@ impl TestApp {
         ]);
         values.extend(settings.iter().copied());
         let pairs = values.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-        let node = Node::start(Config::from_values(pairs)?).await?;
+        let node = Node::with_tools(Config::from_values(pairs)?, tools).await?;
         let app = node.app.clone();
         let listener = TcpListener::bind(("127.0.0.1", 0)).await?;
         let base_url = format!("http://{}", listener.local_addr()?);

@@ -13,7 +13,10 @@ use axum::{
     response::{IntoResponse, Redirect, Response},
     routing::{get, post},
 };
-use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use base64::{
+    Engine,
+    engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD},
+};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 use std::{
@@ -52,6 +55,8 @@ pub enum Flaw {
     Unsigned,
     /// Userinfo is about somebody else.
     Userinfo,
+    /// The document is about another issuer.
+    Document,
     /// The person says no.
     Denied,
 }
@@ -179,9 +184,13 @@ fn lock(shared: &Mutex<Shared>) -> MutexGuard<'_, Shared> {
 }
 
 async fn document(State(shared): Provider) -> Json<Value> {
-    let issuer = lock(&shared).issuer.clone();
+    let (issuer, flaw) = {
+        let shared = lock(&shared);
+        (shared.issuer.clone(), shared.flaw)
+    };
+    let claimed = if flaw == Flaw::Document { "http://evil.example" } else { &issuer };
     Json(json!({
-        "issuer": issuer,
+        "issuer": claimed,
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
         "userinfo_endpoint": format!("{issuer}/userinfo"),
@@ -232,12 +241,14 @@ async fn authorize(
 
 async fn token(
     State(shared): Provider,
+    headers: HeaderMap,
     Form(form): Form<HashMap<String, String>>,
 ) -> std::result::Result<Json<Value>, (StatusCode, Json<Value>)> {
     let mut shared = lock(&shared);
     let refused = |error: &str| (StatusCode::BAD_REQUEST, Json(json!({"error": error})));
     let sent = |name: &str| form.get(name).cloned().unwrap_or_default();
-    if sent("client_id") != CLIENT_ID || sent("client_secret") != CLIENT_SECRET {
+    let in_form = (sent("client_id"), sent("client_secret"));
+    if basic(&headers).unwrap_or(in_form) != (CLIENT_ID.to_owned(), CLIENT_SECRET.to_owned()) {
         return Err(refused("invalid_client"));
     }
     let granted = shared.codes.remove(&sent("code")).ok_or_else(|| refused("invalid_grant"))?;
@@ -253,6 +264,14 @@ async fn token(
         "access_token": access_token, "token_type": "Bearer", "expires_in": 60,
         "id_token": id_token,
     })))
+}
+
+/// Name and secret of a client that proves itself in the header, each written as in a form.
+fn basic(headers: &HeaderMap) -> Option<(String, String)> {
+    let value = headers.get(header::AUTHORIZATION)?.to_str().ok()?.strip_prefix("Basic ")?;
+    let pair = String::from_utf8(STANDARD.decode(value).ok()?).ok()?;
+    let (name, secret) = pair.split_once(':')?;
+    Some((name.to_owned(), secret.replace('+', " ").replace("%20", " ")))
 }
 
 fn id_token(shared: &Shared, granted: &Granted) -> Option<String> {

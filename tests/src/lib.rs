@@ -12,3 +12,4 @@ pub mod model_server;
 pub mod process;
 pub mod proxy;
 pub mod smtp_server;
+pub mod tools;

@@ -153,6 +153,9 @@ async fn complete(
         let message = "unknown field `stream_options`";
         return refuse(open, StatusCode::BAD_REQUEST, message);
     }
+    if script.no_tools && body.get("tools").is_some() {
+        return refuse(open, StatusCode::BAD_REQUEST, "test-model does not support tools");
+    }
     let kind = |kind: &'static str| [(header::CONTENT_TYPE, kind)];
     if let Some(raw) = script.raw {
         open.answered();

@@ -80,6 +80,7 @@ impl Drop for Folder {
 pub struct Setup {
     data: PathBuf,
     settings: Vec<(String, String)>,
+    program: Option<PathBuf>,
 }
 
 impl Setup {
@@ -87,13 +88,19 @@ impl Setup {
     pub fn embedded(data: &Path) -> Self {
         let settings = [("ANNALS_MASTER_KEY", MASTER_KEY), ("ANNALS_ADMIN_PASSWORD", PASSWORD)];
         let settings = settings.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
-        Self { data: data.to_owned(), settings }
+        Self { data: data.to_owned(), settings, program: None }
     }
 
     /// On this database. The data folder holds only what the process needs for itself.
     #[must_use]
     pub fn on(data: &Path, database_url: &str) -> Self {
         Self::embedded(data).with("DATABASE_URL", database_url)
+    }
+
+    /// As another program than `annals`, one that is configured and speaks like it.
+    #[must_use]
+    pub fn running(self, program: &str) -> Self {
+        Self { program: Some(program.into()), ..self }
     }
 
     /// With one more setting.
@@ -125,7 +132,10 @@ impl Setup {
     }
 
     async fn command(&self) -> Result<Command> {
-        let mut command = Command::new(binary().await?);
+        let mut command = match &self.program {
+            Some(program) => Command::new(program),
+            None => Command::new(binary().await?),
+        };
         // What is set for the tests themselves is unknown to the server, which would say so and end.
         for (name, _) in env::vars_os() {
             let text = name.to_string_lossy();

@@ -35,6 +35,12 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_WEB_BASE_PATH", Kind::Plain("/sage")),
     ("ANNALS_SEARCH_URL", Kind::Plain("")),
     ("ANNALS_SHELL_TOOL", Kind::Plain("off")),
+    ("ANNALS_PUBLIC_URL", Kind::Plain("")),
+    ("ANNALS_JAEGER_URL", Kind::Plain("http://127.0.0.1:30051/jaeger")),
+    (
+        "ANNALS_RELEASES_URL",
+        Kind::Plain("https://api.github.com/repos/ZHangZHengEric/Sage/releases/latest"),
+    ),
     ("ANNALS_LOG_FORMAT", Kind::Plain("")),
 ];
 

@@ -51,7 +51,31 @@ impl Values {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
     use super::*;
+    use crate::config::Config;
+
+    fn config(clients: &str) -> Result<Config, ConfigError> {
+        Config::from_values([("ANNALS_OAUTH2_CLIENTS".to_owned(), clients.to_owned())])
+    }
+
+    #[test]
+    fn clients_are_read_and_their_secrets_not_shown() {
+        let json = r#"[{"client_id": "a", "client_secret": "hunter2", "redirect_uri": "a:/b"}]"#;
+        let config = config(json).unwrap();
+        assert!(config.oauth2_clients.enabled("a").is_some_and(|client| client.proves("hunter2")));
+        assert!(!format!("{config:?}{}", config.shown()).contains("hunter2"));
+    }
+
+    #[test]
+    fn wrong_clients_stop_the_start_with_their_place() {
+        let told = |json| config(json).unwrap_err().to_string();
+        assert_eq!(
+            told(r#"[{"client_id": "a", "client_secret": "hunter2"}]"#),
+            "ANNALS_OAUTH2_CLIENTS: client 1 (a) needs redirect_uris"
+        );
+        assert!(told("[{").starts_with("ANNALS_OAUTH2_CLIENTS: is no JSON: EOF"));
+    }
 
     fn parts(text: &str) -> Option<(String, String)> {
         Issuer::parse(text).map(|issuer| (issuer.0.clone(), issuer.path().to_owned()))

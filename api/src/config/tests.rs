@@ -54,3 +54,22 @@ fn tier_limits_replace_the_defaults() {
     assert_eq!(config(&[]).unwrap().tier_limits, TierLimits::default());
     assert!(config(&[("ANNALS_TIER_LIMITS", r#"{"starter": 3}"#)]).is_err());
 }
+
+#[test]
+fn providers_and_mail_servers_are_checked_and_not_shown() {
+    let provider = r#"[{"id": "corp", "client_id": "c", "client_secret": "hunter2",
+        "discovery_url": "https://id.example.org/.well-known/openid-configuration"}]"#;
+    let mail = "smtps://ann:hunter2@mail.example.org";
+    let found = config(&[("ANNALS_AUTH_PROVIDERS", provider), ("ANNALS_SMTP_URL", mail)]).unwrap();
+    assert_eq!(found.auth_providers[0].id, "corp");
+    assert!(found.mail.is_some());
+    assert!(!format!("{}{found:?}", found.shown()).contains("hunter2"));
+    for (name, value) in [
+        ("ANNALS_AUTH_PROVIDERS", r#"[{"id": "corp", "client_secret": "hunter2"}]"#),
+        ("ANNALS_AUTH_PROVIDERS", "hunter2"),
+        ("ANNALS_SMTP_URL", "https://ann:hunter2@mail.example.org"),
+    ] {
+        let error = config(&[(name, value)]).unwrap_err().to_string();
+        assert!(error.starts_with(name) && !error.contains("hunter2"), "{error}");
+    }
+}

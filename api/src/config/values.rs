@@ -51,6 +51,15 @@ impl Values {
         })
     }
 
+    /// An absolute http or https URL, without trailing slash.
+    pub fn url(&self, name: &'static str) -> Result<String, ConfigError> {
+        self.parse(name, "an http(s) URL", |text| {
+            let url = reqwest::Url::parse(text).ok()?;
+            let web = matches!(url.scheme(), "http" | "https");
+            web.then(|| text.trim_end_matches('/').to_owned())
+        })
+    }
+
     pub fn endpoint(
         &self,
         [url, key, model]: [&'static str; 3],

@@ -210,7 +210,7 @@ fn malformed(why: &str) -> Error {
 }
 
 /// The last part of a name, whichever way its path is written, without what cannot be seen.
-fn shown(name: &str) -> String {
+pub fn shown(name: &str) -> String {
     let last = name.rsplit(['/', '\\']).next().unwrap_or_default();
     let seen: String = last.chars().filter(|c| !c.is_control()).take(255).collect();
     match seen.trim() {

@@ -105,7 +105,11 @@ async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) 
 
 /// One's own agent, one that is shared with the caller, or anybody's for an administrator; another's answers as if it did
 /// not exist.
-async fn find(app: &App, caller: &Caller, id: &str) -> std::result::Result<Agent, Fault> {
+pub(super) async fn find(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> std::result::Result<Agent, Fault> {
     let found = match id.contains('\0') {
         true => None,
         false => read_model::agent(&app.db, &AgentId::from(id)).await?,

@@ -34,6 +34,14 @@ impl Text {
     }
 }
 
+impl Text {
+    /// The same behind a beginning of its own.
+    #[must_use]
+    pub fn prefixed(self, zh: &str, en: &str) -> Self {
+        text(format!("{zh}{}", self.zh), format!("{en}{}", self.en))
+    }
+}
+
 impl From<&'static str> for Text {
     fn from(same: &'static str) -> Self {
         text(same, same)

@@ -1,5 +1,6 @@
 //! The Sage dialect: one envelope, three families of errors, line streams.
 
+mod admin;
 pub mod agents;
 pub mod auth;
 pub mod chat;
@@ -8,10 +9,15 @@ pub mod envelope;
 pub mod knowledge_base;
 pub mod llm_providers;
 mod oauth2;
+pub mod observability;
+pub mod oss;
 mod pages;
 pub mod sessions;
+pub mod skills;
+pub mod system;
 pub mod tools;
 mod users;
+pub mod versions;
 pub mod workspace;
 
 use crate::{
@@ -39,6 +45,11 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(workspace::routes())
         .merge(tools::routes())
         .merge(knowledge_base::routes())
+        .merge(system::routes())
+        .merge(versions::routes())
+        .merge(oss::routes())
+        .merge(observability::routes())
+        .merge(skills::routes())
         .merge(oauth2::routes())
         .merge(pages::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)

@@ -7,15 +7,18 @@ use bytes::Bytes;
 use domain::document::BlobHash;
 use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
 use object_store::{
-    ObjectStore, ObjectStoreExt, WriteMultipart, aws::AmazonS3Builder, local::LocalFileSystem,
-    path::Path,
+    GetOptions, GetRange, ObjectStore, ObjectStoreExt, WriteMultipart, aws::AmazonS3Builder,
+    local::LocalFileSystem, path::Path,
 };
 use sha2::{Digest, Sha256};
-use std::{fmt, sync::Arc, time::Duration};
+use std::{fmt, io, ops::Range, path::PathBuf, sync::Arc, time::Duration};
+use tokio::fs;
 use uuid::Uuid;
 
 /// Parts of one upload that may be on their way to the store at once; bounds memory to about this many times 5 MiB.
 const PARTS: usize = 2;
+/// Folder of what is on its way in.
+const INCOMING: &str = "incoming";
 /// Age after which an unfinished upload is taken for abandoned.
 const ABANDONED: Duration = Duration::from_hours(24);
 
@@ -24,6 +27,8 @@ const ABANDONED: Duration = Duration::from_hours(24);
 pub struct Blobs {
     store: Arc<dyn ObjectStore>,
     prefix: Path,
+    /// Where uploads into a local store are on their way; its listing leaves unfinished ones out.
+    staging: Option<PathBuf>,
 }
 
 /// A file that lies in the store.
@@ -75,7 +80,8 @@ impl Blobs {
         if let Some(folder) = address.strip_prefix("file://") {
             std::fs::create_dir_all(folder).map_err(|e| bad(format!("{folder}: {e}")))?;
             let store = LocalFileSystem::new_with_prefix(folder)?.with_fsync(true);
-            return Ok(Self { store: Arc::new(store), prefix: Path::default() });
+            let staging = Some(PathBuf::from(folder).join(INCOMING));
+            return Ok(Self { store: Arc::new(store), prefix: Path::default(), staging });
         }
         let Some(rest) = address.strip_prefix("s3://") else {
             return Err(bad("it has to begin with file:// or s3://".to_owned()));
@@ -83,7 +89,7 @@ impl Blobs {
         let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
         let store = AmazonS3Builder::from_env().with_bucket_name(bucket).build()?;
         let prefix = Path::parse(prefix).map_err(|e| bad(e.to_string()))?;
-        Ok(Self { store: Arc::new(store), prefix })
+        Ok(Self { store: Arc::new(store), prefix, staging: None })
     }
 
     /// Takes in a file of at most `limit` bytes. Holds a few parts in memory, never the whole.
@@ -125,6 +131,20 @@ impl Blobs {
         Ok(found.into_stream().map_err(Error::Store).boxed())
     }
 
+    /// The bytes of a part of a file, in pieces. The range is not empty and begins within the file.
+    ///
+    /// # Errors
+    /// As [`Self::stream`].
+    pub async fn part(
+        &self,
+        hash: &BlobHash,
+        range: Range<u64>,
+    ) -> Result<BoxStream<'static, Result<Bytes, Error>>, Error> {
+        let options = GetOptions { range: Some(GetRange::Bounded(range)), ..GetOptions::default() };
+        let found = self.store.get_opts(&self.place(hash)?, options).await;
+        Ok(found.map_err(|e| missing(hash, e))?.into_stream().map_err(Error::Store).boxed())
+    }
+
     /// All bytes of a file of at most `limit` bytes.
     ///
     /// # Errors
@@ -143,6 +163,9 @@ impl Blobs {
     /// # Errors
     /// [`Error::Store`].
     pub async fn remove_abandoned(&self) -> Result<usize, Error> {
+        if let Some(staging) = &self.staging {
+            return Ok(remove_old(staging).await.map_err(local)?);
+        }
         let mut found = self.store.list(Some(&self.incoming()));
         let mut removed = 0;
         while let Some(object) = found.try_next().await? {
@@ -156,7 +179,7 @@ impl Blobs {
     }
 
     fn incoming(&self) -> Path {
-        self.prefix.clone().join("incoming")
+        self.prefix.clone().join(INCOMING)
     }
 
     fn place(&self, hash: &BlobHash) -> Result<Path, Error> {
@@ -177,6 +200,26 @@ impl Blobs {
         }
         Ok(())
     }
+}
+
+async fn remove_old(staging: &std::path::Path) -> io::Result<usize> {
+    let mut entries = match fs::read_dir(staging).await {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(0),
+        entries => entries?,
+    };
+    let mut removed = 0;
+    while let Some(entry) = entries.next_entry().await? {
+        let age = entry.metadata().await?.modified()?.elapsed();
+        if age.is_ok_and(|age| age > ABANDONED) {
+            fs::remove_file(entry.path()).await?;
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn local(error: io::Error) -> object_store::Error {
+    object_store::Error::Generic { store: "local", source: Box::new(error) }
 }
 
 fn missing(hash: &BlobHash, error: object_store::Error) -> Error {
@@ -210,7 +253,6 @@ where
 mod tests {
     use super::*;
     use futures::stream;
-    use std::path::PathBuf;
 
     struct Folder(PathBuf);
 
@@ -282,6 +324,9 @@ mod tests {
             all.extend_from_slice(&bytes);
         }
         assert!(all == piece.repeat(13));
+        let (from, to) = (5 << 20, (12 << 20) + 3);
+        let part: Vec<Bytes> = blobs.part(&kept.hash, from..to).await?.try_collect().await?;
+        assert!(part.concat() == all[(5 << 20)..(12 << 20) + 3]);
         Ok(())
     }
 
@@ -295,6 +340,24 @@ mod tests {
         let cut = blobs.put(cut, 3).await;
         assert!(matches!(cut, Err(Error::Interrupted(_))), "{cut:?}");
         assert_eq!(folder.files(), Vec::<PathBuf>::new());
+        Ok(())
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_process_left_behind_is_removed_after_a_day()
+    -> Result<(), Box<dyn std::error::Error>> {
+        let folder = Folder::new();
+        let blobs = folder.open()?;
+        assert_eq!(blobs.remove_abandoned().await?, 0);
+        let kept = blobs.put(body(&[b"abc"]), 3).await?;
+        let staged = |name: &str| std::fs::File::create(folder.0.join(INCOMING).join(name));
+        staged("young#1")?;
+        let long_ago = std::time::SystemTime::now() - 2 * ABANDONED;
+        staged("old#1")?.set_modified(long_ago)?;
+        staged("old")?.set_modified(long_ago)?;
+        assert_eq!(blobs.remove_abandoned().await?, 2);
+        assert_eq!(folder.files().len(), 2);
+        assert_eq!(&blobs.read(&kept.hash, 3).await?[..], b"abc");
         Ok(())
     }
 

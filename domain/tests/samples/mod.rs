@@ -2,6 +2,8 @@
 
 mod grants;
 mod runs;
+mod shared;
+mod skills;
 mod work;
 
 use crate::Stored;
@@ -65,8 +67,10 @@ pub fn all() -> Result<Vec<Stored>> {
         providers()?,
         tasks()?,
         grants::all()?,
+        skills::all()?,
         runs::all()?,
         work::all()?,
+        shared::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
 }

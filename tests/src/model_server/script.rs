@@ -20,6 +20,8 @@ pub struct Script {
     pub reasoning_name: String,
     /// Tool calls after the text, as long as fewer than `tool_rounds` rounds were answered since the last user message.
     pub tool_calls: Vec<ToolCall>,
+    /// `tool_calls` delta lists, sent in the same rounds as they are, one per delta.
+    pub raw_calls: Vec<Value>,
     /// Rounds of tool calls.
     pub tool_rounds: usize,
     /// Whether usage is sent (in a chunk without choices) to those who ask for it.
@@ -40,6 +42,8 @@ pub struct Script {
     pub fail: Option<Fail>,
     /// Refuses `stream_options` as older servers do.
     pub no_stream_options: bool,
+    /// Refuses `tools` as servers do whose model has not learnt to call any.
+    pub no_tools: bool,
     /// Cuts the connection after this many deltas.
     pub break_after: Option<usize>,
     /// Sends nothing more after this many deltas.
@@ -89,6 +93,7 @@ impl Default for Script {
             reasoning: 0,
             reasoning_name: "reasoning_content".to_owned(),
             tool_calls: Vec::new(),
+            raw_calls: Vec::new(),
             tool_rounds: 1,
             usage: true,
             split: 0,
@@ -99,6 +104,7 @@ impl Default for Script {
             linger_ms: 0,
             fail: None,
             no_stream_options: false,
+            no_tools: false,
             break_after: None,
             stall_after: None,
             comments_after: None,
@@ -139,13 +145,15 @@ impl Script {
         let mut deltas: Vec<Value> = thoughts.chain(words).collect();
         if rounds_since_user(body) < self.tool_rounds {
             deltas.extend(self.tool_calls.iter().enumerate().flat_map(|(i, call)| call.deltas(i)));
+            deltas.extend(self.raw_calls.iter().map(|calls| json!({"tool_calls": calls})));
         }
         deltas.into_iter().map(|delta| chunk(body, &delta, Value::Null)).collect()
     }
 
     /// The finish reason for `body`.
     pub fn reason(&self, body: &Value) -> &'static str {
-        let calls = !self.tool_calls.is_empty() && rounds_since_user(body) < self.tool_rounds;
+        let calls = !self.tool_calls.is_empty() || !self.raw_calls.is_empty();
+        let calls = calls && rounds_since_user(body) < self.tool_rounds;
         if calls { "tool_calls" } else { "stop" }
     }
 

@@ -210,3 +210,11 @@ async fn a_plain_oauth_provider_says_who_it_is_at_its_userinfo_endpoint() {
     log_in(&mut browser, &server, "").await;
     assert_eq!(who(&mut browser, &server).await["username"], "octo");
 }
+
+#[tokio::test]
+async fn a_client_may_prove_itself_in_the_header() {
+    let provider = IdentityProvider::start().await.unwrap();
+    let more = json!({"token_endpoint_auth_method": "client_secret_basic"});
+    let server = start(&trusting(&provider, more)).await;
+    assert_eq!(log_in(&mut Browser::new(), &server, "").await, "/agent/chat");
+}

@@ -104,18 +104,27 @@ async fn incomplete_and_declined_callbacks_say_so() {
     let made_up = format!("{callback}?code=made-up&{}", back.split('&').next_back().unwrap());
     let told = refused(&server, &mut browser, &made_up).await;
     assert_eq!(told, (400, 400, "OAuth 授权码无效".to_owned()));
+    // Somebody else's answer, by its own account (RFC 9207).
+    let back = to_the_provider(&mut browser, &server, "").await;
+    let foreign = format!("{back}&iss=https%3A%2F%2Fevil.example");
+    assert_eq!(refused(&server, &mut browser, &foreign).await, told);
 }
 
 #[tokio::test]
-async fn a_provider_that_is_down_is_a_bad_gateway() {
+async fn a_provider_that_is_down_or_another_is_a_bad_gateway() {
     let provider = IdentityProvider::start().await.unwrap();
-    let settings = trusting(&provider, json!({}));
-    drop(provider);
-    let server = start(&settings).await;
+    let server = start(&trusting(&provider, json!({}))).await;
     let mut browser = Browser::new();
     let login = format!("{}/api/auth/upstream/login", server.base);
-    let told = refused(&server, &mut browser, &login).await;
-    assert_eq!(told, (502, 502, "OAuth Provider 暂不可用".to_owned()));
+    let bad = (502, 502, "OAuth Provider 暂不可用".to_owned());
+    provider.flaw(Flaw::Document);
+    assert_eq!(refused(&server, &mut browser, &login).await, bad);
+    provider.flaw(Flaw::None);
+    let back = to_the_provider(&mut browser, &server, "").await;
+    drop(provider);
+    assert_eq!(refused(&server, &mut browser, &back).await, bad);
+    // What is known of it still shows the way there.
+    assert_eq!(browser.get(&login).await.status().as_u16(), 302);
 }
 
 #[tokio::test]

@@ -10,3 +10,5 @@ mod refusals;
 mod resume;
 mod room;
 mod stream;
+mod tools;
+mod turns;

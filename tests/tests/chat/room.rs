@@ -5,11 +5,14 @@ use annals_tests::{
     audit::audit,
     lines::Lines,
     model_server::{ModelServer, Script},
+    tools::Scripted,
 };
 use anyhow::{Context, Result};
+use commands::effects::tools::Tools;
 use domain::user::Role;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
+use std::sync::Arc;
 
 pub const WEB: &str = "/api/web-stream";
 pub const TIED: &str = "/api/stream";
@@ -26,7 +29,8 @@ impl Room {
         let model = ModelServer::start(Script::default()).await?;
         let url = model.base_url();
         let settings = [("ANNALS_LLM_BASE_URL", url.as_str()), ("ANNALS_LLM_MODEL", "test-model")];
-        let node = TestApp::start_with(&settings).await?;
+        let tools: Vec<Arc<dyn Tools>> = vec![Arc::new(Scripted::default())];
+        let node = TestApp::with_tools(&settings, tools).await?;
         let ann = node.user("ann", Role::Creator).await?;
         let bob = node.user("bob", Role::Creator).await?;
         Ok(Self { model, node, ann, bob })
@@ -43,6 +47,27 @@ impl Room {
     pub async fn said(&self, session: &str, script: &Script) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         self.ann.say(WEB, session, &script.message("hello")).await?.rest(&mut lines).await?;
+        Ok(lines)
+    }
+
+    /// A run of Ann's that is asked for like this: a script, and what the request says besides.
+    pub async fn ask(&self, session: &str, script: &Script, besides: &Value) -> Result<Lines> {
+        let mut body = json!({"session_id": session, "messages":
+            [{"role": "user", "content": script.message("hello")}]});
+        let besides = besides.as_object().context("an object")?;
+        body.as_object_mut().context("an object")?.extend(besides.clone());
+        Lines::of(self.ann.post(WEB).json(&body).send().await?).await
+    }
+
+    /// All lines of such a run.
+    pub async fn asked(
+        &self,
+        session: &str,
+        script: &Script,
+        besides: &Value,
+    ) -> Result<Vec<String>> {
+        let mut lines = Vec::new();
+        self.ask(session, script, besides).await?.rest(&mut lines).await?;
         Ok(lines)
     }
 

@@ -126,7 +126,9 @@ async fn thinking_text_and_tool_calls_share_a_message() -> Result<()> {
     check_whole(&lines)?;
     lines.iter().filter(|line| !line.contains("stream_end")).for_each(|line| check_keys(line));
     let values = parsed(&lines)?;
-    let said = &values[..values.len() - 2];
+    let turn = values.iter().take_while(|line| line["message_id"] == values[0]["message_id"]);
+    let said = &values[..turn.count()];
+    assert_eq!(values[said.len()]["type"], "tool_call_result");
     assert!(said.iter().all(|line| line["message_id"] == said[0]["message_id"]));
     assert_eq!(
         (&said[0]["type"], &said[0]["reasoning_content"]),

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod client;
+mod tools;
 mod world;
 
 use annals_tests::{

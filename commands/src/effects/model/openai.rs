@@ -124,8 +124,8 @@ enum Setback {
     /// Another try may help, after this pause if the provider named one.
     Passing(ModelError, Option<Duration>),
     Lasting(ModelError),
-    /// The server does not know `stream_options`.
-    NoStreamOptions,
+    /// The server does not know this field, or the model can do nothing with it.
+    Without(&'static str),
 }
 
 impl<'a> Call<'a> {
@@ -143,8 +143,9 @@ impl<'a> Call<'a> {
             let (error, wanted) = match self.once().await {
                 Ok(begun) => return Ok(begun),
                 Err(Setback::Lasting(error)) => return Err(error),
-                Err(Setback::NoStreamOptions) => {
-                    self.body.remove("stream_options");
+                Err(Setback::Without(field)) => {
+                    tracing::info!(model = ?self.body.get("model"), field, "asked again without");
+                    self.body.remove(field);
                     self.tries -= 1;
                     continue;
                 }
@@ -209,10 +210,10 @@ impl<'a> Call<'a> {
         };
         // What cannot be read of an error is not worth another error: the status is known.
         timeout(GRACE, read).await.unwrap_or_default();
-        let named = body.windows(b"stream_options".len()).any(|w| w == b"stream_options");
-        if matches!(status.as_u16(), 400 | 422) && named && self.body.contains_key("stream_options")
+        if matches!(status.as_u16(), 400 | 404 | 422)
+            && let Some(field) = unwanted(&body).filter(|field| self.body.contains_key(*field))
         {
-            return Setback::NoStreamOptions;
+            return Setback::Without(field);
         }
         let excerpt = excerpt::of_body(&body, self.key.reveal());
         let error = ModelError::Status { status: status.as_u16(), tries: self.tries, excerpt };
@@ -282,6 +283,17 @@ async fn read(
         Ok(Err(error)) => Err(ModelError::Broken(excerpt::of_error(error, key.reveal()))),
         Err(_) => Err(ModelError::Idle(if until <= latest { idle } else { limits.keep_alive })),
     }
+}
+
+/// The field that an error is about, if it is one without which the call can be made as well.
+fn unwanted(error: &[u8]) -> Option<&'static str> {
+    let error = String::from_utf8_lossy(error).to_lowercase();
+    if error.contains("stream_options") {
+        return Some("stream_options");
+    }
+    // "… does not support tools", "no endpoints found that support tool use", "… requires --enable-auto-tool-choice".
+    let tools = ["support tool", "support function", "enable-auto-tool-choice"];
+    tools.iter().any(|words| error.contains(words)).then_some("tools")
 }
 
 /// Parameters first, so that none of them can replace what makes the call work.

@@ -2,7 +2,7 @@
 
 use super::{Call, Outcome, Place, Source, Tool};
 use crate::workspaces;
-use domain::{Metadata, workspace_file::Workspace};
+use domain::{Metadata, ids::UserId, workspace_file::Workspace};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -57,6 +57,11 @@ pub(super) fn metadata(place: &Place, call: &Call) -> Metadata {
         causation: None,
         traceparent: None,
     }
+}
+
+/// Whether there is a workspace to work in: people without a login have none, since they would all meet in it.
+pub(super) fn has_workspace(place: &Place) -> bool {
+    place.owner != UserId::anonymous()
 }
 
 /// The workspace that is worked in.

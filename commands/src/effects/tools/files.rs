@@ -4,7 +4,9 @@ mod update;
 
 use super::{
     Call, Outcome, Place, Tool, Tools, ToolsUnavailable,
-    builtin::{Answer, arguments, clipped, json_answer, metadata, told, tool, workspace},
+    builtin::{
+        Answer, arguments, clipped, has_workspace, json_answer, metadata, told, tool, workspace,
+    },
 };
 use crate::workspaces::{Error, Workspaces};
 use domain::workspace_file::{Basis, Content, FilePath, Refusal};
@@ -17,8 +19,8 @@ use update::{Operation, updated};
 const TEXT: u64 = 8 << 20;
 /// Lines that are read unless told otherwise.
 const LINES: usize = 400;
-/// Most characters that are read at once.
-const ANSWER: usize = 60_000;
+/// Most bytes that are read at once; a run cuts longer results.
+const ANSWER: usize = 40_000;
 /// Characters of one line that are shown.
 const LINE: usize = 2_000;
 /// How often a change is made anew when others change the same file at the same moment.
@@ -212,13 +214,14 @@ fn lines(path: &FilePath, text: &str, wanted: &Read) -> Answer {
 }
 
 impl Tools for Files {
-    fn list<'a>(&'a self, _: &'a Place) -> BoxFuture<'a, Result<Vec<Tool>, ToolsUnavailable>> {
-        Box::pin(ready(Ok(tools())))
+    fn list<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<Vec<Tool>, ToolsUnavailable>> {
+        Box::pin(ready(Ok(if has_workspace(place) { tools() } else { vec![] })))
     }
 
     fn call<'a>(&'a self, place: &'a Place, call: &'a Call) -> BoxFuture<'a, Option<Outcome>> {
         Box::pin(async move {
             let answer = match call.name.as_str() {
+                _ if !has_workspace(place) => return None,
                 "file_read" => self.read(place, call).await,
                 "file_write" => self.write(place, call).await,
                 "file_update" => self.update(place, call).await,

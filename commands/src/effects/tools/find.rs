@@ -4,7 +4,7 @@ mod grep;
 
 use super::{
     Call, Outcome, Place, Tool, Tools, ToolsUnavailable,
-    builtin::{Answer, arguments, json_answer, told, tool, workspace},
+    builtin::{Answer, arguments, has_workspace, json_answer, told, tool, workspace},
     files::path,
 };
 use crate::workspaces::{
@@ -127,13 +127,14 @@ fn matcher(pattern: &str) -> Result<GlobMatcher, String> {
 }
 
 impl Tools for Find {
-    fn list<'a>(&'a self, _: &'a Place) -> BoxFuture<'a, Result<Vec<Tool>, ToolsUnavailable>> {
-        Box::pin(ready(Ok(tools())))
+    fn list<'a>(&'a self, place: &'a Place) -> BoxFuture<'a, Result<Vec<Tool>, ToolsUnavailable>> {
+        Box::pin(ready(Ok(if has_workspace(place) { tools() } else { vec![] })))
     }
 
     fn call<'a>(&'a self, place: &'a Place, call: &'a Call) -> BoxFuture<'a, Option<Outcome>> {
         Box::pin(async move {
             let answer = match call.name.as_str() {
+                _ if !has_workspace(place) => return None,
                 "list_dir" => self.list_dir(place, call).await,
                 "glob" => self.glob(place, call).await,
                 "grep" => self.grep(place, call).await,

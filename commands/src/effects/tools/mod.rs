@@ -5,6 +5,7 @@ pub mod clock;
 pub mod files;
 pub mod find;
 pub mod knowledge;
+pub mod load_skill;
 pub mod search;
 pub mod shell;
 pub mod todo;

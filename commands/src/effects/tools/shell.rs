@@ -2,14 +2,14 @@
 //!
 //! A command works on a copy of the workspace in a folder of its own; what it changed there becomes events afterwards. It
 //! gets none of our environment, limits on time, memory, files and processes, and ends with everything it started. Where
-//! we are root it runs as an account that owns nothing. Otherwise it runs as ours: it can read what this server can.
+//! we are root it runs as an account that owns nothing else. Otherwise it runs as ours: it can read what this server can.
 
 mod copy;
 mod process;
 
 use super::{
     Call, Outcome, Place, Tool, Tools, ToolsUnavailable,
-    builtin::{Answer, arguments, json_answer, metadata, tool, workspace},
+    builtin::{Answer, arguments, has_workspace, json_answer, metadata, tool, workspace},
 };
 use crate::workspaces::Workspaces;
 use copy::WorkingCopy;
@@ -43,7 +43,7 @@ pub enum ShellAccess {
 pub struct Shell {
     workspaces: Workspaces,
     access: ShellAccess,
-    /// One command at a time, so that whatever it leaves behind is known to be its own.
+    /// One command at a time: each may take a whole processor and much memory.
     turn: Mutex<()>,
 }
 
@@ -64,11 +64,12 @@ impl Shell {
     }
 
     fn allows(&self, place: &Place) -> bool {
-        match self.access {
-            ShellAccess::Off => false,
-            ShellAccess::Admins => place.admin,
-            ShellAccess::Everyone => true,
-        }
+        has_workspace(place)
+            && match self.access {
+                ShellAccess::Off => false,
+                ShellAccess::Admins => place.admin,
+                ShellAccess::Everyone => true,
+            }
     }
 
     async fn run(&self, place: &Place, call: &Call) -> Answer {
@@ -79,10 +80,11 @@ impl Shell {
         let time = Duration::from_secs(timeout.unwrap_or(TIME.0).clamp(1, TIME.1));
         let turn = self.turn.lock().await;
         let copy = WorkingCopy::make(&self.workspaces, workspace(place)).await?;
-        let finished = process::run(&command, copy.folder(), time).await.map_err(|error| {
-            tracing::warn!(%error, "a command cannot be started");
-            "the command cannot be started".to_owned()
-        })?;
+        let finished =
+            process::run(&command, copy.folder(), copy.account(), time).await.map_err(|error| {
+                tracing::warn!(%error, "a command cannot be started");
+                "the command cannot be started".to_owned()
+            })?;
         let changes = copy.take_back(&self.workspaces, &metadata(place, call)).await?;
         drop(turn);
         let Finished { exit_code, stdout, stderr, timed_out } = finished;

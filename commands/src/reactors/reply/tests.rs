@@ -1,5 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod tools;
+
 use super::*;
 use crate::{
     chat::{self, Ask, AskError},

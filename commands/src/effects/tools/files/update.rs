@@ -134,7 +134,7 @@ mod tests {
             ("a\nb", range(2, 1, "x")),
             ("a\nb", range(1, 3, "x")),
         ] {
-            assert!(updated(text, &[operation.clone()]).is_err(), "{operation:?}");
+            assert!(updated(text, std::slice::from_ref(&operation)).is_err(), "{operation:?}");
         }
     }
 

@@ -14,7 +14,7 @@ use domain::{
 use futures::TryStreamExt;
 use nix::libc;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs, io,
     os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, chown},
     path::{Path, PathBuf},
@@ -27,10 +27,13 @@ use uuid::Uuid;
 const WHOLE: u64 = 256 << 20;
 /// Largest file that comes back, in bytes.
 const FILE: u64 = 64 << 20;
+/// Things that are not kept and named.
+const NAMED: usize = 100;
 
 /// The copy. Its folder goes away with it.
 pub(super) struct WorkingCopy {
     folder: PathBuf,
+    account: Option<u32>,
     workspace: Workspace,
     originals: BTreeMap<FilePath, Original>,
 }
@@ -68,12 +71,13 @@ impl WorkingCopy {
             return Err(format!("commands work on workspaces of at most {WHOLE} bytes"));
         }
         let folder = std::env::temp_dir().join(format!("annals-shell-{}", Uuid::new_v4().simple()));
-        let mut copy = Self { folder, workspace, originals: BTreeMap::new() };
+        let account = process::account().map_err(broken)?;
+        let mut copy = Self { folder, account, workspace, originals: BTreeMap::new() };
         copy.prepare().map_err(broken)?;
         for file in files {
             let blob = file.content.blob;
             let place = copy.work().join(file.path.as_str());
-            make_folders(&copy.work(), &file.path).map_err(broken)?;
+            copy.make_folders(&file.path).map_err(broken)?;
             let mut bytes =
                 workspaces.blobs().stream(&blob).await.map_err(|e| told(Error::Blobs(e)))?;
             let mut target = tokio::fs::File::create_new(&place).await.map_err(broken)?;
@@ -81,7 +85,7 @@ impl WorkingCopy {
                 target.write_all(&piece).await.map_err(broken)?;
             }
             target.flush().await.map_err(broken)?;
-            give(&place).map_err(broken)?;
+            copy.give(&place).map_err(broken)?;
             let stamp = Stamp::of(&target.metadata().await.map_err(broken)?).map_err(broken)?;
             copy.originals.insert(file.path, Original { blob, stamp });
         }
@@ -93,16 +97,21 @@ impl WorkingCopy {
         &self.folder
     }
 
+    /// The account that the files belong to, if it is not ours.
+    pub fn account(&self) -> Option<u32> {
+        self.account
+    }
+
     /// Keeps what was changed. A file that somebody else changed meanwhile stays as they left it.
     pub async fn take_back(
         &self,
         workspaces: &Workspaces,
         metadata: &Metadata,
     ) -> Result<Changes, String> {
-        let work = self.work();
-        let found = tokio::task::spawn_blocking(move || Found::in_folder(&work)).await;
+        let (work, account) = (self.work(), self.account);
+        let found = tokio::task::spawn_blocking(move || Found::in_folder(&work, account)).await;
         let found = found.map_err(|_| "the workspace could not be read back".to_owned())?;
-        let mut changes = Changes { refused: found.strange, ..Changes::default() };
+        let mut changes = Changes { refused: found.refusals(), ..Changes::default() };
         let mut left = WHOLE;
         for (path, stamp) in &found.files {
             let original = self.originals.get(path);
@@ -114,8 +123,8 @@ impl WorkingCopy {
                 continue;
             }
             left -= stamp.size;
-            let bytes =
-                read(&self.work().join(path.as_str())).map_err(|error| format!("{path}: {error}"));
+            let bytes = read(&self.work().join(path.as_str()), self.account)
+                .map_err(|error| format!("{path}: {error}"));
             let basis = match original {
                 Some(original) => Basis::Content(original.blob.clone()),
                 None => Basis::Absence,
@@ -133,8 +142,7 @@ impl WorkingCopy {
                 Err(reason) => changes.refused.push(reason),
             }
         }
-        let gone =
-            self.originals.keys().filter(|path| found.whole && !found.files.contains_key(path));
+        let gone = self.originals.keys().filter(|path| found.lacks(path));
         for path in gone {
             match workspaces.remove(&self.workspace, path, metadata).await {
                 Ok(_) | Err(Error::Refused(Refusal::Unknown)) => changes.deleted.push(path.clone()),
@@ -148,10 +156,30 @@ impl WorkingCopy {
         self.folder.join("work")
     }
 
+    fn make_folders(&self, path: &FilePath) -> io::Result<()> {
+        for folder in path.folders() {
+            let place = self.work().join(folder.as_str());
+            match fs::create_dir(&place) {
+                Ok(()) => self.give(&place)?,
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Hands a file or folder to the account of the command.
+    fn give(&self, place: &Path) -> io::Result<()> {
+        match self.account {
+            Some(account) => chown(place, Some(account), Some(account)),
+            None => Ok(()),
+        }
+    }
+
     fn prepare(&self) -> io::Result<()> {
         for folder in [self.folder.clone(), self.work(), self.folder.join("home")] {
             fs::DirBuilder::new().mode(0o700).create(&folder)?;
-            give(&folder)?;
+            self.give(&folder)?;
         }
         Ok(())
     }
@@ -170,26 +198,6 @@ fn broken(error: io::Error) -> String {
     "the workspace cannot be copied".to_owned()
 }
 
-fn make_folders(work: &Path, path: &FilePath) -> io::Result<()> {
-    for folder in path.folders() {
-        let place = work.join(folder.as_str());
-        match fs::create_dir(&place) {
-            Ok(()) => give(&place)?,
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
-}
-
-/// Hands a file or folder to the account that commands run as.
-fn give(place: &Path) -> io::Result<()> {
-    match process::account() {
-        Some(account) => chown(place, Some(account), Some(account)),
-        None => Ok(()),
-    }
-}
-
 impl Stamp {
     fn of(metadata: &fs::Metadata) -> io::Result<Self> {
         Ok(Self { size: metadata.len(), modified: metadata.modified()? })
@@ -197,19 +205,18 @@ impl Stamp {
 }
 
 /// The files of a folder; links and whatever else is no file are left out.
-#[derive(Default)]
 struct Found {
     files: BTreeMap<FilePath, Stamp>,
-    strange: Vec<String>,
+    /// Names of what is no plain file; none of them counts as removed.
+    strange: BTreeSet<PathBuf>,
     /// Whether all of it was looked at.
     whole: bool,
 }
 
 impl Found {
-    fn in_folder(work: &Path) -> Self {
-        let mut found = Self { whole: true, ..Self::default() };
-        let mut folders = vec![(work.to_owned(), 0)];
-        let mut entries = 0;
+    fn in_folder(work: &Path, account: Option<u32>) -> Self {
+        let mut found = Self { files: BTreeMap::new(), strange: BTreeSet::new(), whole: true };
+        let (mut folders, mut entries) = (vec![(work.to_owned(), 0)], 0);
         while let Some((folder, depth)) = folders.pop() {
             let Ok(inside) = fs::read_dir(&folder) else {
                 found.whole = false;
@@ -219,43 +226,61 @@ impl Found {
                 entries += 1;
                 if entries > 2 * MAX_FILES {
                     found.whole = false;
-                    found.strange.push("too many files".to_owned());
                     return found;
                 }
                 let place = entry.path();
                 let Ok(metadata) = fs::symlink_metadata(&place) else { continue };
-                if metadata.is_dir() && depth < DEEPEST {
-                    folders.push((place, depth + 1));
-                    continue;
-                }
-                let name = place.strip_prefix(work).ok().and_then(Path::to_str);
-                match (name.map(FilePath::parse), Stamp::of(&metadata)) {
-                    (Some(Ok(path)), Ok(stamp)) if is_plain(&metadata) => {
-                        found.files.insert(path, stamp);
+                match metadata.is_dir() && depth < DEEPEST {
+                    true => folders.push((place, depth + 1)),
+                    false => {
+                        found.add(place.strip_prefix(work).unwrap_or(&place), &metadata, account)
                     }
-                    _ => found.strange.push(format!(
-                        "{}: no plain file",
-                        place.strip_prefix(work).unwrap_or(&place).display()
-                    )),
                 }
             }
         }
-        found.strange.truncate(100);
         found
+    }
+
+    fn add(&mut self, name: &Path, metadata: &fs::Metadata, account: Option<u32>) {
+        match (name.to_str().map(FilePath::parse), Stamp::of(metadata)) {
+            (Some(Ok(path)), Ok(stamp)) if is_plain(metadata, account) => {
+                self.files.insert(path, stamp);
+            }
+            _ => {
+                self.strange.insert(name.to_owned());
+            }
+        }
+    }
+
+    fn lacks(&self, path: &FilePath) -> bool {
+        let known =
+            self.files.contains_key(path) || self.strange.contains(Path::new(path.as_str()));
+        self.whole && !known
+    }
+
+    /// What is not kept, in words.
+    fn refusals(&self) -> Vec<String> {
+        let named = self.strange.iter().take(NAMED);
+        let mut refusals: Vec<String> =
+            named.map(|name| format!("{}: no plain file", name.display())).collect();
+        if !self.whole {
+            refusals.push("not everything could be looked at; nothing is deleted".to_owned());
+        }
+        refusals
     }
 }
 
 /// A file of the command's own, under this name only: a second name could be that of a file elsewhere.
-fn is_plain(metadata: &fs::Metadata) -> bool {
-    let own = process::account().is_none_or(|account| metadata.uid() == account);
+fn is_plain(metadata: &fs::Metadata, account: Option<u32>) -> bool {
+    let own = account.is_none_or(|account| metadata.uid() == account);
     metadata.is_file() && metadata.nlink() == 1 && own
 }
 
 /// The bytes of a plain file; looked at again once it is open, since names can change what they mean.
-fn read(place: &Path) -> io::Result<Bytes> {
+fn read(place: &Path, account: Option<u32>) -> io::Result<Bytes> {
     let flags = libc::O_NOFOLLOW | libc::O_NONBLOCK;
     let file = fs::OpenOptions::new().read(true).custom_flags(flags).open(place)?;
-    if !is_plain(&file.metadata()?) {
+    if !is_plain(&file.metadata()?, account) {
         return Err(io::Error::other("no plain file"));
     }
     let mut bytes = Vec::new();

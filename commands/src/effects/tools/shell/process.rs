@@ -7,17 +7,23 @@ use nix::{
     },
     unistd::{Pid, geteuid},
 };
-use std::{io, path::Path, process::Stdio, time::Duration};
+use std::{
+    collections::HashSet, fs, io, ops::RangeInclusive, os::unix::fs::MetadataExt, path::Path,
+    process::Stdio, time::Duration,
+};
 use tokio::{
     io::{AsyncRead, AsyncReadExt},
     process::Command,
+    runtime::Handle,
     time::timeout,
 };
 
-/// The account of commands where we are root. It owns nothing, and is not `nobody`, who may own our database.
-pub(super) const ACCOUNT: u32 = 65_533;
+/// Accounts of which a command gets one where we are root: those that systemd, too, hands out for the time of a process.
+const ACCOUNTS: RangeInclusive<u32> = 61_184..=65_519;
+/// How often an account that nobody uses is looked for.
+const LOOKS: usize = 64;
 /// Bytes of each output that are kept.
-const OUTPUT: usize = 64 << 10;
+const OUTPUT: usize = 20 << 10;
 /// How long outputs stay open after everything that was started has ended.
 const LAST_WORDS: Duration = Duration::from_secs(2);
 
@@ -47,24 +53,51 @@ pub(super) struct Finished {
     pub timed_out: bool,
 }
 
-/// A process group, ended whenever this goes away: also when the call is given up.
-struct Group(Pid);
+/// What a command started: its process group, and where it has an account of its own, everything of that. Ended
+/// whenever this goes away, also when the call is given up.
+struct Started {
+    group: Pid,
+    account: Option<u32>,
+}
 
-impl Drop for Group {
-    fn drop(&mut self) {
+impl Started {
+    async fn end(mut self) {
+        self.end_group();
+        if let Some(account) = self.account.take() {
+            sweep(account).await;
+        }
+    }
+
+    fn end_group(&self) {
         // Nobody is left in it, as a rule.
-        let _gone = killpg(self.0, Signal::SIGKILL);
+        let _gone = killpg(self.group, Signal::SIGKILL);
     }
 }
 
-/// The account that commands run as, if it is not ours.
-pub(super) fn account() -> Option<u32> {
-    geteuid().is_root().then_some(ACCOUNT)
+impl Drop for Started {
+    fn drop(&mut self) {
+        self.end_group();
+        if let (Some(account), Ok(runtime)) = (self.account, Handle::try_current()) {
+            runtime.spawn(sweep(account));
+        }
+    }
+}
+
+/// The account that a command runs as, if it is not ours: one that no process has.
+pub(super) fn account() -> io::Result<Option<u32>> {
+    if !geteuid().is_root() {
+        return Ok(None);
+    }
+    let owner = |process: io::Result<fs::DirEntry>| Some(process.ok()?.metadata().ok()?.uid());
+    let used: HashSet<u32> = fs::read_dir("/proc")?.filter_map(owner).collect();
+    let mut some = (0..LOOKS).map(|_| rand::random_range(ACCOUNTS));
+    let free = some.find(|account| !used.contains(account));
+    free.map(Some).ok_or_else(|| io::Error::other("no account is free"))
 }
 
 /// Keeps processes of the same account from reading this one's environment and memory.
 pub(super) fn close_ourselves() {
-    if account().is_none() {
+    if !geteuid().is_root() {
         tracing::warn!("commands run as this server's account and can read its files");
         if let Err(error) = prctl::set_dumpable(false) {
             tracing::warn!(%error, "commands can read this server's environment");
@@ -72,25 +105,30 @@ pub(super) fn close_ourselves() {
     }
 }
 
-/// Runs `command` in `folder`, which holds `work` and `home`. When this is over, nothing that it started is left: all of
+/// Runs `command` as `account` in `folder`, which holds `work` and `home`. When this is over, nothing that it started is left: all of
 /// its process group is ended, and as root everything of its account.
-pub(super) async fn run(command: &str, folder: &Path, time: Duration) -> io::Result<Finished> {
-    let mut child = isolated(folder)
+pub(super) async fn run(
+    command: &str,
+    folder: &Path,
+    account: Option<u32>,
+    time: Duration,
+) -> io::Result<Finished> {
+    let mut child = isolated(folder, account)
         .args(["-c", LIMITED, "sh", command])
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()?;
     let id = child.id().and_then(|id| i32::try_from(id).ok());
-    let group = Group(Pid::from_raw(id.ok_or_else(|| io::Error::other("no process"))?));
+    let group = Pid::from_raw(id.ok_or_else(|| io::Error::other("no process"))?);
+    let started = Started { group, account };
     let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
     let outputs = tokio::spawn(async { tokio::join!(beginning(stdout), beginning(stderr)) });
     let ended = timeout(time, child.wait()).await;
-    drop(group);
+    started.end().await;
     let status = match &ended {
         Ok(status) => status.as_ref().ok().copied(),
         Err(_) => child.wait().await.ok(),
     };
-    sweep(folder).await;
     let (stdout, stderr) = match timeout(LAST_WORDS, outputs).await {
         Ok(Ok(outputs)) => outputs,
         Ok(Err(_)) | Err(_) => (String::new(), String::new()),
@@ -99,21 +137,25 @@ pub(super) async fn run(command: &str, folder: &Path, time: Duration) -> io::Res
     Ok(Finished { exit_code, stdout, stderr, timed_out: ended.is_err() })
 }
 
-fn isolated(folder: &Path) -> Command {
-    let mut command = Command::new("/bin/sh");
+fn isolated(folder: &Path, account: Option<u32>) -> Command {
+    let mut command = bare(account);
     command
-        .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
         .env("LANG", "C.UTF-8")
         .env("HOME", folder.join("home"))
         .env("TMPDIR", folder.join("home"))
         .current_dir(folder.join("work"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
         .process_group(0)
         .kill_on_drop(true);
-    if let Some(account) = account() {
+    command
+}
+
+/// A shell as this account, with nothing of ours.
+fn bare(account: Option<u32>) -> Command {
+    let mut command = Command::new("/bin/sh");
+    command.env_clear().current_dir("/");
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    if let Some(account) = account {
         // Root's supplementary groups go together with the account.
         command.uid(account).gid(account);
     }
@@ -121,13 +163,10 @@ fn isolated(folder: &Path) -> Command {
 }
 
 /// Ends what left the group, which only an account of its own gives away.
-async fn sweep(folder: &Path) {
-    if account().is_none() {
-        return;
-    }
-    let swept = isolated(folder).args(["-c", "kill -9 -1"]).status();
-    if !matches!(timeout(LAST_WORDS, swept).await, Ok(Ok(_))) {
-        tracing::warn!("processes of a command may be left");
+async fn sweep(account: u32) {
+    let swept = bare(Some(account)).args(["-c", "kill -9 -1"]).status().await;
+    if let Err(error) = swept {
+        tracing::warn!(%error, "processes of a command may be left");
     }
 }
 

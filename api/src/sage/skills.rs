@@ -1,0 +1,227 @@
+//! Skills: what there is, and what an agent may load.
+
+mod content;
+mod import;
+mod words;
+
+use super::{Fault, Reply, Result, agents, text};
+use crate::{
+    app::App,
+    core::{Caller, Error, Problem, Query},
+};
+use axum::{
+    Router,
+    extract::State,
+    routing::{get, post},
+};
+use commands::execute;
+use domain::{
+    ids::{AgentId, SkillId, UserId},
+    skill::{Command, Folder, Home, Skill},
+};
+use projections::{
+    agents::Agent,
+    skills::{self as read_model, Filter, Row},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+
+/// The routes.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/skills", get(list).delete(remove))
+        .route("/api/skills/agent-available", get(available))
+        .route("/api/skills/upload", post(import::upload))
+        .route("/api/skills/import-url", post(import::import_url))
+        .route("/api/skills/content", get(content::read).put(content::write))
+}
+
+#[derive(Debug, Deserialize)]
+struct ListQuery {
+    #[serde(default)]
+    agent_id: String,
+    #[serde(default)]
+    dimension: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct AgentQuery {
+    agent_id: String,
+}
+
+/// Which skill a caller means.
+#[derive(Debug, Deserialize)]
+struct NameQuery {
+    name: String,
+    #[serde(default)]
+    agent_id: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Listing<T> {
+    skills: Vec<T>,
+}
+
+#[derive(Debug, Serialize)]
+struct Item {
+    name: String,
+    description: String,
+    user_id: String,
+    dimension: String,
+    owner_user_id: Option<String>,
+    agent_id: Option<String>,
+    agent_name: Option<String>,
+    /// Below the place where skills are kept; no place of this machine.
+    path: String,
+}
+
+#[derive(Debug, Serialize)]
+struct Available {
+    name: String,
+    description: String,
+    source_dimension: String,
+}
+
+impl From<Row> for Item {
+    fn from(row: Row) -> Self {
+        let Row { owner, agent_id, folder, .. } = row;
+        let path = match (owner.is_empty(), agent_id.is_empty()) {
+            (true, _) => format!("skills/{folder}"),
+            (false, true) => format!("users/{owner}/skills/{folder}"),
+            (false, false) => format!("agents/{owner}/{agent_id}/skills/{folder}"),
+        };
+        Self {
+            name: row.name,
+            description: row.description,
+            user_id: owner.clone(),
+            dimension: row.dimension,
+            owner_user_id: Some(owner).filter(|owner| !owner.is_empty()),
+            agent_id: Some(agent_id).filter(|agent| !agent.is_empty()),
+            agent_name: row.agent_name,
+            path,
+        }
+    }
+}
+
+async fn list(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Listing<Item>> {
+    let dimension = match query.dimension.as_str() {
+        "" | "all" => None,
+        "system" | "user" | "agent" => Some(query.dimension.as_str()),
+        _ => return Err(no_dimension(&query.dimension).into()),
+    };
+    let message = text("获取技能列表成功", "Skills retrieved");
+    let rows = match query.agent_id.as_str() {
+        "" => {
+            let filter = Filter { owner: caller.scope(), dimension, agent: None };
+            read_model::listed(&app.db, filter).await?
+        }
+        id => {
+            let agent = agents::find(&app, &caller, id).await?;
+            let (owner, id) = (UserId(agent.owner.clone()), AgentId::from(id));
+            let filter = Filter { owner: Some(&owner), dimension, agent: Some(&id) };
+            let rows = read_model::listed(&app.db, filter).await?;
+            let selected = selected(&agent);
+            rows.into_iter().filter(|row| selected.contains(&row.folder)).collect()
+        }
+    };
+    Ok(Reply(message, Listing { skills: rows.into_iter().map(Item::from).collect() }))
+}
+
+async fn available(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<AgentQuery>,
+) -> Result<Listing<Available>> {
+    let agent = agents::find(&app, &caller, &query.agent_id).await?;
+    let (owner, id) = (UserId(agent.owner), AgentId(query.agent_id));
+    let rows = read_model::available(&app.db, &owner, Some(&id)).await?;
+    let available = rows.into_iter().map(|row| Available {
+        name: row.name,
+        description: row.description,
+        source_dimension: row.dimension,
+    });
+    let message = text("获取Agent可用技能列表成功", "Skills available to the agent retrieved");
+    Ok(Reply(message, Listing { skills: available.collect() }))
+}
+
+/// Removes the agent's skill if an agent is named, else one's own, else, as an administrator, the system's. One that is not
+/// there is as good as removed; so is one of somebody else's agent, which must not show that it exists.
+async fn remove(
+    State(app): State<App>,
+    caller: Caller,
+    Query(query): Query<NameQuery>,
+) -> Result<Value> {
+    let name = query.name;
+    let found = locate(&app, &caller, &name, &query.agent_id).await?;
+    if let Some((home, id)) = found {
+        if home == Home::System && !caller.admin {
+            return Err(Fault::raised(text(
+                "无权删除系统技能",
+                "Permission denied: system skills are deleted by administrators",
+            )));
+        }
+        let decided = app.execute::<Skill>(&id, &Command::Delete, &caller.metadata()).await;
+        let decided = decided.map_err(words::refused)?;
+        app.caught_up("skills", decided.position).await;
+    }
+    let message = text(format!("技能 '{name}' 删除成功"), format!("Skill '{name}' deleted"));
+    Ok(Reply(message, json!({})))
+}
+
+/// The skill that a caller means by a name: with an agent that agent's, else one's own, else the system's.
+async fn locate(
+    app: &App,
+    caller: &Caller,
+    name: &str,
+    agent_id: &str,
+) -> std::result::Result<Option<(Home, SkillId)>, execute::Failure> {
+    let Some(folder) = Folder::of(name) else { return Ok(None) };
+    let homes = match agent_id {
+        "" => vec![Home::User { owner: caller.user.clone() }, Home::System],
+        id => match own_agent(app, caller, id).await {
+            Ok(agent) => vec![home_of(&agent)],
+            Err(_) => vec![],
+        },
+    };
+    for home in homes {
+        let id = SkillId::of(&home, &folder);
+        if app.skills.find(id).await?.is_some() {
+            return Ok(Some((home, id)));
+        }
+    }
+    Ok(None)
+}
+
+/// An agent whose skills the caller may change.
+async fn own_agent(app: &App, caller: &Caller, id: &str) -> std::result::Result<Agent, Fault> {
+    let agent = agents::find(app, caller, id).await?;
+    match caller.sees(&agent.owner) {
+        true => Ok(agent),
+        false => Err(Fault::raised(text("无权更新该Agent", "You may not change this agent"))),
+    }
+}
+
+fn home_of(agent: &Agent) -> Home {
+    let (owner, agent) = (UserId(agent.owner.clone()), AgentId(agent.agent_id.clone()));
+    Home::Agent { owner, agent }
+}
+
+/// Folders of the skills that an agent's configuration names.
+fn selected(agent: &Agent) -> HashSet<String> {
+    let names = agent.config.available_skills.iter().flatten();
+    names.filter_map(|name| Some(Folder::of(name)?.as_str().to_owned())).collect()
+}
+
+fn no_dimension(sent: &str) -> Error {
+    Error::Invalid(vec![Problem {
+        kind: "literal_error",
+        loc: vec![json!("query"), json!("dimension")],
+        msg: "Input should be 'system', 'user', 'agent' or 'all'".to_owned(),
+        input: json!(sent),
+    }])
+}
