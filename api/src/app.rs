@@ -1,6 +1,9 @@
 //! What every handler can reach.
 
 use crate::{config::Config, core::access::Access, library::Library, mcp::Mcp, metrics::Metrics};
+use crate::{
+    config::Config, core::access::Access, library::Library, metrics::Metrics, models::Models,
+};
 use commands::{
     agents,
     chat::{self, Ask, AskError, Begun},
@@ -8,6 +11,7 @@ use commands::{
     execute::{self, Decided, Failure, Loaded},
     identity::Identity,
     links::Links,
+    llm_providers::Providers,
     log::EventLog,
     oauth2::OAuth2,
     publish::Publisher,
@@ -19,7 +23,7 @@ use commands::{
 };
 use domain::{
     Decider, Metadata, Position, agent,
-    ids::{NodeId, RunId, UserId},
+    ids::{AgentId, NodeId, RunId, UserId},
     run::Interrupt,
 };
 use projections::Projections;
@@ -56,6 +60,12 @@ pub struct Inner {
     pub usage: Usage,
     /// The secret store.
     pub vault: Vault,
+    /// Model providers that people save.
+    pub providers: Providers,
+    /// Which model answers whom.
+    pub models: Models,
+    /// What models write in the background.
+    pub tasks: agents::tasks::Tasks,
     /// Files and vectors.
     pub library: Library,
     /// Other people's tools.
@@ -140,6 +150,19 @@ impl App {
         metadata: &Metadata,
     ) -> Result<agents::Created, execute::Error<agent::Refusal>> {
         agents::create(&*self.log, owner, config, metadata).await
+    }
+
+    /// Lets an agent work in another way.
+    ///
+    /// # Errors
+    /// As [`agents::reconfigure`].
+    pub async fn reconfigure_agent(
+        &self,
+        id: &AgentId,
+        config: Box<agent::Config>,
+        metadata: &Metadata,
+    ) -> Result<Decided<agent::Agent>, execute::Error<agent::Refusal>> {
+        agents::reconfigure(&*self.log, id, config, metadata).await
     }
 
     /// Begins a run on this node.

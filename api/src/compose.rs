@@ -8,12 +8,14 @@ use crate::{
     file_index::Files,
     library::Library,
     mcp::Mcp,
+    models::Models,
     skill_shelf::SkillShelf,
     surroundings::Backed,
-    tool_sources,
+    tool_sources, undertaker,
 };
 use anyhow::{Context, Result};
 use commands::{
+    agents::tasks::Tasks,
     effects::{
         fetch::{Fetcher, Reach},
         keys::{Keys, MasterKey},
@@ -24,6 +26,7 @@ use commands::{
     },
     identity::Identity,
     links::Links,
+    llm_providers::Providers,
     log::{EventLog, postgres::PostgresLog},
     mcp::McpServers,
     nodes::{self, Nodes},
@@ -57,6 +60,8 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::user_configs::UserConfigs),
         Arc::new(projections::usage::Usage),
         Arc::new(projections::agents::Agents),
+        Arc::new(projections::agent_tasks::AgentTasks),
+        Arc::new(projections::llm_providers::LlmProviders),
         Arc::new(projections::conversations::Conversations),
         Arc::new(projections::knowledge_bases::KnowledgeBases),
         Arc::new(projections::documents::Documents),
@@ -197,6 +202,9 @@ impl Node {
         let projections = Projections::start(store.db.clone(), feed, read_models())?;
         let library = Library::open(&config)?;
         let openai = Arc::new(OpenAi::default());
+        let providers = Providers::new(store.log.clone(), store.vault.clone());
+        let endpoint = Backed::endpoint(&config);
+        let models = Models::new(&config, store.db.clone(), providers.clone(), endpoint.clone());
         let surroundings = Arc::new(Backed {
             log: store.log.clone(),
             db: store.db.clone(),
@@ -210,7 +218,8 @@ impl Node {
                 false => Arc::new(OpenAi::guarded(Limits::default())),
             },
             openai,
-            endpoint: Backed::endpoint(&config),
+            endpoint,
+            models: models.clone(),
         });
         let mcp = Mcp::new(
             McpServers::new(store.log.clone(), store.vault.clone()),
@@ -252,6 +261,9 @@ impl Node {
             ),
             identity: store.identity.clone(),
             vault: store.vault.clone(),
+            providers,
+            models,
+            tasks: Tasks::new(store.log.clone(), node),
             library: library.clone(),
             mcp,
             skills,
@@ -272,6 +284,7 @@ impl Node {
         let background = vec![
             spawn(reply.clone().listen(head)),
             spawn(library.ingest(app.clone(), nodes.clone(), head)),
+            spawn(undertaker::watch(app.clone(), nodes.clone())),
             spawn(async move {
                 loop {
                     if let Err(unavailable) = reply.take_over_orphans().await {

@@ -1,6 +1,6 @@
 //! What the run engine needs, backed by the read models, the secret store and the configuration.
 
-use crate::{config::Config, library::Library};
+use crate::{config::Config, library::Library, models::Models};
 use commands::{
     effects::{
         model::{Endpoint, Model, Passage, offline::Offline, openai::OpenAi},
@@ -49,6 +49,8 @@ pub struct Backed {
     pub guarded: Arc<OpenAi>,
     /// The default endpoint.
     pub endpoint: Option<Endpoint>,
+    /// The models of providers that people saved.
+    pub models: Models,
 }
 
 impl Backed {
@@ -111,6 +113,9 @@ impl Surroundings for Backed {
 
     fn model<'a>(&'a self, settings: &'a Settings) -> BoxFuture<'a, Result<Choice, Unavailable>> {
         Box::pin(async move {
+            if let (None, Some(chosen)) = (&settings.base_url, &settings.provider) {
+                return self.models.saved(chosen, settings.model.as_deref()).await;
+            }
             let default = self.endpoint.clone().unwrap_or_default();
             let api_key = match (&settings.base_url, settings.api_key) {
                 // The default key goes to the default endpoint only.

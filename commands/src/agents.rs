@@ -1,8 +1,16 @@
-//! Agents, whose names are unique among their owner's.
+//! Agents, whose names are unique among their owner's; and what models write about them.
+
+pub mod draft;
+pub mod optimize;
+pub mod tasks;
+pub mod template;
+mod writer;
+
+pub use writer::Writer;
 
 use crate::{
     effects::secret::hex,
-    execute::{self, Decided, Error},
+    execute::{self, Decided, Error, Loaded},
     log::EventLog,
 };
 use domain::{
@@ -39,7 +47,7 @@ pub async fn create(
     agent::check_name(&config.name).map_err(Error::Refused)?;
     let unique = Uuid::new_v4().simple().to_string();
     let id = AgentId(format!("agent_{}", &unique[..8]));
-    if !reserve(log, &name_hash(&owner, &config.name), &id, metadata).await? {
+    if !reserve(log, &owner, &config.name, &id, metadata).await? {
         return Err(Error::Refused(agent::Refusal::Exists));
     }
     // Refused when somebody thought this creation dead in the meantime and took its name.
@@ -48,14 +56,49 @@ pub async fn create(
     Ok(Created { id, decided })
 }
 
-/// Whether the name is the new agent's. One held by an agent that is gone, or whose creation never came to an end, is
-/// taken over: so names need no release.
+/// Lets an agent work in another way. A new name is reserved first; the old one needs no release, see [`reserve`].
+///
+/// # Errors
+/// [`agent::Refusal::Unknown`], [`agent::Refusal::BadName`], or [`agent::Refusal::Exists`] when the owner has another agent
+/// of this name.
+pub async fn reconfigure(
+    log: &dyn EventLog,
+    id: &AgentId,
+    config: Box<Config>,
+    metadata: &Metadata,
+) -> Result<Decided<Agent>, Error<agent::Refusal>> {
+    agent::check_name(&config.name).map_err(Error::Refused)?;
+    for _ in 0..TAKEOVERS {
+        let loaded = Loaded::<Agent>::load(log, id).await?;
+        let Agent::Present(agent) = loaded.state() else {
+            return Err(Error::Refused(agent::Refusal::Unknown));
+        };
+        let (owner, forgone) = (&agent.owner, agent.forgone);
+        if agent.config.name != config.name
+            && !reserve(log, owner, &config.name, id, metadata).await?
+        {
+            return Err(Error::Refused(agent::Refusal::Exists));
+        }
+        let command = Command::Reconfigure { config: config.clone(), forgone };
+        match execute::execute::<Agent>(log, id, &command, metadata).await {
+            // Somebody took the name over in the meantime, not knowing that we were about to bear it.
+            Err(Error::Refused(agent::Refusal::NameLost)) => {}
+            decided => return decided,
+        }
+    }
+    Err(Error::Refused(agent::Refusal::Exists))
+}
+
+/// Whether the name is the agent's. One held by an agent that is gone, whose creation never came to an end, or that bears
+/// another name by now, is taken over: so names need no release.
 async fn reserve(
     log: &dyn EventLog,
-    name: &NameHash,
+    owner: &UserId,
+    wanted: &str,
     id: &AgentId,
     metadata: &Metadata,
 ) -> Result<bool, Error<agent::Refusal>> {
+    let name = &name_hash(owner, wanted);
     let mut instead_of = None;
     for _ in 0..TAKEOVERS {
         let command = name::Command::Reserve { holder: id.clone(), instead_of };
@@ -65,7 +108,8 @@ async fn reserve(
             Err(Error::Failed(failure)) => return Err(failure.into()),
             Err(Error::Refused(taken)) => taken.holder,
         };
-        match execute::execute::<Agent>(log, &holder, &Command::Abandon, metadata).await {
+        let forgo = Command::Forgo { name: wanted.to_owned() };
+        match execute::execute::<Agent>(log, &holder, &forgo, metadata).await {
             Ok(_) => instead_of = Some(holder),
             Err(Error::Refused(_)) => return Ok(false),
             Err(Error::Failed(failure)) => return Err(failure.into()),

@@ -6,6 +6,7 @@ pub mod effects;
 pub mod execute;
 pub mod identity;
 pub mod links;
+pub mod llm_providers;
 pub mod log;
 pub mod mcp;
 pub mod nodes;

@@ -1,11 +1,18 @@
 //! An agent: a saved configuration of prompt, tools and limits that people chat with.
 
+#[cfg(test)]
+mod tests;
+
 use crate::{
     Decider, Kind,
     ids::{AgentId, UserId},
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::collections::BTreeSet;
+
+/// People an agent can be shared with.
+const MOST_SHARED: usize = 1_000;
 
 /// Kept for ever. Variant names are the event types in the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -17,6 +24,18 @@ pub enum Event {
         /// How it works.
         config: Box<Config>,
     },
+    /// It works in another way from now on; another name may be part of it.
+    AgentReconfigured {
+        /// How.
+        config: Box<Config>,
+    },
+    /// These people may see it and chat with it from now on, and nobody else but its owner.
+    AgentShared {
+        /// Who, in order, without its owner.
+        users: BTreeSet<UserId>,
+    },
+    /// It gave up a name that it had reserved and does not bear: another agent takes it.
+    AgentNameForgone {},
     /// It is gone; conversations with it stay.
     AgentDeleted {},
     /// Its creation never came this far, and never will: its name went to another.
@@ -71,8 +90,24 @@ pub enum Command {
         /// How it works.
         config: Box<Config>,
     },
-    /// Make sure that it never comes to be, or find that it is gone.
-    Abandon,
+    /// Work in another way.
+    Reconfigure {
+        /// How.
+        config: Box<Config>,
+        /// How many names it had forgone when the new name was reserved for it: the reservation holds as long as that is
+        /// so.
+        forgone: u64,
+    },
+    /// Be shared with exactly these people.
+    Share {
+        /// Who.
+        users: BTreeSet<UserId>,
+    },
+    /// Give up this name: it never comes to be, it is gone, or it bears another name.
+    Forgo {
+        /// The name that another agent wants.
+        name: String,
+    },
     /// Delete; only its owner or an admin, which the caller has established.
     Delete,
 }
@@ -84,9 +119,22 @@ pub enum Agent {
     #[default]
     Absent,
     /// There.
-    Present,
+    Present(Box<Standing>),
     /// Deleted, or never to come.
     Deleted,
+}
+
+/// An agent as it stands.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Standing {
+    /// Whose.
+    pub owner: UserId,
+    /// How it works.
+    pub config: Config,
+    /// Who else may see it and chat with it.
+    pub shared: BTreeSet<UserId>,
+    /// How many names it has forgone.
+    pub forgone: u64,
 }
 
 /// Why not.
@@ -98,6 +146,12 @@ pub enum Refusal {
     /// The id is taken.
     #[error("the agent exists already")]
     Exists,
+    /// The name that was reserved went to another in the meantime.
+    #[error("the name went to another agent")]
+    NameLost,
+    /// Too many people.
+    #[error("an agent is shared with at most {MOST_SHARED} people")]
+    TooManyPeople,
     /// An agent has a name of 1 to 255 characters.
     #[error("an agent has a name of 1 to 255 characters")]
     BadName,
@@ -107,8 +161,8 @@ impl crate::Refusal for Refusal {
     fn kind(&self) -> Kind {
         match self {
             Self::Unknown => Kind::Unknown,
-            Self::Exists => Kind::Conflict,
-            Self::BadName => Kind::Invalid,
+            Self::Exists | Self::NameLost => Kind::Conflict,
+            Self::BadName | Self::TooManyPeople => Kind::Invalid,
         }
     }
 }
@@ -126,19 +180,66 @@ impl Decider for Agent {
                 check_name(&config.name)?;
                 Ok(vec![Event::AgentCreated { owner: owner.clone(), config: config.clone() }])
             }
-            (Self::Present | Self::Deleted, Command::Create { .. })
-            | (Self::Present, Command::Abandon) => Err(Refusal::Exists),
-            (Self::Absent, Command::Abandon) => Ok(vec![Event::CreationAbandoned {}]),
-            (Self::Deleted, Command::Abandon) => Ok(vec![]),
-            (Self::Present, Command::Delete) => Ok(vec![Event::AgentDeleted {}]),
-            (Self::Absent | Self::Deleted, Command::Delete) => Err(Refusal::Unknown),
+            (Self::Present(_) | Self::Deleted, Command::Create { .. }) => Err(Refusal::Exists),
+            (Self::Present(agent), Command::Reconfigure { config, forgone }) => {
+                check_name(&config.name)?;
+                if config.name != agent.config.name && *forgone != agent.forgone {
+                    return Err(Refusal::NameLost);
+                }
+                let changed = **config != agent.config;
+                let event = changed.then(|| Event::AgentReconfigured { config: config.clone() });
+                Ok(event.into_iter().collect())
+            }
+            (Self::Present(agent), Command::Share { users }) => {
+                let others = users.iter().filter(|user| **user != agent.owner).cloned();
+                let users: BTreeSet<_> = others.collect();
+                match users.len() > MOST_SHARED {
+                    true => Err(Refusal::TooManyPeople),
+                    false if users == agent.shared => Ok(vec![]),
+                    false => Ok(vec![Event::AgentShared { users }]),
+                }
+            }
+            (Self::Present(agent), Command::Forgo { name }) if agent.config.name == *name => {
+                Err(Refusal::Exists)
+            }
+            (Self::Present(_), Command::Forgo { .. }) => Ok(vec![Event::AgentNameForgone {}]),
+            (Self::Absent, Command::Forgo { .. }) => Ok(vec![Event::CreationAbandoned {}]),
+            (Self::Deleted, Command::Forgo { .. }) => Ok(vec![]),
+            (Self::Present(_), Command::Delete) => Ok(vec![Event::AgentDeleted {}]),
+            (
+                Self::Absent | Self::Deleted,
+                Command::Reconfigure { .. } | Command::Share { .. } | Command::Delete,
+            ) => Err(Refusal::Unknown),
         }
     }
 
     fn evolve(self, event: &Event) -> Self {
-        match event {
-            Event::AgentCreated { .. } => Self::Present,
-            Event::AgentDeleted {} | Event::CreationAbandoned {} => Self::Deleted,
+        match (self, event) {
+            (_, Event::AgentCreated { owner, config }) => Self::Present(Box::new(Standing {
+                owner: owner.clone(),
+                config: (**config).clone(),
+                shared: BTreeSet::new(),
+                forgone: 0,
+            })),
+            (Self::Present(mut agent), Event::AgentReconfigured { config }) => {
+                agent.config = (**config).clone();
+                Self::Present(agent)
+            }
+            (Self::Present(mut agent), Event::AgentShared { users }) => {
+                agent.shared = users.clone();
+                Self::Present(agent)
+            }
+            (Self::Present(mut agent), Event::AgentNameForgone {}) => {
+                agent.forgone += 1;
+                Self::Present(agent)
+            }
+            (_, Event::AgentDeleted {} | Event::CreationAbandoned {}) => Self::Deleted,
+            (
+                gone,
+                Event::AgentReconfigured { .. }
+                | Event::AgentShared { .. }
+                | Event::AgentNameForgone {},
+            ) => gone,
         }
     }
 }
@@ -151,49 +252,5 @@ pub fn check_name(name: &str) -> Result<(), Refusal> {
     match name.trim().is_empty() || name.chars().count() > 255 {
         true => Err(Refusal::BadName),
         false => Ok(()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::given;
-
-    fn named(name: &str) -> Box<Config> {
-        Box::new(Config { name: name.to_owned(), ..Config::default() })
-    }
-
-    fn create(name: &str) -> Command {
-        Command::Create { owner: "alice".into(), config: named(name) }
-    }
-
-    fn created(name: &str) -> Event {
-        Event::AgentCreated { owner: "alice".into(), config: named(name) }
-    }
-
-    #[test]
-    fn an_agent_needs_a_name() {
-        given::<Agent>([]).when(create("Research")).then([created("Research")]);
-        given::<Agent>([]).when(create(" ")).then_refused(Refusal::BadName);
-    }
-
-    #[test]
-    fn an_abandoned_creation_never_comes_to_an_end() {
-        given::<Agent>([]).when(Command::Abandon).then([Event::CreationAbandoned {}]);
-        given::<Agent>([Event::CreationAbandoned {}])
-            .when(create("a"))
-            .then_refused(Refusal::Exists);
-        given::<Agent>([created("a")]).when(Command::Abandon).then_refused(Refusal::Exists);
-        given::<Agent>([created("a"), Event::AgentDeleted {}])
-            .when(Command::Abandon)
-            .then_nothing();
-    }
-
-    #[test]
-    fn a_deleted_agent_is_gone() {
-        given::<Agent>([created("a")]).when(Command::Delete).then([Event::AgentDeleted {}]);
-        given::<Agent>([created("a"), Event::AgentDeleted {}])
-            .when(Command::Delete)
-            .then_refused(Refusal::Unknown);
     }
 }

@@ -75,6 +75,8 @@ uuid_ids! {
     NodeId,
     /// One login of one person (browser session or token family).
     LoginId,
+    /// Something that is written for a person in the background.
+    TaskId,
     /// One authorization that a person gave an OAuth2 client.
     GrantId,
     /// A value in the secret store; the log holds only this reference.
@@ -96,6 +98,8 @@ text_ids! {
     DocumentId,
     /// An MCP server: 32 hex digits.
     McpServerId,
+    /// A saved model provider: a hyphenated UUID.
+    ProviderId,
     /// An OAuth2 client, as the operator named it.
     ClientId,
 }

@@ -5,6 +5,7 @@
 
 pub mod admins;
 pub mod agent;
+pub mod agent_task;
 pub mod billing;
 pub mod codec;
 pub mod conversation;
@@ -15,6 +16,8 @@ pub mod grant;
 pub mod ids;
 pub mod json;
 pub mod knowledge_base;
+pub mod llm_default;
+pub mod llm_provider;
 pub mod login;
 pub mod mcp_server;
 pub mod message;

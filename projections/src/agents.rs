@@ -50,10 +50,26 @@ impl Projection for Agents {
                 .bind(recorded.recorded_at)
                 .bind(column(recorded.position.0))
                 .bind(column(recorded.revision.0)),
+                Event::AgentReconfigured { config } => sqlx::query(
+                    "update agents set revision = $2, updated_at = $3, name = $4, config = $5
+                     where agent_id = $1",
+                )
+                .bind(id)
+                .bind(column(recorded.revision.0))
+                .bind(recorded.recorded_at)
+                .bind(config.name.clone())
+                .bind(Json(config)),
+                Event::AgentShared { users } => {
+                    let users: Vec<String> = users.into_iter().map(|user| user.0).collect();
+                    sqlx::query("update agents set revision = $2, shared = $3 where agent_id = $1")
+                        .bind(id)
+                        .bind(column(recorded.revision.0))
+                        .bind(users)
+                }
                 Event::AgentDeleted {} => {
                     sqlx::query("delete from agents where agent_id = $1").bind(id)
                 }
-                Event::CreationAbandoned {} => return Ok(()),
+                Event::AgentNameForgone {} | Event::CreationAbandoned {} => return Ok(()),
             };
             statement.execute(db).await?;
             Ok(())
@@ -70,10 +86,19 @@ pub struct Agent {
     pub owner: String,
     /// How it works.
     pub config: Json<Config>,
+    /// Who else may see it and chat with it, in order.
+    pub shared: Vec<String>,
     /// When it was made.
     pub created_at: DateTime<Utc>,
     /// When it was last changed.
     pub updated_at: DateTime<Utc>,
+}
+
+impl Agent {
+    /// Whether it is shared with this person.
+    pub fn is_shared_with(&self, person: &UserId) -> bool {
+        self.shared.iter().any(|other| other == person.as_str())
+    }
 }
 
 /// One agent.
@@ -82,23 +107,23 @@ pub struct Agent {
 /// When the database does not answer.
 pub async fn agent(db: &PgPool, id: &AgentId) -> sqlx::Result<Option<Agent>> {
     sqlx::query_as(
-        "select agent_id, owner, config, created_at, updated_at from agents where agent_id = $1",
+        "select agent_id, owner, config, shared, created_at, updated_at from agents where agent_id = $1",
     )
     .bind(&id.0)
     .fetch_optional(db)
     .await
 }
 
-/// Agents in the order of their creation; `owner` `None` for everybody's.
+/// Agents in the order of their creation: somebody's own and those shared with them; `None` for everybody's.
 ///
 /// # Errors
 /// When the database does not answer.
-pub async fn visible_to(db: &PgPool, owner: Option<&UserId>) -> sqlx::Result<Vec<Agent>> {
+pub async fn visible_to(db: &PgPool, person: Option<&UserId>) -> sqlx::Result<Vec<Agent>> {
     sqlx::query_as(
-        "select agent_id, owner, config, created_at, updated_at from agents
-         where $1::text is null or owner = $1 order by position limit $2",
+        "select agent_id, owner, config, shared, created_at, updated_at from agents
+         where $1::text is null or owner = $1 or shared @> array[$1] order by position limit $2",
     )
-    .bind(owner.map(UserId::as_str))
+    .bind(person.map(UserId::as_str))
     .bind(AGENTS)
     .fetch_all(db)
     .await

@@ -7,12 +7,14 @@
 //! [`Projections`] runs them: one task each, rows and checkpoint in one transaction, any number of nodes on the same
 //! tables. [`rebuild`] folds the log anew beside the live tables and swaps, [`compare`] tells whether they are equal.
 
+pub mod agent_tasks;
 pub mod agents;
 mod checkpoints;
 mod compare;
 pub mod conversations;
 pub mod documents;
 pub mod knowledge_bases;
+pub mod llm_providers;
 pub mod logins;
 pub mod mcp_servers;
 pub mod passages;

@@ -1,6 +1,11 @@
-//! Agents: create, read, list, delete.
+//! Agents: create, read, list, change, share, delete; and what models write about them.
 
-use super::{Fault, Reply, Result, conversations::iso, text};
+mod dto;
+mod sharing;
+mod tasks;
+mod writing;
+
+use super::{Fault, Reply, Result, Text, text};
 use crate::{
     app::App,
     core::{Caller, Json, Path},
@@ -15,134 +20,24 @@ use domain::{
     agent::{self, Command, Config, Refusal},
     ids::AgentId,
 };
+use dto::{Body, Dto};
 use projections::agents::{self as read_model, Agent};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 /// The routes.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/api/agent/list", get(list))
         .route("/api/agent/create", post(create))
-        .route("/api/agent/{agent_id}", get(read).delete(remove))
-}
-
-/// The agent as clients see it. Every key is always there; unset ones are null.
-#[derive(Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-struct Dto {
-    id: String,
-    #[serde(rename = "user_id")]
-    user_id: String,
-    name: String,
-    system_prefix: Option<String>,
-    system_context: Option<Map<String, Value>>,
-    available_workflows: Option<Map<String, Value>>,
-    available_tools: Option<Vec<String>>,
-    available_sub_agent_ids: Option<Vec<String>>,
-    available_skills: Option<Vec<String>>,
-    available_knowledge_bases: Option<Vec<String>>,
-    memory_type: Option<String>,
-    max_loop_count: Option<u32>,
-    deep_thinking: Option<bool>,
-    #[serde(rename = "llm_provider_id")]
-    llm_provider_id: Option<String>,
-    enable_multimodal: Option<bool>,
-    multi_agent: Option<bool>,
-    agent_mode: Option<String>,
-    description: Option<String>,
-    #[serde(rename = "created_at")]
-    created_at: String,
-    #[serde(rename = "updated_at")]
-    updated_at: String,
-}
-
-impl From<Agent> for Dto {
-    fn from(agent: Agent) -> Self {
-        let config = agent.config.0;
-        Self {
-            id: agent.agent_id,
-            user_id: agent.owner,
-            name: config.name,
-            system_prefix: config.system_prefix,
-            system_context: config.system_context,
-            available_workflows: config.available_workflows,
-            available_tools: config.available_tools,
-            available_sub_agent_ids: config.available_sub_agent_ids,
-            available_skills: config.available_skills,
-            available_knowledge_bases: config.available_knowledge_bases,
-            memory_type: config.memory_type,
-            max_loop_count: config.max_loop_count,
-            deep_thinking: config.deep_thinking,
-            llm_provider_id: config.llm_provider_id,
-            enable_multimodal: config.enable_multimodal,
-            multi_agent: config.multi_agent,
-            agent_mode: config.agent_mode,
-            description: config.description,
-            created_at: iso(agent.created_at),
-            updated_at: iso(agent.updated_at),
-        }
-    }
-}
-
-/// The agent as clients send it: camel case, or the snake case of stored configurations.
-#[derive(Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Body {
-    name: String,
-    #[serde(default, alias = "system_prefix")]
-    system_prefix: Option<String>,
-    #[serde(default, alias = "system_context")]
-    system_context: Option<Map<String, Value>>,
-    #[serde(default, alias = "available_workflows")]
-    available_workflows: Option<Map<String, Value>>,
-    #[serde(default, alias = "available_tools")]
-    available_tools: Option<Vec<String>>,
-    #[serde(default, alias = "available_sub_agent_ids")]
-    available_sub_agent_ids: Option<Vec<String>>,
-    #[serde(default, alias = "available_skills")]
-    available_skills: Option<Vec<String>>,
-    #[serde(default, alias = "available_knowledge_bases")]
-    available_knowledge_bases: Option<Vec<String>>,
-    #[serde(default, alias = "memory_type")]
-    memory_type: Option<String>,
-    #[serde(default, alias = "max_loop_count")]
-    max_loop_count: Option<u32>,
-    #[serde(default, alias = "deep_thinking")]
-    deep_thinking: Option<bool>,
-    #[serde(default, rename = "llm_provider_id", alias = "llmProviderId")]
-    llm_provider_id: Option<String>,
-    #[serde(default, alias = "enable_multimodal")]
-    enable_multimodal: Option<bool>,
-    #[serde(default, alias = "multi_agent")]
-    multi_agent: Option<bool>,
-    #[serde(default, alias = "agent_mode")]
-    agent_mode: Option<String>,
-    #[serde(default)]
-    description: Option<String>,
-}
-
-impl From<Body> for Config {
-    fn from(body: Body) -> Self {
-        Self {
-            name: body.name.replace('\0', ""),
-            system_prefix: body.system_prefix,
-            system_context: body.system_context,
-            available_workflows: body.available_workflows,
-            available_tools: body.available_tools,
-            available_sub_agent_ids: body.available_sub_agent_ids,
-            available_skills: body.available_skills,
-            available_knowledge_bases: body.available_knowledge_bases,
-            memory_type: body.memory_type,
-            max_loop_count: body.max_loop_count.or(Some(10)),
-            deep_thinking: body.deep_thinking.or(Some(false)),
-            llm_provider_id: body.llm_provider_id,
-            enable_multimodal: body.enable_multimodal.or(Some(false)),
-            multi_agent: body.multi_agent.or(Some(false)),
-            agent_mode: body.agent_mode,
-            description: body.description,
-        }
-    }
+        .route("/api/agent/template/default_system_prompt", get(writing::template))
+        .route("/api/agent/auto-generate", post(writing::draft))
+        .route("/api/agent/auto-generate/submit", post(tasks::draft))
+        .route("/api/agent/system-prompt/optimize", post(writing::optimize))
+        .route("/api/agent/system-prompt/optimize/submit", post(tasks::optimize))
+        .route("/api/agent/tasks/{task_id}", get(tasks::read))
+        .route("/api/agent/tasks/{task_id}/cancel", post(tasks::cancel))
+        .route("/api/agent/{agent_id}", get(read).put(update).delete(remove))
+        .route("/api/agent/{agent_id}/auth", get(sharing::read).post(sharing::update))
 }
 
 async fn list(State(app): State<App>, caller: Caller) -> Result<Vec<Dto>> {
@@ -160,15 +55,8 @@ async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Body>) 
         return Err(Fault::raised(exists(&name)));
     }
     let created = app.create_agent(caller.user.clone(), config, &caller.metadata()).await;
-    let Created { id, decided } = created.map_err(|error| {
-        Fault::worded(error, |refusal| match refusal {
-            Refusal::BadName => text(
-                "Agent 名称长度应为 1 到 255 个字符",
-                "An agent has a name of 1 to 255 characters",
-            ),
-            Refusal::Exists | Refusal::Unknown => exists(&name),
-        })
-    })?;
+    let Created { id, decided } =
+        created.map_err(|error| Fault::worded(error, |refusal| refused(refusal, &name)))?;
     app.caught_up("agents", decided.position).await;
     let message = text(format!("Agent '{id}' 创建成功"), format!("Agent '{id}' created"));
     Ok(Reply(message, json!({"agent_id": id})))
@@ -180,8 +68,32 @@ async fn read(State(app): State<App>, caller: Caller, Path(id): Path<String>) ->
     Ok(Reply(message, agent.into()))
 }
 
+/// Replaces the whole configuration; owner and time of creation stay.
+async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Json(body): Json<Body>,
+) -> Result<Value> {
+    let denied = text("无权更新该Agent", "You may not change this agent");
+    owned(&app, &caller, &id, denied).await?;
+    let config = Box::new(Config::from(body));
+    let name = config.name.clone();
+    let agent_id = AgentId(id.clone());
+    let changed = app.reconfigure_agent(&agent_id, config, &caller.metadata()).await;
+    let changed = changed.map_err(|error| {
+        Fault::worded(error, |refusal| match refusal {
+            Refusal::Unknown => missing(&id),
+            other => refused(other, &name),
+        })
+    })?;
+    app.caught_up("agents", changed.position).await;
+    let message = text(format!("Agent '{id}' 更新成功"), format!("Agent '{id}' updated"));
+    Ok(Reply(message, json!({"agent_id": id})))
+}
+
 async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Value> {
-    find(&app, &caller, &id).await?;
+    owned(&app, &caller, &id, text("无权删除该Agent", "You may not delete this agent")).await?;
     let agent_id = AgentId(id.clone());
     let metadata = caller.metadata();
     let decided = app.execute::<agent::Agent>(&agent_id, &Command::Delete, &metadata).await;
@@ -191,7 +103,8 @@ async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) 
     Ok(Reply(message, json!({"agent_id": id})))
 }
 
-/// One's own agent, or anybody's for an administrator; another's answers as if it did not exist.
+/// One's own agent, one that is shared with the caller, or anybody's for an administrator; another's answers as if it did
+/// not exist.
 pub(super) async fn find(
     app: &App,
     caller: &Caller,
@@ -201,14 +114,37 @@ pub(super) async fn find(
         true => None,
         false => read_model::agent(&app.db, &AgentId::from(id)).await?,
     };
-    let own = found.filter(|agent| caller.sees(&agent.owner));
-    own.ok_or_else(|| Fault::raised(missing(id)))
+    let visible =
+        found.filter(|agent| caller.sees(&agent.owner) || agent.is_shared_with(&caller.user));
+    visible.ok_or_else(|| Fault::raised(missing(id)))
 }
 
-fn exists(name: &str) -> super::Text {
+/// As [`find`], but only for its owner and administrators: others who see it are told that they may not.
+async fn owned(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+    denied: Text,
+) -> std::result::Result<Agent, Fault> {
+    let agent = find(app, caller, id).await?;
+    if caller.sees(&agent.owner) { Ok(agent) } else { Err(Fault::raised(denied)) }
+}
+
+/// The dialect's words for what an agent refuses.
+fn refused(refusal: &Refusal, name: &str) -> Text {
+    match refusal {
+        Refusal::BadName => {
+            text("Agent 名称长度应为 1 到 255 个字符", "An agent has a name of 1 to 255 characters")
+        }
+        Refusal::TooManyPeople => text("授权用户过多", "The agent is shared with too many people"),
+        Refusal::Exists | Refusal::NameLost | Refusal::Unknown => exists(name),
+    }
+}
+
+fn exists(name: &str) -> Text {
     text(format!("Agent '{name}' 已存在"), format!("Agent '{name}' already exists"))
 }
 
-fn missing(id: &str) -> super::Text {
+fn missing(id: &str) -> Text {
     text(format!("Agent '{id}' 不存在"), format!("Agent '{id}' does not exist"))
 }

@@ -33,7 +33,7 @@ use domain::{
     login::{Audience, CloseReason},
     user::Role,
 };
-use projections::agents;
+use projections::{agents, llm_providers};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -164,6 +164,7 @@ struct Session {
 
 async fn session(State(app): State<App>, SignedIn(caller): SignedIn) -> Result<Session> {
     let has_agent = agents::has_any(&app.db, &caller.user).await?;
+    let has_provider = llm_providers::count(&app.db, &caller.user).await? > 0;
     let mut user = json!({
         "userid": caller.user,
         "username": caller.username,
@@ -179,7 +180,7 @@ async fn session(State(app): State<App>, SignedIn(caller): SignedIn) -> Result<S
     if let Some(expires) = caller.token_expires {
         user["exp"] = json!(expires);
     }
-    Ok(Reply("success".into(), Session { user, has_provider: false, has_agent }))
+    Ok(Reply("success".into(), Session { user, has_provider, has_agent }))
 }
 
 async fn logout(

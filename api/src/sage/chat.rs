@@ -1,6 +1,7 @@
 //! `POST /api/chat`, `/api/stream`, `/api/web-stream`: a message in, a line stream out.
 
 mod overrides;
+mod provider;
 mod request;
 
 use super::{Fault, text};
@@ -96,7 +97,9 @@ async fn saved_agent(app: &App, asker: &Person, id: &AgentId) -> Result<Option<A
         return Ok(None);
     }
     let agent = agents::agent(&app.db, id).await?;
-    Ok(agent.filter(|agent| asker.admin || agent.owner == asker.user.as_str()))
+    Ok(agent.filter(|agent| {
+        asker.admin || agent.owner == asker.user.as_str() || agent.is_shared_with(&asker.user)
+    }))
 }
 
 async fn begin(

@@ -8,6 +8,7 @@ pub mod conversations;
 pub mod envelope;
 pub mod knowledge_base;
 pub mod mcp;
+pub mod llm_providers;
 mod oauth2;
 pub mod observability;
 pub mod oss;
@@ -41,6 +42,7 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(conversations::routes())
         .merge(sessions::routes())
         .merge(agents::routes())
+        .merge(llm_providers::routes())
         .merge(workspace::routes())
         .merge(tools::routes())
         .merge(knowledge_base::routes())

@@ -21,7 +21,7 @@ pub use active::{Active, OpenCall};
 pub use event::{Event, Interrupt, Outcome, Request, Surface, TurnUsage};
 pub use lines::{Lines, lines_in};
 pub use next::Next;
-pub use settings::{Budget, Memory, Settings, SubAgent};
+pub use settings::{Budget, ChosenProvider, Memory, Settings, SubAgent};
 
 /// What somebody wants.
 #[derive(Debug, Clone)]

@@ -1,6 +1,6 @@
 //! How an agent works in one run.
 
-use crate::ids::{AgentId, KnowledgeBaseId, SecretId};
+use crate::ids::{AgentId, KnowledgeBaseId, ProviderId, SecretId, UserId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -25,6 +25,9 @@ pub struct Settings {
     pub api_key: Option<SecretId>,
     /// Model name.
     pub model: Option<String>,
+    /// The saved provider to ask, unless `base_url` names another endpoint.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub provider: Option<ChosenProvider>,
     /// Sampling parameters, sent as they are.
     pub parameters: Map<String, Value>,
     /// What runs of older versions recorded of their request, and what is known of a request without being acted on.
@@ -78,6 +81,15 @@ impl Settings {
             Some(turns) => turns,
         }
     }
+}
+
+/// A saved model provider. It answers only as long as it is this person's: what an agent names may be anybody's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ChosenProvider {
+    /// Which.
+    pub id: ProviderId,
+    /// Whose.
+    pub owner: UserId,
 }
 
 /// An agent made up for one run.

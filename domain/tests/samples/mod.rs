@@ -11,11 +11,14 @@ use crate::Stored;
 use annals_domain::{
     admins::{self, Admins},
     agent::{self, Agent},
+    agent_task::{self, AgentTask},
     billing::{Period, Subscription, Tier},
     conversation::{self, Conversation},
     document::{self, BlobHash, Document, Passage},
     ids::{AgentId, ConversationId, LoginId, NodeId, RunId, SecretId},
     knowledge_base::{self, KnowledgeBase},
+    llm_default::{self, DefaultProvider},
+    llm_provider::{self, LlmProvider},
     login::{self, Audience, CloseReason, Login},
     name::{self, AgentNames, Emails, Name, UpstreamIdentities, Usernames},
     quota::{self, Action, Quota},
@@ -26,7 +29,7 @@ use annals_domain::{
 use anyhow::Result;
 use chrono::{DateTime, Utc};
 pub use runs::plain_request;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Number, Value, json};
 use uuid::Uuid;
 
 pub const RUN: RunId = RunId(Uuid::from_u128(1));
@@ -62,6 +65,8 @@ pub fn all() -> Result<Vec<Stored>> {
         agents()?,
         knowledge_bases()?,
         documents()?,
+        providers()?,
+        tasks()?,
         grants::all()?,
         mcp_servers::all()?,
         skills::all()?,
@@ -243,7 +248,10 @@ fn agents() -> Result<Vec<Stored>> {
     let bare = agent::Config { name: "Bare".to_owned(), ..agent::Config::default() };
     let created = |config| Event::AgentCreated { owner: "ann".into(), config: Box::new(config) };
     Ok(stored!(Agent, agent::Event;
-        AgentCreated => [created(full), created(bare)],
+        AgentCreated => [created(full), created(bare.clone())],
+        AgentReconfigured => [Event::AgentReconfigured { config: Box::new(bare.clone()) }],
+        AgentShared => [Event::AgentShared { users: ["bob".into(), "cid".into()].into() }],
+        AgentNameForgone => [Event::AgentNameForgone {}],
         AgentDeleted => [Event::AgentDeleted {}],
         CreationAbandoned => [Event::CreationAbandoned {}],
     ))
@@ -302,5 +310,56 @@ fn documents() -> Result<Vec<Stored>> {
         }],
         IngestionFailed => [failed(Some(5000)), failed(None)],
         DocumentDeleted => [Event::DocumentDeleted {}],
+    ))
+}
+
+fn providers() -> Result<Vec<Stored>> {
+    use llm_provider::{Config, Event};
+    let plain =
+        || Config::new("Mine".to_owned(), "https://example.org/v1".to_owned(), "m".to_owned());
+    let full = || Config {
+        max_tokens: Some(4096),
+        temperature: Number::from_f64(0.7),
+        top_p: Some(1.into()),
+        presence_penalty: Some(0.into()),
+        supports_multimodal: true,
+        ..plain()
+    };
+    let added = |config| Event::ProviderAdded {
+        owner: "ann".into(),
+        config: Box::new(config),
+        key: SECRET,
+    };
+    let mut all = stored!(LlmProvider, llm_provider::Event;
+        ProviderAdded => [added(full()), added(plain())],
+        ProviderReconfigured => [Event::ProviderReconfigured { config: Box::new(full()) }],
+        ProviderKeyReplaced => [Event::ProviderKeyReplaced { key: SECRET }],
+        ProviderDeleted => [Event::ProviderDeleted {}],
+    );
+    use llm_default::Event as Default;
+    all.extend(stored!(DefaultProvider, llm_default::Event;
+        DefaultProviderChosen => [Default::DefaultProviderChosen { provider: "p".into() }],
+        DefaultProviderDropped => [Default::DefaultProviderDropped {}],
+    ));
+    Ok(all)
+}
+
+fn tasks() -> Result<Vec<Stored>> {
+    use agent_task::{Event, Failure, Kind, Request};
+    let requested = |kind, language: &str| {
+        Event::TaskRequested(Box::new(Request {
+            owner: "ann".into(),
+            kind,
+            input: object(json!({"agent_description": "Finds."})),
+            language: language.to_owned(),
+            node: NODE,
+        }))
+    };
+    let failure = Failure { message: "no answer".to_owned(), code: 500 };
+    Ok(stored!(AgentTask, agent_task::Event;
+        TaskRequested => [requested(Kind::Draft, "zh"), requested(Kind::Optimize, "en")],
+        TaskCompleted => [Event::TaskCompleted { result: object(json!({"name": "Finder"})) }],
+        TaskFailed => [Event::TaskFailed { failure }],
+        TaskCancelled => [Event::TaskCancelled {}],
     ))
 }

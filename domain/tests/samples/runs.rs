@@ -5,8 +5,8 @@ use crate::Stored;
 use annals_domain::{
     message::{Line, Message},
     run::{
-        self, Budget, Event, Interrupt, Memory, Outcome, Request, Run, Settings, SubAgent, Surface,
-        TurnUsage,
+        self, Budget, ChosenProvider, Event, Interrupt, Memory, Outcome, Request, Run, Settings,
+        SubAgent, Surface, TurnUsage,
     },
 };
 use anyhow::Result;
@@ -69,6 +69,7 @@ fn full_request() -> Event {
             base_url: Some("http://127.0.0.1:1/v1".to_owned()),
             api_key: Some(SECRET),
             model: Some("m".to_owned()),
+            provider: Some(ChosenProvider { id: "p".into(), owner: "ann".into() }),
             parameters: object(json!({"temperature": 0.2})),
             overrides: object(json!({"memory_type": "session"})),
             tools: vec!["todo_write".to_owned()],

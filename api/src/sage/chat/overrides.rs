@@ -39,7 +39,7 @@ pub(super) struct Overrides {
     available_sub_agent_ids: Option<Vec<String>>,
     custom_sub_agents: Option<Vec<SubAgent>>,
     context_budget_config: Option<Budget>,
-    provider_id: Option<String>,
+    pub provider_id: Option<String>,
     fast_provider_id: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Bodies of the chat routes, and what they ask for once a saved agent's configuration is applied.
 
-use super::{Person, overrides::Overrides};
+use super::{Person, overrides::Overrides, provider};
 use crate::{
     app::App,
     core::{Error, Problem},
@@ -12,9 +12,9 @@ use commands::{
     effects::{Sensitive, outbound},
 };
 use domain::{
-    ids::{AgentId, KnowledgeBaseId, SecretId, UserId},
+    ids::{AgentId, KnowledgeBaseId, ProviderId, SecretId, UserId},
     message::Message,
-    run::{Settings, Surface},
+    run::{ChosenProvider, Settings, Surface},
 };
 use projections::{agents::Agent, knowledge_bases};
 use serde::Deserialize;
@@ -108,12 +108,20 @@ pub(super) async fn ask(
         request.messages.into_iter().map(|body| message(body, &session_id)).collect();
     let bases = request.overrides.available_knowledge_bases.clone();
     let bases = bases.or(saved.available_knowledge_bases.clone()).unwrap_or_default().into_iter();
+    let named = request.overrides.provider_id.clone();
     let mut settings = request.overrides.settings(saved.clone(), &messages);
+    let agents = agent.as_ref().and_then(|agent| {
+        let id = saved.llm_provider_id.clone().filter(|id| !id.is_empty())?;
+        Some(ChosenProvider { id: ProviderId(id), owner: UserId(agent.owner.clone()) })
+    });
+    let window = provider::choose(app, &owner, named.as_deref(), agents, &mut settings).await?;
     settings.knowledge_bases = bases.filter(|id| !is_bad_id(id)).map(Into::into).collect();
     let agent_id = agent.map(|agent| AgentId(agent.agent_id));
     let known = known_facts(app, &owner, agent_id.as_ref(), &settings.knowledge_bases).await?;
     settings.system_context.extend(known);
     choose_model(app, request.llm_model_config.unwrap_or_default(), &mut settings).await?;
+    let window = window.filter(|_| settings.provider.is_some());
+    settings.budget.max_model_len = settings.budget.max_model_len.or(window);
     let saved_name = Some(saved.name).filter(|name| !name.is_empty());
     let agent_name = request.agent_name.filter(|name| !name.is_empty()).or(saved_name);
     Ok(Ask {
@@ -184,6 +192,7 @@ async fn choose_model(
             })?;
         }
         settings.base_url = Some(url.trim_end_matches('/').to_owned());
+        (settings.provider, settings.parameters) = (None, Map::new());
         if let Some(key) = config.api_key.filter(|key| !key.expose().is_empty()) {
             let secret = SecretId(Uuid::now_v7());
             let subject = format!("run-model-{secret}");
@@ -206,7 +215,7 @@ async fn choose_model(
     let set = parameters.into_iter().filter_map(|(name, value)| {
         value.filter(Value::is_number).map(|value| (name.to_owned(), value))
     });
-    settings.parameters = set.collect();
+    settings.parameters.extend(set);
     Ok(())
 }
 

@@ -1,10 +1,14 @@
 //! The port to chat models: one request in, a stream of deltas out.
 
 mod answer;
+pub mod complete;
 mod excerpt;
 pub mod offline;
 pub mod openai;
 pub(super) mod sse;
+mod parameters;
+mod sse;
+pub mod verify;
 
 use futures::{future::BoxFuture, stream::BoxStream};
 use serde_json::{Map, Value};

@@ -1,7 +1,7 @@
 //! Any endpoint that speaks the OpenAI chat-completions protocol.
 
 use super::answer::Answer;
-use super::{Deltas, Model, ModelError, Request, Secret, excerpt};
+use super::{Deltas, Model, ModelError, Request, Secret, excerpt, parameters};
 use crate::effects::outbound::PublicOnly;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -298,7 +298,7 @@ fn unwanted(error: &[u8]) -> Option<&'static str> {
 
 /// Parameters first, so that none of them can replace what makes the call work.
 fn body(request: &Request) -> Map<String, Value> {
-    let mut body = request.parameters.clone();
+    let mut body = parameters::fitted(request.parameters.clone(), &request.endpoint.model);
     if !request.endpoint.model.is_empty() {
         body.insert("model".to_owned(), request.endpoint.model.as_str().into());
     }

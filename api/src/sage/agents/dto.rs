@@ -1,0 +1,125 @@
+//! Agents as clients send and see them.
+
+use crate::sage::conversations::iso;
+use domain::agent::Config;
+use projections::agents::Agent;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// The agent as clients see it. Every key is always there; unset ones are null.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Dto {
+    id: String,
+    #[serde(rename = "user_id")]
+    user_id: String,
+    name: String,
+    system_prefix: Option<String>,
+    system_context: Option<Map<String, Value>>,
+    available_workflows: Option<Map<String, Value>>,
+    available_tools: Option<Vec<String>>,
+    available_sub_agent_ids: Option<Vec<String>>,
+    available_skills: Option<Vec<String>>,
+    available_knowledge_bases: Option<Vec<String>>,
+    memory_type: Option<String>,
+    max_loop_count: Option<u32>,
+    deep_thinking: Option<bool>,
+    #[serde(rename = "llm_provider_id")]
+    llm_provider_id: Option<String>,
+    enable_multimodal: Option<bool>,
+    multi_agent: Option<bool>,
+    agent_mode: Option<String>,
+    description: Option<String>,
+    #[serde(rename = "created_at")]
+    created_at: String,
+    #[serde(rename = "updated_at")]
+    updated_at: String,
+}
+
+impl From<Agent> for Dto {
+    fn from(agent: Agent) -> Self {
+        let config = agent.config.0;
+        Self {
+            id: agent.agent_id,
+            user_id: agent.owner,
+            name: config.name,
+            system_prefix: config.system_prefix,
+            system_context: config.system_context,
+            available_workflows: config.available_workflows,
+            available_tools: config.available_tools,
+            available_sub_agent_ids: config.available_sub_agent_ids,
+            available_skills: config.available_skills,
+            available_knowledge_bases: config.available_knowledge_bases,
+            memory_type: config.memory_type,
+            max_loop_count: config.max_loop_count,
+            deep_thinking: config.deep_thinking,
+            llm_provider_id: config.llm_provider_id,
+            enable_multimodal: config.enable_multimodal,
+            multi_agent: config.multi_agent,
+            agent_mode: config.agent_mode,
+            description: config.description,
+            created_at: iso(agent.created_at),
+            updated_at: iso(agent.updated_at),
+        }
+    }
+}
+
+/// The agent as clients send it: camel case, or the snake case of stored configurations.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Body {
+    pub name: String,
+    #[serde(default, alias = "system_prefix")]
+    system_prefix: Option<String>,
+    #[serde(default, alias = "system_context")]
+    system_context: Option<Map<String, Value>>,
+    #[serde(default, alias = "available_workflows")]
+    available_workflows: Option<Map<String, Value>>,
+    #[serde(default, alias = "available_tools")]
+    available_tools: Option<Vec<String>>,
+    #[serde(default, alias = "available_sub_agent_ids")]
+    available_sub_agent_ids: Option<Vec<String>>,
+    #[serde(default, alias = "available_skills")]
+    available_skills: Option<Vec<String>>,
+    #[serde(default, alias = "available_knowledge_bases")]
+    available_knowledge_bases: Option<Vec<String>>,
+    #[serde(default, alias = "memory_type")]
+    memory_type: Option<String>,
+    #[serde(default, alias = "max_loop_count")]
+    max_loop_count: Option<u32>,
+    #[serde(default, alias = "deep_thinking")]
+    deep_thinking: Option<bool>,
+    #[serde(default, rename = "llm_provider_id", alias = "llmProviderId")]
+    llm_provider_id: Option<String>,
+    #[serde(default, alias = "enable_multimodal")]
+    enable_multimodal: Option<bool>,
+    #[serde(default, alias = "multi_agent")]
+    multi_agent: Option<bool>,
+    #[serde(default, alias = "agent_mode")]
+    agent_mode: Option<String>,
+    #[serde(default)]
+    description: Option<String>,
+}
+
+impl From<Body> for Config {
+    fn from(body: Body) -> Self {
+        Self {
+            name: body.name.replace('\0', ""),
+            system_prefix: body.system_prefix,
+            system_context: body.system_context,
+            available_workflows: body.available_workflows,
+            available_tools: body.available_tools,
+            available_sub_agent_ids: body.available_sub_agent_ids,
+            available_skills: body.available_skills,
+            available_knowledge_bases: body.available_knowledge_bases,
+            memory_type: body.memory_type,
+            max_loop_count: body.max_loop_count.or(Some(10)),
+            deep_thinking: body.deep_thinking.or(Some(false)),
+            llm_provider_id: body.llm_provider_id,
+            enable_multimodal: body.enable_multimodal.or(Some(false)),
+            multi_agent: body.multi_agent.or(Some(false)),
+            agent_mode: body.agent_mode,
+            description: body.description,
+        }
+    }
+}

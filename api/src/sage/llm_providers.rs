@@ -1,0 +1,186 @@
+//! Model providers: save, list, change, delete, verify. Everybody has their own; keys are shown masked, also to their
+//! owner.
+
+mod body;
+mod verify;
+
+use super::{Fault, Reply, Result, Text, conversations::iso, text};
+use crate::{
+    app::App,
+    core::{Caller, Error, Json, Path},
+};
+use axum::{
+    Router,
+    extract::State,
+    routing::{delete, get, post, put},
+};
+use body::Body;
+use commands::{
+    effects::vault::VaultError,
+    llm_providers::{self as use_cases, BadUrl, masked},
+};
+use domain::{ids::ProviderId, llm_provider::Refusal};
+use futures::{StreamExt, TryStreamExt, stream};
+use projections::llm_providers::{self as read_model, Row};
+use serde::Serialize;
+use serde_json::{Number, Value};
+
+/// Providers of one person at most.
+const MOST: i64 = 100;
+/// Keys read at once for a list.
+const AT_ONCE: usize = 8;
+/// The operator's provider. It comes from the configuration, so nobody lists or changes it.
+const SYSTEM: &str = "system-default";
+
+/// The table of contents.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/llm-provider/verify", post(verify::connection))
+        .route("/api/llm-provider/verify-multimodal", post(verify::multimodal))
+        .route("/api/llm-provider/verify-capabilities", post(verify::capabilities))
+        .route("/api/llm-provider/verify-capabilities/{provider_id}", post(verify::saved))
+        .route("/api/llm-provider/list", get(list))
+        .route("/api/llm-provider/create", post(create))
+        .route("/api/llm-provider/update/{provider_id}", put(update))
+        .route("/api/llm-provider/delete/{provider_id}", delete(remove))
+}
+
+/// A provider as clients see it.
+#[derive(Debug, Serialize)]
+struct Dto {
+    id: String,
+    name: String,
+    base_url: String,
+    api_keys: [String; 1],
+    model: String,
+    max_tokens: Option<u32>,
+    temperature: Option<Number>,
+    top_p: Option<Number>,
+    presence_penalty: Option<Number>,
+    max_model_len: u32,
+    supports_multimodal: bool,
+    is_default: bool,
+    user_id: String,
+    created_at: String,
+    updated_at: String,
+    /// The id once more, under the name newer clients look for.
+    provider_id: String,
+}
+
+async fn shown(app: &App, row: Row) -> std::result::Result<Dto, Fault> {
+    let key = app.providers.key(&row.id(), row.key()).await.map_err(worded)?;
+    let config = row.config.0;
+    Ok(Dto {
+        provider_id: row.id.clone(),
+        id: row.id,
+        name: config.name,
+        base_url: config.base_url,
+        api_keys: [key.map(|key| masked(key.expose())).unwrap_or_default()],
+        model: config.model,
+        max_tokens: config.max_tokens,
+        temperature: config.temperature,
+        top_p: config.top_p,
+        presence_penalty: config.presence_penalty,
+        max_model_len: config.max_model_len,
+        supports_multimodal: config.supports_multimodal,
+        is_default: row.is_default,
+        user_id: row.owner,
+        created_at: iso(row.created_at),
+        updated_at: iso(row.updated_at),
+    })
+}
+
+async fn list(State(app): State<App>, caller: Caller) -> Result<Vec<Dto>> {
+    let rows = read_model::owned_by(&app.db, &caller.user).await?;
+    let shown = stream::iter(rows).map(|row| shown(&app, row)).buffered(AT_ONCE);
+    Ok(Reply("".into(), shown.try_collect().await?))
+}
+
+/// Saves a provider. As the seed has it, a new one is never the default; an update makes it so.
+async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Body>) -> Result<Dto> {
+    let key = body.required_key()?;
+    let mut config = body.config()?;
+    config.base_url = use_cases::base_url(&config.base_url, app.models.reach(caller.admin))
+        .await
+        .map_err(bad_url)?;
+    app.settled("llm_providers").await?;
+    if read_model::count(&app.db, &caller.user).await? >= MOST {
+        let full = text(
+            format!("最多可保存 {MOST} 个模型提供商"),
+            format!("At most {MOST} providers can be saved"),
+        );
+        return Err(returned(full));
+    }
+    let added = app.providers.add(&caller.user, config, &key, &caller.metadata()).await;
+    let (id, position) = added.map_err(worded)?;
+    app.caught_up("llm_providers", position).await;
+    reply(&app, &caller, &id).await
+}
+
+async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Json(body): Json<Body>,
+) -> Result<Dto> {
+    if id == SYSTEM {
+        return Err(returned("Cannot modify system default provider".into()));
+    }
+    let id = ProviderId(id);
+    let key = body.key()?;
+    let mut patch = body.patch();
+    if let Some(url) = &patch.base_url {
+        let reach = app.models.reach(caller.admin);
+        patch.base_url = Some(use_cases::base_url(url, reach).await.map_err(bad_url)?);
+    }
+    let metadata = caller.metadata();
+    let changed = app.providers.change(&id, &caller.user, patch, key.as_ref(), &metadata).await;
+    let mut position = changed.map_err(worded)?;
+    if let Some(preferred) = body.is_default {
+        let chosen = app.providers.prefer(&id, &caller.user, preferred, &metadata).await;
+        position = position.max(chosen.map_err(worded)?);
+    }
+    app.caught_up("llm_providers", position).await;
+    reply(&app, &caller, &id).await
+}
+
+async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Value> {
+    if id == SYSTEM {
+        return Err(returned("Cannot delete default provider".into()));
+    }
+    let removed = app.providers.remove(&ProviderId(id), &caller.user, &caller.metadata()).await;
+    app.caught_up("llm_providers", removed.map_err(worded)?).await;
+    Ok(Reply("".into(), Value::Null))
+}
+
+async fn reply(app: &App, caller: &Caller, id: &ProviderId) -> Result<Dto> {
+    let row = read_model::owned(&app.db, id, &caller.user).await?;
+    let row = row.ok_or_else(|| returned("Provider not found".into()))?;
+    Ok(Reply("".into(), shown(app, row).await?))
+}
+
+fn returned(message: Text) -> Fault {
+    Fault::Returned(500, message)
+}
+
+fn bad_url(error: BadUrl) -> Fault {
+    returned(text(format!("无法保存提供商: {error}"), format!("Cannot save provider. {error}")))
+}
+
+/// The dialect's words for what the use cases refuse.
+fn worded(error: use_cases::Error) -> Fault {
+    use use_cases::Error as E;
+    let core = match error {
+        E::Refused(Refusal::Unknown) | E::Vault(VaultError::Destroyed) => {
+            return returned("Provider not found".into());
+        }
+        E::Refused(refusal) => {
+            let saved = |zh: &str| format!("{zh}{refusal}");
+            return returned(text(saved("无法保存提供商: "), saved("Cannot save provider. ")));
+        }
+        E::Vault(VaultError::Database(error)) => error.into(),
+        E::Vault(VaultError::Damaged) => Error::Internal(error.to_string()),
+        E::Failed(failure) => failure.into(),
+    };
+    Fault::Core(core)
+}

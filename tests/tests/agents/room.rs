@@ -1,0 +1,88 @@
+//! A node with a scripted model of the operator's, an administrator, and three people.
+
+use annals_tests::{
+    app::{Person, TestApp},
+    audit::audit,
+    model_server::{ModelServer, Script},
+};
+use anyhow::{Context, Result};
+use domain::user::Role;
+use reqwest::RequestBuilder;
+use serde_json::{Value, json};
+
+pub struct Room {
+    pub model: ModelServer,
+    pub node: TestApp,
+    pub root: Person,
+    pub ann: Person,
+    pub bob: Person,
+    pub cid: Person,
+}
+
+impl Room {
+    pub async fn open() -> Result<Self> {
+        let model = ModelServer::start(Script::default()).await?;
+        let url = model.base_url();
+        let settings = [("ANNALS_LLM_BASE_URL", url.as_str()), ("ANNALS_LLM_MODEL", "test-model")];
+        let node = TestApp::start_with(&settings).await?;
+        Self::around(model, node).await
+    }
+
+    /// Without any model.
+    pub async fn offline() -> Result<Self> {
+        let model = ModelServer::start(Script::default()).await?;
+        let node = TestApp::start().await?;
+        Self::around(model, node).await
+    }
+
+    async fn around(model: ModelServer, node: TestApp) -> Result<Self> {
+        let root = node.user("root", Role::Administrator).await?;
+        let ann = node.user("ann", Role::Creator).await?;
+        let bob = node.user("bob", Role::Creator).await?;
+        let cid = node.user("cid", Role::Creator).await?;
+        Ok(Self { model, node, root, ann, bob, cid })
+    }
+
+    pub async fn close(self) -> Result<()> {
+        self.node.settled().await?;
+        audit(&self.node.database_url()).await?;
+        self.node.stop().await
+    }
+}
+
+/// Makes an agent and tells its path.
+pub async fn agent(who: &Person, config: &Value) -> Result<String> {
+    let made = data(who.post("/api/agent/create").json(config)).await?;
+    Ok(format!("/api/agent/{}", made["agent_id"].as_str().unwrap()))
+}
+
+/// An answer of the scripted model with just this text.
+pub fn says(text: &str) -> Script {
+    let message = json!({"role": "assistant", "content": text});
+    let completion = json!({"object": "chat.completion",
+        "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]});
+    Script { raw: Some(completion.to_string()), ..Script::default() }
+}
+
+/// Status and JSON body.
+pub async fn answer(request: RequestBuilder) -> Result<(u16, Value)> {
+    let response = request.send().await?;
+    let status = response.status().as_u16();
+    let text = response.text().await?;
+    let body = serde_json::from_str(&text).with_context(|| format!("{status}: {text}"))?;
+    Ok((status, body))
+}
+
+/// `data` of an answer that is a success.
+pub async fn data(request: RequestBuilder) -> Result<Value> {
+    let (status, mut body) = answer(request).await?;
+    anyhow::ensure!(status == 200 && body["code"] == 200, "{status}: {body}");
+    Ok(body["data"].take())
+}
+
+/// The message of an answer that is a failure of family B with code 500.
+pub async fn refused(request: RequestBuilder) -> Result<String> {
+    let (status, body) = answer(request).await?;
+    anyhow::ensure!(status == 500 && body["code"] == 500 && body["data"].is_null(), "{body}");
+    Ok(body["message"].as_str().unwrap().to_owned())
+}
