@@ -1,8 +1,8 @@
 //! What every handler can reach.
 
-use crate::{config::Config, core::access::Access, library::Library, mcp::Mcp, metrics::Metrics};
 use crate::{
-    config::Config, core::access::Access, library::Library, metrics::Metrics, models::Models,
+    config::Config, core::access::Access, library::Library, mcp::Mcp, metrics::Metrics,
+    models::Models,
 };
 use commands::{
     agents,

@@ -10,20 +10,21 @@ pub use writer::Writer;
 
 use crate::{
     effects::secret::hex,
-    execute::{self, Decided, Error, Loaded},
+    execute::{self, Decided, Error, Failure, Loaded},
     log::EventLog,
+    names,
 };
 use domain::{
     Metadata,
     agent::{self, Agent, Command, Config},
     ids::{AgentId, UserId},
-    name::{self, AgentNames, Name, NameHash},
+    name::{AgentNames, NameHash},
 };
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
-/// How often a name is taken over from agents that are gone, before it counts as taken.
-const TAKEOVERS: usize = 3;
+/// How often a new name is reserved again when it was lost in the meantime.
+const ATTEMPTS: usize = 3;
 
 /// An agent that was created.
 #[derive(Debug)]
@@ -50,10 +51,17 @@ pub async fn create(
     if !reserve(log, &owner, &config.name, &id, metadata).await? {
         return Err(Error::Refused(agent::Refusal::Exists));
     }
+    let forgo = Command::Forgo { name: config.name.clone() };
     // Refused when somebody thought this creation dead in the meantime and took its name.
     let command = Command::Create { owner, config };
-    let decided = execute::execute::<Agent>(log, &id, &command, metadata).await?;
-    Ok(Created { id, decided })
+    match execute::execute::<Agent>(log, &id, &command, metadata).await {
+        Ok(decided) => Ok(Created { id, decided }),
+        Err(error) => {
+            // Best effort, so that the next taker of the name need not wait for this agent.
+            let _ = execute::execute::<Agent>(log, &id, &forgo, metadata).await;
+            Err(error)
+        }
+    }
 }
 
 /// Lets an agent work in another way. A new name is reserved first; the old one needs no release, see [`reserve`].
@@ -68,7 +76,7 @@ pub async fn reconfigure(
     metadata: &Metadata,
 ) -> Result<Decided<Agent>, Error<agent::Refusal>> {
     agent::check_name(&config.name).map_err(Error::Refused)?;
-    for _ in 0..TAKEOVERS {
+    for _ in 0..ATTEMPTS {
         let loaded = Loaded::<Agent>::load(log, id).await?;
         let Agent::Present(agent) = loaded.state() else {
             return Err(Error::Refused(agent::Refusal::Unknown));
@@ -89,33 +97,17 @@ pub async fn reconfigure(
     Err(Error::Refused(agent::Refusal::Exists))
 }
 
-/// Whether the name is the agent's. One held by an agent that is gone, whose creation never came to an end, or that bears
-/// another name by now, is taken over: so names need no release.
+/// Whether the name is the agent's. One held by an agent that bears another name by now is taken over, too.
 async fn reserve(
     log: &dyn EventLog,
     owner: &UserId,
     wanted: &str,
     id: &AgentId,
     metadata: &Metadata,
-) -> Result<bool, Error<agent::Refusal>> {
-    let name = &name_hash(owner, wanted);
-    let mut instead_of = None;
-    for _ in 0..TAKEOVERS {
-        let command = name::Command::Reserve { holder: id.clone(), instead_of };
-        let holder = match execute::execute::<Name<AgentNames>>(log, name, &command, metadata).await
-        {
-            Ok(_) => return Ok(true),
-            Err(Error::Failed(failure)) => return Err(failure.into()),
-            Err(Error::Refused(taken)) => taken.holder,
-        };
-        let forgo = Command::Forgo { name: wanted.to_owned() };
-        match execute::execute::<Agent>(log, &holder, &forgo, metadata).await {
-            Ok(_) => instead_of = Some(holder),
-            Err(Error::Refused(_)) => return Ok(false),
-            Err(Error::Failed(failure)) => return Err(failure.into()),
-        }
-    }
-    Ok(false)
+) -> Result<bool, Failure> {
+    let forgo = Command::Forgo { name: wanted.to_owned() };
+    let name = name_hash(owner, wanted);
+    names::reserve::<AgentNames, Agent>(log, &name, id, &forgo, metadata).await
 }
 
 fn name_hash(owner: &UserId, name: &str) -> NameHash {

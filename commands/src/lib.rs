@@ -9,6 +9,7 @@ pub mod links;
 pub mod llm_providers;
 pub mod log;
 pub mod mcp;
+pub mod names;
 pub mod nodes;
 pub mod oauth2;
 pub mod publish;

@@ -8,19 +8,17 @@ use crate::{
     },
     execute::{self, Decided, Failure},
     log::EventLog,
+    names,
 };
 use domain::{
     Metadata,
     ids::{McpServerId, SecretId, UserId},
     mcp_server::{self, Command, Connection, Endpoint, McpServer, Refusal, Tool},
-    name::{self, McpServerNames, Name, NameHash},
+    name::{McpServerNames, NameHash},
 };
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// How often a name is taken over from servers that are gone, before it counts as taken.
-const TAKEOVERS: usize = 3;
 
 /// See the module. Cheap to clone.
 #[derive(Clone)]
@@ -94,17 +92,25 @@ impl McpServers {
     ) -> Result<Decided<McpServer>, Error> {
         mcp_server::check_name(name)?;
         let id = McpServerId(Uuid::new_v4().simple().to_string());
-        if !self.reserve(&name_hash(owner.as_ref(), name), &id, metadata).await? {
+        let key = name_hash(owner.as_ref(), name);
+        let (log, abandon) = (&*self.log, Command::Abandon);
+        if !names::reserve::<McpServerNames, McpServer>(log, &key, &id, &abandon, metadata).await? {
             return Err(Refusal::Exists.into());
         }
-        let (connection, tools) = self.keep(&id, reached).await?;
-        let command = Command::Add { owner, name: name.to_owned(), connection, tools };
-        let added = execute::execute::<McpServer>(&*self.log, &id, &command, metadata).await;
-        if let Err(execute::Error::Refused(_)) = added {
-            // Somebody thought this creation dead in the meantime and took its name.
-            self.vault.destroy(&subject(&id)).await?;
+        let added = async {
+            let (connection, tools) = self.keep(&id, reached).await?;
+            let command = Command::Add { owner, name: name.to_owned(), connection, tools };
+            self.execute(&id, command, metadata).await
+        };
+        let added = added.await;
+        if added.is_err() {
+            // Somebody thought this creation dead and took its name, or something failed: the next taker of the name need
+            // not wait for this server. Refused when it came to be all the same, and then its key stays.
+            if execute::execute::<McpServer>(log, &id, &abandon, metadata).await.is_ok() {
+                self.vault.destroy(&subject(&id)).await?;
+            }
         }
-        Ok(added?)
+        added
     }
 
     /// Reaches a server in another way, in which it has answered. A key that is no longer used is forgotten.
@@ -189,33 +195,6 @@ impl McpServers {
             }
         };
         Ok((Connection { endpoint, api_key, saved_by }, tools))
-    }
-
-    /// Whether the name is the new server's. One held by a server that is gone, or whose creation never came to an end, is taken
-    /// over: so names need no release.
-    async fn reserve(
-        &self,
-        name: &NameHash,
-        id: &McpServerId,
-        metadata: &Metadata,
-    ) -> Result<bool, Error> {
-        let mut instead_of = None;
-        for _ in 0..TAKEOVERS {
-            let reserve = name::Command::Reserve { holder: id.clone(), instead_of };
-            let reserved =
-                execute::execute::<Name<McpServerNames>>(&*self.log, name, &reserve, metadata);
-            let holder = match reserved.await {
-                Ok(_) => return Ok(true),
-                Err(execute::Error::Failed(failure)) => return Err(failure.into()),
-                Err(execute::Error::Refused(taken)) => taken.holder,
-            };
-            match self.execute(&holder, Command::Abandon, metadata).await {
-                Ok(_) => instead_of = Some(holder),
-                Err(Error::Refused(_)) => return Ok(false),
-                Err(failed) => return Err(failed),
-            }
-        }
-        Ok(false)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Creating accounts, and what proves who somebody is.
 
 use super::{Error, Identity, Result, username_hash};
-use crate::{effects::Sensitive, execute};
+use crate::{effects::Sensitive, execute, names};
 use domain::{
     Metadata, Position,
     ids::{LoginId, SecretId, UserId},
@@ -9,9 +9,6 @@ use domain::{
     user::{self, Account, EmailAddress, Role, User, Username},
 };
 use uuid::Uuid;
-
-/// How often a name is taken over from registrations that never came to an end, before it counts as taken.
-const TAKEOVERS: usize = 3;
 
 /// Somebody who wants an account.
 #[derive(Debug, Clone)]
@@ -205,21 +202,8 @@ impl Identity {
         holder: &UserId,
         metadata: &Metadata,
     ) -> Result<bool> {
-        let mut instead_of = None;
-        for _ in 0..TAKEOVERS {
-            let command = name::Command::Reserve { holder: holder.clone(), instead_of };
-            match self.execute::<Name<N>>(name, command, metadata).await {
-                Ok(_) => return Ok(true),
-                Err(execute::Error::Failed(failure)) => return Err(failure.into()),
-                Err(execute::Error::Refused(taken)) => {
-                    if !self.abandon(&taken.holder, metadata).await? {
-                        return Ok(false);
-                    }
-                    instead_of = Some(taken.holder);
-                }
-            }
-        }
-        Ok(false)
+        let abandon = user::Command::Abandon;
+        Ok(names::reserve::<N, User>(&*self.log, name, holder, &abandon, metadata).await?)
     }
 
     pub(super) async fn release<N: Namespace<Holder = UserId>>(
@@ -231,15 +215,6 @@ impl Identity {
         let command = name::Command::Release { holder: holder.clone() };
         match self.execute::<Name<N>>(name, command, metadata).await {
             Ok(_) | Err(execute::Error::Refused(_)) => Ok(()),
-            Err(execute::Error::Failed(failure)) => Err(failure.into()),
-        }
-    }
-
-    /// Closes a registration that never came to an end; false when it did.
-    async fn abandon(&self, user: &UserId, metadata: &Metadata) -> Result<bool> {
-        match self.execute::<User>(user, user::Command::Abandon, metadata).await {
-            Ok(_) => Ok(true),
-            Err(execute::Error::Refused(_)) => Ok(false),
             Err(execute::Error::Failed(failure)) => Err(failure.into()),
         }
     }

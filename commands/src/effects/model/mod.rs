@@ -5,9 +5,8 @@ pub mod complete;
 mod excerpt;
 pub mod offline;
 pub mod openai;
-pub(super) mod sse;
 mod parameters;
-mod sse;
+pub(super) mod sse;
 pub mod verify;
 
 use futures::{future::BoxFuture, stream::BoxStream};
