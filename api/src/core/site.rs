@@ -4,7 +4,7 @@ use super::peer::Peer;
 use crate::app::App;
 use axum::{
     extract::{FromRequestParts, OriginalUri},
-    http::{HeaderMap, header, request::Parts, uri::Authority},
+    http::{HeaderMap, Uri, header, request::Parts, uri::Authority},
 };
 use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::convert::Infallible;
@@ -16,36 +16,53 @@ const UNPRINTABLE: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>')
 pub const RESERVED: &AsciiSet =
     &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
-/// What the paths of this dialect follow, as the client sees it: `https://host/sage`. Empty when the client did not say
-/// which host it asked; then paths are relative to wherever it found us.
+/// Where clients reach this server: as configured, or else as the request says.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Base(pub String);
+pub struct Site {
+    /// `https://host`, or the configured URL; `None` when the request does not say which host it asks.
+    pub root: Option<String>,
+    /// What came before the dialect's paths and has been taken off by now: `/sage`, or empty.
+    prefix: String,
+}
 
-impl FromRequestParts<App> for Base {
+impl Site {
+    /// What the paths of this dialect follow: `https://host/sage`. Without a known host they are relative to wherever
+    /// the client found us.
+    pub fn base(&self) -> String {
+        format!("{}{}", self.root.as_deref().unwrap_or_default(), self.prefix)
+    }
+}
+
+impl FromRequestParts<App> for Site {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         if let Some(url) = &app.config.public_url {
-            return Ok(Self(url.clone()));
+            return Ok(Self { root: Some(url.clone()), prefix: String::new() });
         }
         let peer = Peer::of(parts, app);
         let scheme = if peer.secure { "https" } else { "http" };
-        // A dialect may be mounted below a prefix, which has been taken off by now.
         let original = parts.extensions.get::<OriginalUri>();
         let prefix = original.and_then(|uri| uri.path().strip_suffix(parts.uri.path()));
-        let prefix = prefix.unwrap_or_default();
-        Ok(Self(match host(&parts.headers, peer.proxied) {
-            Some(host) => format!("{scheme}://{host}{prefix}"),
-            None => prefix.to_owned(),
-        }))
+        Ok(Self {
+            root: host(&parts.headers, &parts.uri, peer.proxied)
+                .map(|host| format!("{scheme}://{host}")),
+            prefix: prefix.unwrap_or_default().to_owned(),
+        })
     }
 }
 
-fn host(headers: &HeaderMap, proxied: bool) -> Option<Authority> {
-    let forwarded = proxied.then(|| headers.get("x-forwarded-host")).flatten();
-    let host = forwarded.or_else(|| headers.get(header::HOST))?.to_str().ok()?;
-    let nearest = host.rsplit(',').next().unwrap_or_default().trim();
-    nearest.parse().ok().filter(|host: &Authority| !host.as_str().contains('@'))
+/// The host that was asked, by the nearest proxy's word if it is trusted: what stands before it in the header, anybody
+/// can have written. Requests of HTTP/2 name the host in their URI.
+fn host(headers: &HeaderMap, uri: &Uri, proxied: bool) -> Option<Authority> {
+    let forwarded = headers.get_all("x-forwarded-host").iter().next_back().filter(|_| proxied);
+    let named = match forwarded.or_else(|| headers.get(header::HOST)) {
+        Some(value) => value.to_str().ok()?,
+        None => uri.authority()?.as_str(),
+    };
+    let nearest = named.rsplit(',').next().unwrap_or_default().trim();
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b".-:[]_".contains(&byte);
+    nearest.bytes().all(plain).then(|| nearest.parse().ok()).flatten()
 }
 
 /// The text as it may stand in a header: what is not visible ASCII is percent-encoded.
@@ -62,16 +79,31 @@ mod tests {
         assert_eq!(visible("/a b/%20/é?\"\r\n"), "/a%20b/%20/%C3%A9?%22%0D%0A");
     }
 
+    fn asked(host_header: &'static str, forwarded: &'static str) -> [Option<String>; 2] {
+        let pairs = [("host", host_header), ("x-forwarded-host", forwarded)];
+        let mut headers = HeaderMap::new();
+        for (name, value) in pairs.into_iter().filter(|(_, value)| !value.is_empty()) {
+            headers.append(name, header::HeaderValue::from_static(value));
+        }
+        let uri = Uri::from_static("https://uri.example/x");
+        [true, false].map(|proxied| host(&headers, &uri, proxied).map(|host| host.to_string()))
+    }
+
     #[test]
     fn only_a_trusted_proxy_names_another_host() {
-        let mut headers = HeaderMap::new();
-        let mut set = |name: &'static str, value: &'static str| {
-            headers.insert(name, header::HeaderValue::from_static(value));
-            [true, false].map(|proxied| host(&headers, proxied).map(|host| host.to_string()))
-        };
-        let both = |first: &str, second: &str| [Some(first.to_owned()), Some(second.to_owned())];
-        assert_eq!(set("host", "a.example:8000"), both("a.example:8000", "a.example:8000"));
-        assert_eq!(set("x-forwarded-host", "b.example"), both("b.example", "a.example:8000"));
-        assert_eq!(set("host", "user@c.example"), [Some("b.example".to_owned()), None]);
+        let both = |first: &str, second: &str| [first, second].map(|host| Some(host.to_owned()));
+        let own = "a.example:8000";
+        assert_eq!(asked(own, ""), both(own, own));
+        assert_eq!(asked(own, "b.example"), both("b.example", own));
+        assert_eq!(asked(own, "forged.example, b.example"), both("b.example", own));
+        assert_eq!(asked("[::1]:80", "b_c"), both("b_c", "[::1]:80"));
+        assert_eq!(asked("", ""), both("uri.example", "uri.example"));
+    }
+
+    #[test]
+    fn what_names_no_host_is_none() {
+        for odd in ["user@c.example", "c.example/x", "c.example?x", "c\"d", "c%2fd"] {
+            assert_eq!(asked(odd, ""), [None, None], "{odd}");
+        }
     }
 }

@@ -8,7 +8,7 @@ use crate::{
     app::App,
     core::{
         Caller, Error, Json,
-        site::Base,
+        site::Site,
         upload::{self, File, Form, Incoming, Part, Refused, Rules},
     },
 };
@@ -48,7 +48,7 @@ pub fn routes() -> Router<App> {
 async fn store(
     State(app): State<App>,
     caller: Caller,
-    base: Base,
+    site: Site,
     incoming: Incoming,
 ) -> Result<Value> {
     let mut form = incoming.open(&app.library.blobs, RULES);
@@ -56,7 +56,7 @@ async fn store(
         Ok((file, path)) => {
             let name = names::plain(&file.name);
             let media_type = names::media_type(&file.media_type, &name);
-            let url = keep(&app, &caller, &base, &path, &name, file.blob, media_type).await?;
+            let url = keep(&app, &caller, &site, &path, &name, file.blob, media_type).await?;
             Ok(Reply(Text::default(), json!({"url": url})))
         }
         Err(fault) => {
@@ -87,14 +87,14 @@ struct Link {
 async fn import(
     State(app): State<App>,
     caller: Caller,
-    base: Base,
+    site: Site,
     Json(link): Json<Link>,
 ) -> Result<Value> {
     let taken = app.links.take_in(link.url.trim(), &app.library.blobs).await;
     let TakenIn { blob, name, media_type } = taken.map_err(not_taken_in)?;
     let name = names::of_link(&name, &media_type);
     let media_type = names::media_type(&media_type, &name);
-    let url = keep(&app, &caller, &base, "", &name, blob, media_type).await?;
+    let url = keep(&app, &caller, &site, "", &name, blob, media_type).await?;
     Ok(Reply(Text::default(), json!({"url": url, "filename": name})))
 }
 
@@ -102,7 +102,7 @@ async fn import(
 async fn keep(
     app: &App,
     caller: &Caller,
-    base: &Base,
+    site: &Site,
     path: &str,
     name: &str,
     blob: Blob,
@@ -111,7 +111,7 @@ async fn keep(
     let stamp = Local::now().format("%Y%m%d%H%M%S").to_string();
     let key = uploaded::key(path, name, &stamp).map_err(|refusal| worded(&refusal))?;
     let id = UploadId(Uuid::new_v4());
-    let url = format!("{}/api/oss/files/{}/{}", base.0, id.0.simple(), names::in_url(&key));
+    let url = format!("{}/api/oss/files/{}/{}", site.base(), id.0.simple(), names::in_url(&key));
     let owner = caller.user.clone();
     let command = Command::Keep { owner, key, blob: blob.hash, size: blob.size, media_type };
     match app.execute::<Upload>(&id, &command, &caller.metadata()).await {

@@ -2,13 +2,14 @@
 
 use super::{
     Fault, Reply, Result,
+    admin::Admin,
     auth::{SignedIn, role, worded},
     conversations::{in_range, iso},
     text,
 };
 use crate::{
     app::App,
-    core::{Caller, Json, Query},
+    core::{Json, Query},
 };
 use axum::{
     Router,
@@ -91,12 +92,11 @@ struct Item {
 
 async fn list(
     State(app): State<App>,
-    caller: Caller,
+    Admin(_): Admin,
     Query(query): Query<ListQuery>,
 ) -> Result<People> {
     in_range("page", query.page, 1, i64::from(i32::MAX))?;
     in_range("page_size", query.page_size, 1, 100)?;
-    administers(&caller)?;
     app.settled("users").await?;
     let offset = (query.page - 1) * query.page_size;
     let (people, total) = users::page(&app.db, offset, query.page_size).await?;
@@ -132,8 +132,11 @@ struct Added {
     user_id: UserId,
 }
 
-async fn add(State(app): State<App>, caller: Caller, Json(body): Json<AddBody>) -> Result<Added> {
-    administers(&caller)?;
+async fn add(
+    State(app): State<App>,
+    Admin(caller): Admin,
+    Json(body): Json<AddBody>,
+) -> Result<Added> {
     let wanted = Registration {
         user: mint_user_id(),
         password: Sensitive::from(body.password),
@@ -194,10 +197,9 @@ struct DeleteBody {
 
 async fn delete(
     State(app): State<App>,
-    caller: Caller,
+    Admin(caller): Admin,
     Json(body): Json<DeleteBody>,
 ) -> Result<Value> {
-    administers(&caller)?;
     let deleted = app.identity.delete(&body.user_id, &caller.metadata()).await.map_err(worded)?;
     app.caught_up("users", deleted).await;
     Ok(Reply(text("用户删除成功", "User deleted"), json!({})))
@@ -234,12 +236,4 @@ async fn configure(
     })?;
     let config = merged.state.values;
     Ok(Reply(text("更新配置成功", "Configuration updated"), Config { config }))
-}
-
-/// The contract has this refusal in an answer of status 200 (contracts: family A; `users::only_administrators`).
-fn administers(caller: &Caller) -> std::result::Result<(), Fault> {
-    if caller.admin {
-        return Ok(());
-    }
-    Err(Fault::Returned(403, text("权限不足", "Permission denied")))
 }

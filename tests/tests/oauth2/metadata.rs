@@ -62,7 +62,7 @@ async fn a_configured_issuer_is_served_where_it_says_it_is() -> Result<()> {
 async fn only_trusted_proxies_say_how_this_server_is_called() -> Result<()> {
     let forwarded = |world: &World| {
         let request = world.get("/oauth2/metadata").header("x-forwarded-proto", "https");
-        request.header("x-forwarded-host", "id.example, inner.example")
+        request.header("x-forwarded-host", "forged.example, id.example")
     };
     let world = World::start().await?;
     let (_, body) = said(forwarded(&world).send().await?).await?;

@@ -3,14 +3,14 @@
 use super::{Fault, cookie, open, providers, text, worded};
 use crate::{
     app::App,
-    core::{Context, Error, Path, Problem, Query, caller::cookie_value, local_path, peer::Peer},
+    core::{
+        Context, Error, Path, Problem, Query, caller::cookie_value, local_path, peer::Peer,
+        site::Site,
+    },
 };
 use axum::{
     extract::State,
-    http::{
-        HeaderMap, HeaderValue, StatusCode,
-        header::{HOST, LOCATION},
-    },
+    http::{HeaderMap, HeaderValue, StatusCode, header::LOCATION},
     response::{AppendHeaders, IntoResponse, Response},
 };
 use chrono::Utc;
@@ -39,6 +39,7 @@ pub struct There {
 pub async fn default(
     State(app): State<App>,
     peer: Peer,
+    site: Site,
     headers: HeaderMap,
     Query(query): Query<There>,
 ) -> Result<Response, Fault> {
@@ -46,7 +47,7 @@ pub async fn default(
         let message = text("未配置可用的 OAuth Provider", "No OAuth provider is configured");
         return Err(Fault::Returned(404, message));
     };
-    go(&app, provider, peer, &headers, query).await
+    go(&app, provider, peer, &site, &headers, query).await
 }
 
 /// To the named one.
@@ -54,10 +55,11 @@ pub async fn named(
     State(app): State<App>,
     Path(id): Path<String>,
     peer: Peer,
+    site: Site,
     headers: HeaderMap,
     Query(query): Query<There>,
 ) -> Result<Response, Fault> {
-    go(&app, find(&app, &id)?, peer, &headers, query).await
+    go(&app, find(&app, &id)?, peer, &site, &headers, query).await
 }
 
 fn find<'a>(app: &'a App, id: &str) -> Result<&'a Provider, Fault> {
@@ -71,10 +73,11 @@ async fn go(
     app: &App,
     provider: &Provider,
     peer: Peer,
+    site: &Site,
     headers: &HeaderMap,
     query: There,
 ) -> Result<Response, Fault> {
-    let redirect_uri = callback(&provider.id, peer, headers, query.redirect_uri)?;
+    let redirect_uri = callback(&provider.id, site, query.redirect_uri)?;
     app.access.entries.attempt(peer.address)?;
     let next = local_path(query.next.as_deref(), NEXT);
     // Flows in several tabs of one browser share what proves the browser.
@@ -86,29 +89,17 @@ async fn go(
     Ok((cookie, found_at(url.map_err(failed)?.as_str())?).into_response())
 }
 
-/// Where the provider sends the browser: to this host, whatever it is called for that browser.
-fn callback(
-    provider: &str,
-    peer: Peer,
-    headers: &HeaderMap,
-    wish: Option<String>,
-) -> Result<String, Fault> {
+/// Where the provider sends the browser: to this site, whatever it is called for that browser.
+fn callback(provider: &str, site: &Site, wish: Option<String>) -> Result<String, Fault> {
     let illegal = || {
         let message = text("OAuth 回调地址非法", "The OAuth redirect address is not allowed");
         Fault::Raised(400, message)
     };
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let forwarded = header("x-forwarded-host").filter(|_| peer.proxied);
-    let host = forwarded.or_else(|| header(HOST.as_str())).unwrap_or_default();
-    let scheme = if peer.secure { "https" } else { "http" };
-    let here = Url::parse(&format!("{scheme}://{host}")).map_err(|_| illegal())?;
-    let bare = here.path() == "/" && here.query().is_none() && here.fragment().is_none();
-    if !bare || !here.username().is_empty() || here.password().is_some() {
-        return Err(illegal());
-    }
+    let root = site.root.as_deref().ok_or_else(illegal)?;
     let Some(wish) = wish.filter(|wish| !wish.is_empty()) else {
-        return Ok(format!("{here}api/auth/upstream/callback/{provider}"));
+        return Ok(format!("{}/api/auth/upstream/callback/{provider}", site.base()));
     };
+    let here = Url::parse(root).map_err(|_| illegal())?;
     let url = Url::parse(&wish).map_err(|_| illegal())?;
     let same = (url.host_str(), url.port()) == (here.host_str(), here.port())
         && matches!(url.scheme(), "http" | "https")
