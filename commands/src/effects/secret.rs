@@ -6,7 +6,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 /// A password, a token, a key: never printed, wiped from memory when dropped.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Sensitive(Zeroizing<String>);
 
 impl<'de> serde::Deserialize<'de> for Sensitive {
@@ -42,6 +42,12 @@ impl Sensitive {
 impl From<String> for Sensitive {
     fn from(text: String) -> Self {
         Self(Zeroizing::new(text))
+    }
+}
+
+impl From<&str> for Sensitive {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
     }
 }
 

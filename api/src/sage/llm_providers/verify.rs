@@ -123,7 +123,7 @@ async fn candidate(
     let reach = app.models.reach(caller.admin);
     let base_url = use_cases::base_url(&config.base_url, reach).await.map_err(failed)?;
     let client = app.models.verifier(&base_url, reach).map_err(failed)?;
-    let endpoint = Endpoint { base_url, api_key: key.expose().into(), model: config.model };
+    let endpoint = Endpoint { base_url, api_key: key.clone(), model: config.model };
     Ok(Candidate { client, endpoint })
 }
 
