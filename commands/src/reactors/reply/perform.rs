@@ -180,6 +180,7 @@ impl<'a> Performance<'a> {
             tools,
             parameters: self.active.request.settings.parameters.clone(),
             passages: stage.background.passages.clone(),
+            whole: false,
         }
     }
 
