@@ -88,7 +88,7 @@ impl Tools for McpTools {
                 Ok(target) => target,
                 Err(unavailable) => return Some(Outcome::error(unavailable.to_string())),
             };
-            let tool = &server.tools[found.tool].name;
+            let tool = &server.tools[found.tool];
             Some(told(self.pool.call(&target, tool, &call.arguments).await))
         })
     }
