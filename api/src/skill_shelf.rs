@@ -5,11 +5,14 @@ use commands::effects::tools::{
     load_skill::{Attached, Shelf},
 };
 use domain::{
-    ids::{AgentId, UserId},
+    ids::AgentId,
     skill::Folder,
 };
 use futures::future::BoxFuture;
-use projections::{agents, skills};
+use projections::{
+    agents::{self, Agent},
+    skills,
+};
 use sqlx::PgPool;
 use std::collections::HashSet;
 
@@ -17,21 +20,31 @@ use std::collections::HashSet;
 pub struct SkillShelf(pub PgPool);
 
 impl SkillShelf {
-    /// The owner of the agent decides whose skills count; without an agent, the caller.
-    async fn owner(&self, place: &Place) -> sqlx::Result<UserId> {
-        let agent = match &place.agent {
-            Some(id) if !id.as_str().contains('\0') => agents::agent(&self.0, id).await?,
-            Some(_) | None => None,
-        };
-        Ok(agent.map_or_else(|| place.owner.clone(), |agent| agent.owner.into()))
+    /// The agent that works, if it was saved.
+    async fn agent(&self, place: &Place) -> sqlx::Result<Option<Agent>> {
+        match &place.agent {
+            Some(id) if !id.as_str().contains('\0') => agents::agent(&self.0, id).await,
+            Some(_) | None => Ok(None),
+        }
     }
 
+    /// The owner of the agent decides whose skills count; without an agent, the caller. Those of another's agent count only
+    /// as far as that other has selected them for it.
     async fn find(&self, place: &Place) -> sqlx::Result<Vec<Attached>> {
-        let wanted: HashSet<_> = place.skills.iter().filter_map(|name| Folder::of(name)).collect();
+        let folders = |names: &[String]| -> HashSet<Folder> {
+            names.iter().filter_map(|name| Folder::of(name)).collect()
+        };
+        let mut wanted = folders(&place.skills);
         if wanted.is_empty() {
             return Ok(vec![]);
         }
-        let owner = self.owner(place).await?;
+        let agent = self.agent(place).await?;
+        let others = |agent: &&Agent| agent.owner != place.owner.as_str() && !place.admin;
+        if let Some(agent) = agent.as_ref().filter(others) {
+            let selected = folders(agent.config.available_skills.as_deref().unwrap_or_default());
+            wanted.retain(|folder| selected.contains(folder));
+        }
+        let owner = agent.map_or_else(|| place.owner.clone(), |agent| agent.owner.into());
         let agent = place.agent.as_ref().filter(|id: &&AgentId| !id.as_str().contains('\0'));
         let found = skills::available(&self.0, &owner, agent).await?;
         let attached = found

@@ -261,7 +261,8 @@ pub(super) async fn agent_of(
         return Ok(None);
     }
     let found = agents::agent(&app.db, &AgentId::from(id)).await?;
-    let usable = found.filter(|agent| caller.sees(&agent.owner));
+    let usable =
+        found.filter(|agent| caller.sees(&agent.owner) || agent.is_shared_with(&caller.user));
     Ok(usable.map(|agent| Some(AgentId(agent.agent_id))))
 }
 

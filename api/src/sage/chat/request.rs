@@ -9,10 +9,11 @@ use crate::{
 };
 use commands::{
     chat::Ask,
-    effects::{Sensitive, outbound},
+    effects::{Sensitive, outbound, tools::mcp_run},
 };
 use domain::{
     ids::{AgentId, KnowledgeBaseId, ProviderId, SecretId, UserId},
+    mcp_server::RunServer,
     message::Message,
     run::{ChosenProvider, Settings, Surface},
 };
@@ -50,6 +51,8 @@ pub(super) struct StreamRequest {
     agent_name: Option<String>,
     #[serde(default)]
     llm_model_config: Option<ModelConfig>,
+    #[serde(default)]
+    extra_mcp_config: Option<Map<String, Value>>,
     #[serde(flatten)]
     overrides: Overrides,
 }
@@ -119,6 +122,7 @@ pub(super) async fn ask(
     let agent_id = agent.map(|agent| AgentId(agent.agent_id));
     let known = known_facts(app, &owner, agent_id.as_ref(), &settings.knowledge_bases).await?;
     settings.system_context.extend(known);
+    settings.mcp_servers = mcp_servers(app, &request.extra_mcp_config.unwrap_or_default()).await?;
     choose_model(app, request.llm_model_config.unwrap_or_default(), &mut settings).await?;
     let window = window.filter(|_| settings.provider.is_some());
     settings.budget.max_model_len = settings.budget.max_model_len.or(window);
@@ -179,6 +183,14 @@ fn message(body: MessageBody, session_id: &str) -> Message {
     }
 }
 
+/// The MCP servers that a request brings along; their keys go to the secret store.
+async fn mcp_servers(app: &App, config: &Map<String, Value>) -> Result<Vec<RunServer>, Fault> {
+    let wanted = mcp_run::parse(config, app.mcp.reach(false))
+        .map_err(|unusable| invalid(&["extra_mcp_config"], unusable.to_string()))?;
+    let kept = app.mcp.keep_for_run(&app.vault, wanted).await;
+    kept.map_err(|error| Fault::Core(Error::Unavailable(error.to_string())))
+}
+
 /// A key sent along goes to the secret store; the log holds its reference.
 async fn choose_model(
     app: &App,
@@ -193,6 +205,7 @@ async fn choose_model(
         }
         settings.base_url = Some(url.trim_end_matches('/').to_owned());
         (settings.provider, settings.parameters) = (None, Map::new());
+        settings.text_only = false;
         if let Some(key) = config.api_key.filter(|key| !key.expose().is_empty()) {
             let secret = SecretId(Uuid::now_v7());
             let subject = format!("run-model-{secret}");
@@ -204,6 +217,8 @@ async fn choose_model(
         }
     }
     settings.model = config.model.filter(|model| !model.is_empty());
+    // What another model of the same provider takes is not known.
+    settings.text_only &= settings.model.is_none();
     let window = config.max_model_len.as_ref().and_then(Value::as_u64);
     settings.budget.max_model_len = settings.budget.max_model_len.or(window);
     let parameters = [

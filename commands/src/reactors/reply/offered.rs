@@ -1,7 +1,7 @@
 //! Which tools a run's model is offered.
 
-use super::{Reply, Unavailable};
-use crate::effects::tools::{Place, Tool};
+use super::Unavailable;
+use crate::effects::tools::{Place, Tool, Tools, ToolsUnavailable};
 use domain::run::Settings;
 use std::{collections::HashSet, time::Duration};
 
@@ -21,29 +21,34 @@ const OF_SKILLS: [&str; 8] = [
     "execute_shell_command",
 ];
 
-impl Reply {
-    /// The tools that are named or brought by attachments, as far as they exist.
-    pub(super) async fn offered(
-        &self,
-        place: &Place,
-        settings: &Settings,
-    ) -> Result<Vec<Tool>, Unavailable> {
-        let wanted = wanted(place, settings);
-        if wanted.is_empty() {
-            return Ok(vec![]);
-        }
-        let listed = tokio::time::timeout(PATIENCE, self.tools.list(place)).await;
-        let mut tools = match listed {
-            Ok(Ok(tools)) => tools,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "a run cannot get its tools");
-                return Err(Unavailable("the tools are not available".into()));
-            }
-            Err(_) => return Err(Unavailable("the tools do not answer".into())),
-        };
-        tools.retain(|tool| wanted.contains(tool.name.as_str()));
-        Ok(tools)
+/// The tools that are named or brought by attachments, as far as they exist, and all that the run has for itself.
+pub(super) async fn offered(
+    toolbox: &dyn Tools,
+    own: Option<&dyn Tools>,
+    place: &Place,
+    settings: &Settings,
+) -> Result<Vec<Tool>, Unavailable> {
+    let wanted = wanted(place, settings);
+    if wanted.is_empty() && own.is_none() {
+        return Ok(vec![]);
     }
+    let listing = async {
+        let own = match own {
+            Some(own) => own.list(place).await?,
+            None => vec![],
+        };
+        Ok::<_, ToolsUnavailable>((own, toolbox.list(place).await?))
+    };
+    let (own, mut tools) = match tokio::time::timeout(PATIENCE, listing).await {
+        Ok(Ok(listed)) => listed,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a run cannot get its tools");
+            return Err(Unavailable("the tools are not available".into()));
+        }
+        Err(_) => return Err(Unavailable("the tools do not answer".into())),
+    };
+    tools.retain(|tool| wanted.contains(tool.name.as_str()) || own.contains(tool));
+    Ok(tools)
 }
 
 fn wanted<'a>(place: &Place, settings: &'a Settings) -> HashSet<&'a str> {
