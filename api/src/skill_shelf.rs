@@ -4,10 +4,7 @@ use commands::effects::tools::{
     Place, ToolsUnavailable,
     load_skill::{Attached, Shelf},
 };
-use domain::{
-    ids::AgentId,
-    skill::Folder,
-};
+use domain::{ids::AgentId, skill::Folder};
 use futures::future::BoxFuture;
 use projections::{
     agents::{self, Agent},

@@ -5,6 +5,7 @@
 mod active;
 mod agents;
 mod conversations;
+mod delegation;
 mod interrupts;
 mod refusals;
 mod resume;
