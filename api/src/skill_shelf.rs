@@ -25,28 +25,30 @@ impl SkillShelf {
         }
     }
 
-    /// The owner of the agent decides whose skills count; without an agent, the caller. Those of another's agent count only
-    /// as far as that other has selected them for it.
+    /// The owner of the agent decides whose skills count; without an agent, the caller. With somebody else's agent come the
+    /// skills that are selected for it, and the system's.
     async fn find(&self, place: &Place) -> sqlx::Result<Vec<Attached>> {
-        let folders = |names: &[String]| -> HashSet<Folder> {
-            names.iter().filter_map(|name| Folder::of(name)).collect()
-        };
-        let mut wanted = folders(&place.skills);
+        let wanted = folders(&place.skills);
         if wanted.is_empty() {
             return Ok(vec![]);
         }
         let agent = self.agent(place).await?;
         let others = |agent: &&Agent| agent.owner != place.owner.as_str() && !place.admin;
-        if let Some(agent) = agent.as_ref().filter(others) {
-            let selected = folders(agent.config.available_skills.as_deref().unwrap_or_default());
-            wanted.retain(|folder| selected.contains(folder));
-        }
+        let selected = agent
+            .as_ref()
+            .filter(others)
+            .map(|agent| folders(agent.config.available_skills.as_deref().unwrap_or_default()));
         let owner = agent.map_or_else(|| place.owner.clone(), |agent| agent.owner.into());
         let agent = place.agent.as_ref().filter(|id: &&AgentId| !id.as_str().contains('\0'));
         let found = skills::available(&self.0, &owner, agent).await?;
-        let attached = found
-            .into_iter()
-            .filter(|row| Folder::of(&row.folder).is_some_and(|folder| wanted.contains(&folder)));
+        let attached = found.into_iter().filter(|row| {
+            let folder = Folder::of(&row.folder);
+            let open = |folder: &Folder| {
+                let selected = selected.as_ref().is_none_or(|these| these.contains(folder));
+                wanted.contains(folder) && (selected || row.dimension == "system")
+            };
+            folder.as_ref().is_some_and(open)
+        });
         let attached = attached.map(|row| Attached {
             id: row.id(),
             name: row.name,
@@ -54,6 +56,10 @@ impl SkillShelf {
         });
         Ok(attached.collect())
     }
+}
+
+fn folders(names: &[String]) -> HashSet<Folder> {
+    names.iter().filter_map(|name| Folder::of(name)).collect()
 }
 
 impl Shelf for SkillShelf {

@@ -143,7 +143,7 @@ async fn available(
     // With whom an agent is shared sees what it works with, and not what else its owner has.
     if !caller.sees(&agent.owner) {
         let selected = selected(&agent);
-        rows.retain(|row| selected.contains(&row.folder));
+        rows.retain(|row| row.dimension == "system" || selected.contains(&row.folder));
     }
     let available = rows.into_iter().map(|row| Available {
         name: row.name,

@@ -6,6 +6,7 @@ mod active;
 mod agents;
 mod conversations;
 mod delegation;
+mod extra_mcp;
 mod interrupts;
 mod refusals;
 mod resume;

@@ -13,7 +13,6 @@ use commands::{
 };
 use domain::{
     ids::{AgentId, KnowledgeBaseId, ProviderId, SecretId, UserId},
-    mcp_server::RunServer,
     message::Message,
     run::{ChosenProvider, Settings, Surface},
 };
@@ -122,8 +121,13 @@ pub(super) async fn ask(
     let agent_id = agent.map(|agent| AgentId(agent.agent_id));
     let known = known_facts(app, &owner, agent_id.as_ref(), &settings.knowledge_bases).await?;
     settings.system_context.extend(known);
-    settings.mcp_servers = mcp_servers(app, &request.extra_mcp_config.unwrap_or_default()).await?;
+    let servers = request.extra_mcp_config.unwrap_or_default();
+    let servers = mcp_run::parse(&servers, app.mcp.reach(false))
+        .map_err(|unusable| invalid(&["extra_mcp_config"], unusable.to_string()))?;
     choose_model(app, request.llm_model_config.unwrap_or_default(), &mut settings).await?;
+    let servers = app.mcp.keep_for_run(&app.vault, servers).await;
+    settings.mcp_servers =
+        servers.map_err(|error| Fault::Core(Error::Unavailable(error.to_string())))?;
     let window = window.filter(|_| settings.provider.is_some());
     settings.budget.max_model_len = settings.budget.max_model_len.or(window);
     let saved_name = Some(saved.name).filter(|name| !name.is_empty());
@@ -181,14 +185,6 @@ fn message(body: MessageBody, session_id: &str) -> Message {
         session_id: session_id.to_owned(),
         ..Message::default()
     }
-}
-
-/// The MCP servers that a request brings along; their keys go to the secret store.
-async fn mcp_servers(app: &App, config: &Map<String, Value>) -> Result<Vec<RunServer>, Fault> {
-    let wanted = mcp_run::parse(config, app.mcp.reach(false))
-        .map_err(|unusable| invalid(&["extra_mcp_config"], unusable.to_string()))?;
-    let kept = app.mcp.keep_for_run(&app.vault, wanted).await;
-    kept.map_err(|error| Fault::Core(Error::Unavailable(error.to_string())))
 }
 
 /// A key sent along goes to the secret store; the log holds its reference.

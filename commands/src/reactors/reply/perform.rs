@@ -12,7 +12,7 @@ use super::{
 use crate::{
     effects::{
         model,
-        tools::{Place, Tool, Toolbox, Tools},
+        tools::{Place, Tool, Tools},
     },
     execute::Loaded,
 };
@@ -46,6 +46,7 @@ pub(super) struct Stage {
     pub(super) choice: Choice,
     pub(super) background: Background,
     pub(super) place: Arc<Place>,
+    /// Where tools are called.
     pub(super) toolbox: Arc<dyn Tools>,
     /// What may be called.
     pub(super) tools: Vec<Tool>,
@@ -159,11 +160,9 @@ impl Performance<'_> {
             self.team(),
             around.run_tools(request),
         )?;
-        let toolbox = Arc::new(
-            Toolbox::new(vec![self.reply.tools.clone()]).with(own.clone().into_iter().collect()),
-        );
-        let mut tools =
-            offered::offered(&*toolbox, own.as_deref(), &place, &request.settings).await?;
+        let installed = self.reply.tools.clone();
+        let (mut tools, toolbox) =
+            offered::offered(installed, own, &place, &request.settings).await?;
         tools.extend(delegate::tool(&team));
         let background = Background { history, passages, remembered };
         let begun = AtomicUsize::new(self.active.sub_runs.len());
