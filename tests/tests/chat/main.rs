@@ -14,3 +14,4 @@ mod room;
 mod stream;
 mod tools;
 mod turns;
+mod whole;

@@ -4,30 +4,25 @@
 
 use super::{
     Delegate,
-    calls::{LONGEST, Made, arguments},
+    calls::{LONGEST, Made},
     perform::{Performance, Stage},
-    recorder::{Entry, Recorder, passing},
-    reports::{Report, Reports, TASKS, Task, asked, tasks},
+    recorder::{Recorder, passing},
+    reports::{Report, Reports, TASKS, Task, tasks},
 };
 use crate::{
-    chat,
     effects::tools::{Outcome, Source, Tool},
-    execute::{self, Error, Loaded, unpack},
+    execute::{self, Error, Failure, Loaded},
 };
 use domain::{
-    Metadata, Revision, StreamId,
+    Metadata,
     ids::{ConversationId, RunId},
-    message::{Line, Message},
-    run::{
-        Command, Event, Interrupt, OpenCall, Outcome as RunOutcome, Parent, Relayed, Request, Run,
-        TurnUsage,
-    },
+    message::Message,
+    run::{Command, OpenCall, Outcome as RunOutcome, Parent, Request, Run},
 };
-use futures::{StreamExt, future::join_all};
-use serde::Deserialize;
+use futures::future::join_all;
 use serde_json::{Map, Value, json};
-use std::{borrow::Cow, sync::atomic::Ordering::Relaxed, time::Duration};
-use tokio::time::{sleep, timeout};
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+use tokio::time::sleep;
 
 /// The tool's name.
 pub(super) const NAME: &str = "sys_delegate_task";
@@ -35,8 +30,8 @@ pub(super) const NAME: &str = "sys_delegate_task";
 pub(super) const DEEPEST: u32 = 2;
 /// Runs that may work for one run.
 const MOST: usize = 16;
-/// How long a run that is told to stop may take to fall silent.
-const SILENCE: Duration = Duration::from_secs(10);
+/// Why a run is stopped whose work nobody waits for any more.
+pub(super) const STOPPED: &str = "上级任务已停止";
 /// Pause before a log that does not answer is tried again.
 const PAUSE: Duration = Duration::from_millis(200);
 
@@ -74,16 +69,6 @@ pub(super) fn tool(team: &[Delegate]) -> Option<Tool> {
         idempotent: true,
         deadline: Some(LONGEST),
     })
-}
-
-/// What was heard of a run that works for this one.
-#[derive(Default)]
-struct Heard {
-    /// The last thing it said that was no call.
-    answer: String,
-    outcome: Option<RunOutcome>,
-    /// What it adds to this run, lines and messages left out.
-    relayed: Vec<Event>,
 }
 
 impl Performance<'_> {
@@ -153,19 +138,10 @@ impl Performance<'_> {
                         return Err(format!("a run may give away at most {MOST} tasks"));
                     }
                     counted = true;
-                    let (seat, metadata) = (self.reply.reserve(run), self.caused());
-                    let log = &*self.reply.log;
-                    match execute::execute::<Run>(log, &run, &command, &metadata).await {
-                        Ok(_) => {
-                            self.reply.perform(seat, metadata);
-                            return Ok(());
-                        }
-                        // Somebody else has begun it meanwhile.
-                        Err(Error::Refused(_)) => return Ok(()),
-                        Err(Error::Failed(failure)) if !passing(&failure) => {
-                            return Err(failure.to_string());
-                        }
-                        Err(Error::Failed(failure)) => {
+                    match self.commission(run, &command).await {
+                        Ok(()) => return Ok(()),
+                        Err(failure) if !passing(&failure) => return Err(failure.to_string()),
+                        Err(failure) => {
                             tracing::warn!(%run, %failure, "a task is not given away yet");
                         }
                     }
@@ -173,6 +149,25 @@ impl Performance<'_> {
                 Err(failure) => tracing::warn!(%run, %failure, "a task is not given away yet"),
             }
             sleep(PAUSE).await;
+        }
+    }
+
+    /// Requests the run and has it performed here, both or neither, also when nobody waits for it any more.
+    async fn commission(&self, run: RunId, command: &Command) -> Result<(), Failure> {
+        let (reply, command, metadata) = (self.reply.clone(), command.clone(), self.caused());
+        let requested = tokio::spawn(async move {
+            let seat = reply.reserve(run);
+            match execute::execute::<Run>(&*reply.log, &run, &command, &metadata).await {
+                Ok(_) => reply.perform(seat, metadata),
+                // Somebody else has begun it meanwhile.
+                Err(Error::Refused(_)) => {}
+                Err(Error::Failed(failure)) => return Err(failure),
+            }
+            Ok(())
+        });
+        match requested.await {
+            Ok(requested) => requested,
+            Err(error) => Err(Failure::Unencodable(error.to_string().into())),
         }
     }
 
@@ -203,154 +198,24 @@ impl Performance<'_> {
         }
     }
 
-    /// Relays what the run says to its end; one that takes too long is stopped.
-    async fn hear(&self, recorder: &Recorder, run: RunId, alone: bool) -> Heard {
-        if let Ok(heard) = timeout(LONGEST, self.follow(recorder, run, alone)).await {
-            return heard;
-        }
-        self.stop(recorder, run, "超时").await
-    }
-
-    /// Stops the run, and relays what it still says.
-    async fn stop(&self, recorder: &Recorder, run: RunId, reason: &str) -> Heard {
-        let wish = Interrupt { reason: reason.to_owned(), replaced: false };
-        let stopped = async {
-            let told = chat::interrupt(&*self.reply.log, run, wish, &self.caused()).await;
-            if let Err(failure) = told {
-                tracing::warn!(%run, %failure, "a sub-agent could not be stopped");
-            }
-            self.follow(recorder, run, false).await
-        };
-        let heard = timeout(SILENCE, stopped).await;
-        heard.unwrap_or_else(|_| {
-            tracing::warn!(%run, "a sub-agent that was stopped is still speaking");
-            Heard::default()
-        })
-    }
-
-    /// Stops what still works for this run before it ends: what was said belongs to it.
-    pub(super) async fn recall(&mut self, recorder: &Recorder) {
-        let calls = self.active.calls.iter().filter(|call| call.name == NAME);
-        let runs = calls.flat_map(|call| {
-            let tasks = arguments(&call.arguments).map_or(0, |wish| asked(&wish));
-            (0..tasks).map(|nth| self.id.delegated(&call.id, nth))
-        });
-        let runs: Vec<RunId> = runs.collect();
-        let stopped = runs.into_iter().map(|run| {
-            let this = &*self;
-            async move {
-                match Loaded::<Run>::load(&*this.reply.log, &run).await {
-                    Ok(found) if !matches!(found.state(), Run::Absent) => {
-                        this.stop(recorder, run, "上级任务已停止").await.relayed
-                    }
-                    Ok(_) => vec![],
-                    Err(failure) => {
-                        tracing::warn!(%run, %failure, "a sub-agent could not be stopped");
-                        vec![]
-                    }
-                }
-            }
-        });
-        let relayed = join_all(stopped).await.concat();
-        relayed.iter().for_each(|event| self.active.apply(event));
-    }
-
-    /// Makes everything in the run's log a part of this run, up to its end. What is here already stays as it is.
-    async fn follow(&self, recorder: &Recorder, run: RunId, at_once: bool) -> Heard {
-        let mut heard = Heard::default();
-        let mut held = Vec::new();
-        let mut news = self.reply.log.follow(StreamId::of::<Run>(&run), Revision(0));
-        while let Some(batch) = news.next().await {
-            for recorded in &batch {
-                let event = match unpack::<Run>(recorded) {
-                    Ok(event) => event,
-                    Err(failure) => {
-                        tracing::error!(%run, %failure, "unreadable event");
-                        continue;
-                    }
-                };
-                let (lines, message, usage) = match event {
-                    Event::LinesRecorded { lines, .. } => (lines, None, None),
-                    Event::TurnCompleted { message, usage, .. } => (vec![], message, Some(usage)),
-                    Event::TurnAbandoned { message, .. } => (vec![], message, None),
-                    Event::ToolFinished { message, .. } | Event::MessagePosted(message) => {
-                        (vec![], Some(message), None)
-                    }
-                    Event::SubRunRelayed { lines, message, usage, .. } => (lines, message, usage),
-                    Event::RunEnded { outcome, .. } => {
-                        heard.outcome = Some(outcome);
-                        return heard;
-                    }
-                    _ => continue,
-                };
-                let usage = usage.map(|usage| TurnUsage {
-                    step: usage.step.or_else(|| Some("sub_agent_execution".to_owned())),
-                    ..usage
-                });
-                let revision = recorded.revision;
-                heard.note(run, revision, message.as_deref(), usage.as_ref());
-                let lines: Vec<Line> =
-                    lines.into_iter().filter(|line| is_shown(line.get())).collect();
-                let whole = message.is_some() || usage.is_some();
-                if whole || !lines.is_empty() {
-                    held.push(Entry::Relay(Relayed { run, revision, lines, message, usage }));
-                }
-                if (whole || at_once) && !held.is_empty() {
-                    recorder.write(std::mem::take(&mut held)).await;
-                }
+    /// Whether the run works for one that is over: nobody will hear of it.
+    pub(super) async fn works_for_nobody(&self) -> bool {
+        let Some(parent) = &self.active.request.parent else { return false };
+        match Loaded::<Run>::load_ends(&*self.reply.log, &parent.run).await {
+            Ok(parent) => matches!(parent.state(), Run::Ended { .. }),
+            Err(failure) => {
+                tracing::warn!(run = %self.id, %failure, "it is not known for whom a run works");
+                false
             }
         }
-        heard
     }
 
     /// What is done because of this run.
-    fn caused(&self) -> Metadata {
+    pub(super) fn caused(&self) -> Metadata {
         Metadata {
             actor: self.active.request.owner.clone(),
             causation: Some(self.id.0),
             ..self.metadata.clone()
         }
     }
-}
-
-impl Heard {
-    fn note(
-        &mut self,
-        run: RunId,
-        revision: Revision,
-        message: Option<&Message>,
-        usage: Option<&TurnUsage>,
-    ) {
-        let own = |message: &&Message| {
-            message.session_id == run.to_string()
-                && message.role == "assistant"
-                && message.tool_calls.is_empty()
-                && matches!(message.kind.as_str(), "do_subtask_result" | "final_answer")
-                && !message.metadata.contains_key("superseded")
-        };
-        if let Some(message) = message.filter(own) {
-            self.answer = message.text().trim().to_owned();
-        }
-        if let Some(usage) = usage {
-            self.relayed.push(Event::SubRunRelayed {
-                run,
-                revision,
-                first: 0,
-                lines: vec![],
-                message: None,
-                usage: Some(usage.clone()),
-            });
-        }
-    }
-}
-
-/// The costs of a run are counted by the run it works for, and its end is not the end of that.
-fn is_shown(line: &str) -> bool {
-    #[derive(Deserialize)]
-    struct Typed<'a> {
-        #[serde(rename = "type", borrow)]
-        kind: Cow<'a, str>,
-    }
-    serde_json::from_str::<Typed<'_>>(line)
-        .is_ok_and(|line| !matches!(&*line.kind, "token_usage" | "stream_end"))
 }

@@ -11,6 +11,7 @@ mod perform;
 mod pieces;
 mod prompt;
 mod recorder;
+mod relay;
 mod reports;
 mod results;
 mod system;

@@ -101,6 +101,10 @@ impl Performance<'_> {
             let reason = "connection lost".to_owned();
             return Ending::Halted(None, Halt::Interrupted(Interrupt { reason, replaced: false }));
         }
+        if self.works_for_nobody().await {
+            let reason = delegate::STOPPED.to_owned();
+            return Ending::Halted(None, Halt::Interrupted(Interrupt { reason, replaced: false }));
+        }
         if self.active.attempt > ATTEMPTS {
             return Ending::Failed(None, "the run was taken over too many times".to_owned());
         }
