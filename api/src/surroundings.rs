@@ -1,16 +1,16 @@
 //! What the run engine needs, backed by the read models, the secret store and the configuration.
 
-use crate::{config::Config, library::Library, models::Models};
+use crate::{config::Config, library::Library, mcp::Mcp, models::Models, team};
 use commands::{
     effects::{
         Sensitive,
         model::{Endpoint, Model, Passage, offline::Offline, openai::OpenAi},
-        tools::Place,
+        tools::{Place, Tools},
         vault::Vault,
     },
     log::EventLog,
     nodes::Nodes,
-    reactors::reply::{Choice, Surroundings, Unavailable},
+    reactors::reply::{Choice, Delegate, Surroundings, Unavailable},
 };
 use domain::{
     ids::{ConversationId, KnowledgeBaseId, NodeId, RunId, UserId},
@@ -52,6 +52,8 @@ pub struct Backed {
     pub endpoint: Option<Endpoint>,
     /// The models of providers that people saved.
     pub models: Models,
+    /// Connections to MCP servers.
+    pub mcp: Mcp,
 }
 
 impl Backed {
@@ -166,6 +168,28 @@ impl Surroundings for Backed {
                 knowledge_bases,
                 skills: settings.skills.clone(),
             })
+        })
+    }
+
+    fn team<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Vec<Delegate>, Unavailable>> {
+        Box::pin(async move { team::of(&self.db, request).await.map_err(unavailable) })
+    }
+
+    fn run_tools<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Option<Arc<dyn Tools>>, Unavailable>> {
+        Box::pin(async move {
+            let Request { owner, settings, .. } = request;
+            if settings.mcp_servers.is_empty() {
+                return Ok(None);
+            }
+            let tools = self.mcp.of_run(&self.vault, owner, &settings.mcp_servers).await;
+            let tools: Arc<dyn Tools> = Arc::new(tools.map_err(unavailable)?);
+            Ok(Some(tools))
         })
     }
 

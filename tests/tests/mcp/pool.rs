@@ -4,7 +4,7 @@ use annals_tests::mcp_server::McpServer;
 use anyhow::Result;
 use commands::effects::{
     fetch::Reach,
-    mcp::{Clients, Listener, McpError, Pool, Target, Times, outcome},
+    mcp::{Clients, Listener, McpError, Pool, Target, Times},
     tools::Outcome,
 };
 use domain::mcp_server::{Endpoint, Protocol, Tool};
@@ -32,7 +32,7 @@ fn tool(name: &str, idempotent: bool) -> Tool {
 
 async fn echo(pool: &Pool, target: &Target) -> Result<Outcome, McpError> {
     let arguments = Map::from_iter([("text".to_owned(), json!("hi"))]);
-    pool.call(target, &tool("echo", true), &arguments).await.map(outcome)
+    pool.call(target, &tool("echo", true), &arguments).await
 }
 
 #[tokio::test]

@@ -1,12 +1,12 @@
 //! One connection per server, opened when it is first needed and again when it broke.
 
 use super::{Clients, Connection, McpError, Target, Times};
+use crate::effects::tools::Outcome;
 use domain::mcp_server::Tool;
 use futures::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use rmcp::model::CallToolResult;
 use serde_json::{Map, Value};
 use std::{
     collections::HashMap,
@@ -79,7 +79,7 @@ impl Pool {
         target: &Target,
         tool: &Tool,
         arguments: &Map<String, Value>,
-    ) -> Result<CallToolResult, McpError> {
+    ) -> Result<Outcome, McpError> {
         let within = self.0.times.call;
         timeout(within, self.talk(target, tool, arguments))
             .await
@@ -110,7 +110,7 @@ impl Pool {
         target: &Target,
         tool: &Tool,
         arguments: &Map<String, Value>,
-    ) -> Result<CallToolResult, McpError> {
+    ) -> Result<Outcome, McpError> {
         let live = self.connection(target).await?;
         let answer = live.connection.call(&tool.name, arguments).await;
         if !self.may_try_again(target, &live, answer.as_ref().err(), tool.idempotent) {

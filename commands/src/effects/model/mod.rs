@@ -49,6 +49,8 @@ pub struct Request {
     pub tools: Vec<Value>,
     /// Further parameters of the call (`temperature`, `max_tokens`, …). Only what is set is sent.
     pub parameters: Map<String, Value>,
+    /// Asks for the answer as one document. What cannot be long needs no stream.
+    pub whole: bool,
     /// What retrieval found for the last user message, best first. Read by the offline provider only: for all others
     /// the caller writes it into `messages`.
     pub passages: Vec<Passage>,

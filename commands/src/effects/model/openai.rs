@@ -171,7 +171,9 @@ impl<'a> Call<'a> {
 
     async fn send(&self) -> Result<(Response, Bytes), Setback> {
         let mut call = self.client.post(self.url.clone()).json(&self.body);
-        call = call.header(header::ACCEPT, "text/event-stream");
+        let stream = self.body.get("stream").is_some_and(|stream| stream == true);
+        let kind = if stream { "text/event-stream" } else { "application/json" };
+        call = call.header(header::ACCEPT, kind);
         if let Some(authorization) = self.authorization.clone() {
             call = call.header(header::AUTHORIZATION, authorization);
         }
@@ -307,8 +309,10 @@ fn body(request: &Request) -> Map<String, Value> {
     if !request.tools.is_empty() {
         body.insert("tools".to_owned(), Value::Array(request.tools.clone()));
     }
-    body.insert("stream".to_owned(), true.into());
-    body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+    body.insert("stream".to_owned(), (!request.whole).into());
+    if !request.whole {
+        body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+    }
     body
 }
 
