@@ -12,5 +12,6 @@ pub mod mcp_server;
 pub mod model_server;
 pub mod process;
 pub mod proxy;
+pub mod sage;
 pub mod smtp_server;
 pub mod tools;
