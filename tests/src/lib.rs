@@ -13,5 +13,6 @@ pub mod model_server;
 pub mod process;
 pub mod proxy;
 pub mod sage;
+pub mod skill_archive;
 pub mod smtp_server;
 pub mod tools;

@@ -111,16 +111,13 @@ fn request_id(headers: &HeaderMap) -> Uuid {
 }
 
 fn locale(headers: &HeaderMap) -> Locale {
-    let wish = headers
-        .get("x-sage-locale")
-        .or_else(|| headers.get(header::ACCEPT_LANGUAGE))
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    if wish.trim_start().to_ascii_lowercase().starts_with("en") {
-        Locale::English
-    } else {
-        Locale::Chinese
-    }
+    let said = |name| {
+        let value = headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        value.map(str::trim).filter(|text| !text.is_empty())
+    };
+    let own = HeaderName::from_static("x-sage-locale");
+    let wish = said(own).or_else(|| said(header::ACCEPT_LANGUAGE)).unwrap_or_default();
+    if wish.to_ascii_lowercase().starts_with("en") { Locale::English } else { Locale::Chinese }
 }
 
 fn traceparent(headers: &HeaderMap) -> Option<String> {
@@ -147,6 +144,11 @@ mod tests {
         assert_eq!(locale(&headers("accept-language", "en-US,en;q=0.9")), Locale::English);
         assert_eq!(locale(&headers("accept-language", "fr")), Locale::Chinese);
         assert_eq!(locale(&HeaderMap::new()), Locale::Chinese);
+        for (own, spoken) in [("", Locale::English), ("zh", Locale::Chinese)] {
+            let mut both = headers("accept-language", "en");
+            both.insert("x-sage-locale", HeaderValue::from_static(own));
+            assert_eq!(locale(&both), spoken, "{own:?}");
+        }
     }
 
     #[tokio::test]

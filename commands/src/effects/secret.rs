@@ -11,7 +11,7 @@ const HIDDEN: &str = "***";
 const TELLING: usize = 6;
 
 /// A password, a token, a key: never printed, wiped from memory when dropped.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Sensitive(Zeroizing<String>);
 
 impl<'de> serde::Deserialize<'de> for Sensitive {
@@ -67,6 +67,12 @@ impl Sensitive {
 impl From<String> for Sensitive {
     fn from(text: String) -> Self {
         Self(Zeroizing::new(text))
+    }
+}
+
+impl From<&str> for Sensitive {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
     }
 }
 

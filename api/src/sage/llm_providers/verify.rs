@@ -125,7 +125,7 @@ async fn candidate(
     let base_url = use_cases::base_url(&config.base_url, reach).await;
     let base_url = base_url.map_err(|error| unverified(bad_url(error)))?;
     let client = app.models.verifier(&base_url, reach).map_err(failed)?;
-    let endpoint = Endpoint { base_url, api_key: key.expose().into(), model: config.model };
+    let endpoint = Endpoint { base_url, api_key: key.clone(), model: config.model };
     Ok(Candidate { client, endpoint })
 }
 
