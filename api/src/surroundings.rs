@@ -3,6 +3,7 @@
 use crate::{config::Config, library::Library, mcp::Mcp, models::Models, team};
 use commands::{
     effects::{
+        Sensitive,
         model::{Endpoint, Model, Passage, offline::Offline, openai::OpenAi},
         tools::{Place, Tools},
         vault::Vault,
@@ -60,7 +61,7 @@ impl Backed {
     pub fn endpoint(config: &Config) -> Option<Endpoint> {
         config.llm.as_ref().map(|llm| Endpoint {
             base_url: llm.base_url.clone(),
-            api_key: llm.api_key.expose().into(),
+            api_key: llm.api_key.clone(),
             model: llm.model.clone(),
         })
     }
@@ -122,11 +123,11 @@ impl Surroundings for Backed {
             let api_key = match (&settings.base_url, settings.api_key) {
                 // The default key goes to the default endpoint only.
                 (None, None) => default.api_key,
-                (Some(_), None) => "".into(),
+                (Some(_), None) => Sensitive::default(),
                 (_, Some(secret)) => {
                     let subject = format!("run-model-{secret}");
                     let key = self.vault.get(&subject, secret).await.map_err(unavailable)?;
-                    key.map(|key| key.expose().into()).unwrap_or_default()
+                    key.unwrap_or_default()
                 }
             };
             let base_url = settings.base_url.clone().unwrap_or(default.base_url);

@@ -213,6 +213,7 @@ impl Performance<'_> {
             tools,
             parameters: self.active.request.settings.parameters.clone(),
             passages: stage.background.passages.clone(),
+            whole: false,
         }
     }
 
