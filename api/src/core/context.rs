@@ -164,8 +164,10 @@ mod tests {
             .route("/", get(broken))
             .layer(from_fn(|request, next| enter(inner, request, next)))
             .layer(from_fn(move |request, next| enter(outer, request, next)));
-        let answer =
-            routes.oneshot(Request::default()).await.unwrap_or_else(|never| match never {});
+        let answer = routes
+            .oneshot(Request::<axum::body::Body>::default())
+            .await
+            .unwrap_or_else(|never| match never {});
         assert_eq!(answer.status(), 500);
         assert!(answer.headers().contains_key(&REQUEST_ID));
         let body = axum::body::to_bytes(answer.into_body(), 100).await?;
