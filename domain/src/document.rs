@@ -3,7 +3,10 @@
 //! Ingestion is performed by one node at a time. Starting an attempt hands out its number, and everything the attempt
 //! reports carries that number: a node that lost its claim is refused, so that no passage is ever stored twice.
 
+mod passage;
 pub mod words;
+
+pub use passage::{BlobHash, Passage};
 
 use crate::{
     Decider, Kind,
@@ -18,43 +21,6 @@ pub const MAX_FAILURES: u32 = 3;
 pub const MAX_ATTEMPTS: u32 = 6;
 /// Longest file name, in characters.
 pub const MAX_NAME: usize = 512;
-
-/// SHA-256 of a file in lower-case hex; the file lies under this name in the blob store.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct BlobHash(pub String);
-
-impl BlobHash {
-    /// Whether this is 64 lower-case hex digits, and so safe in a path.
-    pub fn is_valid(&self) -> bool {
-        self.0.len() == 64 && self.0.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    }
-}
-
-/// A piece of a document's text, small enough to be quoted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Passage {
-    /// The extracted text from `start` to `end`.
-    pub text: String,
-    /// First byte within the extracted text (UTF-8).
-    pub start: u64,
-    /// One past the last byte.
-    pub end: u64,
-    /// The headings it stands under, outermost first, joined by ` > `; empty when there are none.
-    #[serde(default)]
-    pub heading: String,
-}
-
-impl Passage {
-    /// What is embedded and searched: the text below its headings.
-    pub fn indexed(&self) -> String {
-        if self.heading.is_empty() {
-            self.text.clone()
-        } else {
-            format!("{}\n{}", self.heading, self.text)
-        }
-    }
-}
 
 /// What happened to a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +68,9 @@ pub enum Event {
         text_bytes: u64,
         /// What it was recognised as, e.g. `text/markdown`.
         media_type: String,
+        /// The extracted text in the blob store, UTF-8: what the passages' offsets count. `None` in old events.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<BlobHash>,
     },
     /// An attempt failed.
     IngestionFailed {
@@ -162,6 +131,8 @@ pub enum Command {
         text_bytes: u64,
         /// What it was recognised as.
         media_type: String,
+        /// The extracted text in the blob store.
+        text: BlobHash,
     },
     /// The attempt came to nothing.
     Fail {
@@ -306,11 +277,11 @@ impl Decider for Document {
                 let (attempt, model, passages) = (*attempt, model.clone(), passages.clone());
                 Ok(vec![Event::PassagesStored { attempt, first: stored, model, passages }])
             }
-            Command::Finish { attempt, text_bytes, media_type } => {
+            Command::Finish { attempt, text_bytes, media_type, text } => {
                 self.claimed(*attempt)?;
                 let (attempt, text_bytes) = (*attempt, *text_bytes);
-                let media_type = media_type.clone();
-                Ok(vec![Event::DocumentIngested { attempt, text_bytes, media_type }])
+                let (media_type, text) = (media_type.clone(), Some(text.clone()));
+                Ok(vec![Event::DocumentIngested { attempt, text_bytes, media_type, text }])
             }
             Command::Fail { attempt, reason, retry_in_ms } => {
                 self.claimed(*attempt)?;

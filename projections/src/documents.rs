@@ -100,12 +100,13 @@ async fn apply(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
             "update documents set revision = $2, updated_at = $3, passages = passages + $4 where id = $1",
         )
         .bind(column(passages.len() as u64)),
-        Event::DocumentIngested { text_bytes, media_type, .. } => query(
+        Event::DocumentIngested { text_bytes, media_type, text, .. } => query(
             "update documents set revision = $2, updated_at = $3, status = 2, reason = null,
-                text_bytes = $4, media_type = $5 where id = $1",
+                text_bytes = $4, media_type = $5, text_blob = $6 where id = $1",
         )
         .bind(column(*text_bytes))
-        .bind(media_type),
+        .bind(media_type)
+        .bind(text.as_ref().map(|text| &text.0)),
         Event::IngestionFailed { reason, retry_in_ms, .. } => query(
             "update documents set revision = $2, updated_at = $3, status = $4, reason = $5,
                 due_at = $6 where id = $1",
@@ -151,6 +152,8 @@ pub struct Row {
     pub passages: i32,
     /// Bytes of the extracted text.
     pub text_bytes: i64,
+    /// SHA-256 of the extracted text, which lies in the blob store under this name.
+    pub text_blob: Option<String>,
     /// When it was uploaded.
     pub created_at: DateTime<Utc>,
 }

@@ -43,7 +43,7 @@ fn begin(by: u128, instead_of: Option<u128>) -> Command {
 }
 
 fn passage() -> Passage {
-    Passage { text: "abc".into(), start: 0, end: 3, heading: String::new() }
+    Passage { text: "abc".into(), start: 0, end: 3, ..Passage::default() }
 }
 
 fn store(attempt: u32, first: u32) -> Command {
@@ -63,7 +63,12 @@ fn fail(attempt: u32, retry_in_ms: Option<u64>) -> Command {
 }
 
 fn ingested(attempt: u32) -> Event {
-    Event::DocumentIngested { attempt, text_bytes: 3, media_type: "text/plain".into() }
+    Event::DocumentIngested {
+        attempt,
+        text_bytes: 3,
+        media_type: "text/plain".into(),
+        text: Some(hash()),
+    }
 }
 
 #[test]

@@ -280,6 +280,7 @@ fn documents() -> Result<Vec<Stored>> {
         start: 10,
         end: 23,
         heading: heading.to_owned(),
+        ..Passage::default()
     };
     let failed = |retry_in_ms| Event::IngestionFailed {
         attempt: 1,
@@ -301,12 +302,17 @@ fn documents() -> Result<Vec<Stored>> {
             attempt: 1,
             first: 0,
             model: "builtin".to_owned(),
-            passages: vec![passage("Car > Start"), passage("")],
+            passages: vec![
+                passage("Car > Start"),
+                passage(""),
+                Passage { page: Some(3), row: Some(0), ..passage("") },
+            ],
         }],
         DocumentIngested => [Event::DocumentIngested {
             attempt: 1,
             text_bytes: 4000,
             media_type: "text/markdown".to_owned(),
+            text: Some(BlobHash("cd".repeat(32))),
         }],
         IngestionFailed => [failed(Some(5000)), failed(None)],
         DocumentDeleted => [Event::DocumentDeleted {}],

@@ -3,7 +3,7 @@
 use super::{Ingest, Limits};
 use crate::{
     effects::{
-        blobs,
+        blobs::{self, Blob},
         chunk::chunk,
         embedder::{self, EnsureError},
         extract::extract,
@@ -16,7 +16,8 @@ use domain::{
     ids::KnowledgeBaseId,
     knowledge_base::{Authority, KnowledgeBase},
 };
-use std::sync::Arc;
+use futures::stream;
+use std::{convert::Infallible, sync::Arc};
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use uuid::Uuid;
 
@@ -131,7 +132,7 @@ impl Attempt<'_> {
             let text = read.text[range.clone()].to_owned();
             weight += text.len() + heading.len() + 64;
             let (start, end) = (range.start as u64, range.end as u64);
-            batch.push(Passage { text, start, end, heading });
+            batch.push(Passage { text, start, end, heading, ..Passage::default() });
             if weight >= EVENT_BYTES {
                 first += self.store(first, std::mem::take(&mut batch)).await?;
                 weight = 0;
@@ -140,9 +141,17 @@ impl Attempt<'_> {
         if !batch.is_empty() {
             self.store(first, batch).await?;
         }
-        let text_bytes = read.text.len() as u64;
         let media_type = read.media_type.to_owned();
-        self.report(Command::Finish { attempt: self.number, text_bytes, media_type }).await
+        let kept = self.keep(read.text).await?;
+        let (text, text_bytes) = (kept.hash, kept.size);
+        self.report(Command::Finish { attempt: self.number, text_bytes, media_type, text }).await
+    }
+
+    /// Puts the text where quotations can be checked against it.
+    async fn keep(&self, text: String) -> Result<Blob, Stop> {
+        let body = stream::iter([Ok::<_, Infallible>(bytes::Bytes::from(text))]);
+        let kept = self.ingest.blobs.put(body, u64::MAX).await;
+        kept.map_err(|error| Stop::Away(format!("the text cannot be kept: {error}")))
     }
 
     /// Extracts and cuts, on a thread where it may take its time and may panic.
