@@ -14,5 +14,6 @@ pub mod mcp_server;
 pub mod model_server;
 pub mod process;
 pub mod proxy;
+pub mod skill_archive;
 pub mod smtp_server;
 pub mod tools;

@@ -8,6 +8,7 @@
 mod client;
 mod ingest;
 mod tools;
+mod whole;
 mod world;
 
 use annals_tests::{

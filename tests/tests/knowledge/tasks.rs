@@ -189,8 +189,8 @@ async fn names_are_unicode_or_refused() -> Result<()> {
     assert_eq!(desk.names().await?, ["报告.txt", "知识.txt"]);
     let gb = b"name=\"files\"; filename=\"\xb1\xa8.txt\"";
     let (status, answer) = desk.upload(Form::default().raw(gb, b"three")).await?;
-    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
-    assert_eq!(answer["detail"][0]["msg"], "the name of a file is not UTF-8");
+    assert_eq!(status, StatusCode::BAD_REQUEST);
+    assert_eq!(answer["message"], "The name of a file is not UTF-8");
     assert_eq!(desk.names().await?.len(), 2);
     desk.stop().await
 }

@@ -69,6 +69,12 @@ async fn receive(
             }
             Part::Text { name, value } if name == "override" => replace = is_true(&value),
             Part::File { field, file } if field == "files" => {
+                // What could not be decoded was replaced.
+                if file.name.contains(char::REPLACEMENT_CHARACTER) {
+                    let message =
+                        text("文件名不是有效的 UTF-8 文本", "The name of a file is not UTF-8");
+                    return Err(Fault::Raised(400, message));
+                }
                 if let Some(shelf) = &shelf {
                     check_name(shelf, &file)?;
                 }
