@@ -1,13 +1,17 @@
 //! Work given to other agents, as clients, models and the log see it.
 
-use super::room::{Room, data};
+use super::room::{Room, TIED, data};
 use annals_tests::{
     app::Person,
-    lines::{check_snapshot, check_whole, parsed},
+    lines::{Lines, check_snapshot, check_whole, parsed},
     model_server::{Script, ToolCall, text},
 };
-use anyhow::Result;
+use anyhow::{Context, Result};
+use domain::{Revision, StreamId, run::Run};
+use futures::StreamExt;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::timeout;
 
 const TOOL: &str = "sys_delegate_task";
 
@@ -280,6 +284,40 @@ async fn a_sub_agent_that_fails_is_a_result_that_says_so() -> Result<()> {
     assert_eq!(result(&values)["results"][0]["status"], "failed");
     let last = values.iter().rfind(|line| line["type"] == "do_subtask_result").unwrap();
     assert_eq!((&last["session_id"], &last["content"]), (&json!("s"), &json!("\n")));
+    resumes_everywhere(&room, &lines).await?;
+    room.close().await
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_stops_them_too() -> Result<()> {
+    let room = Room::open().await?;
+    let child = Script { deltas: 9, stall_after: Some(3), ..Script::default() };
+    let content = giving(&[("worker", &child)]).message("hello");
+    let body = json!({"session_id": "s", "multi_agent": true,
+        "messages": [{"role": "user", "content": content}]});
+    let mut stream = Lines::of(room.ann.post(TIED).json(&body).send().await?).await?;
+    let session = loop {
+        let line: Value = serde_json::from_str(&stream.next().await?.context("it goes on")?)?;
+        if line["session_id"] != "s" {
+            break line["session_id"].as_str().unwrap().to_owned();
+        }
+    };
+    drop(stream);
+    let run = StreamId::of::<Run>(&session.parse()?);
+    let mut events = room.node.app.log.follow(run, Revision(0));
+    let ended = async {
+        while let Some(batch) = events.next().await {
+            if let Some(end) = batch.iter().find(|event| &*event.kind == "RunEnded") {
+                return end.data.get().to_owned();
+            }
+        }
+        String::new()
+    };
+    let ended = timeout(Duration::from_secs(20), ended).await?;
+    assert!(ended.contains("\"interrupted\""), "{ended}");
+    let mut lines = Vec::new();
+    room.ann.resume("s", "").await?.rest(&mut lines).await?;
+    check_whole(&lines)?;
     resumes_everywhere(&room, &lines).await?;
     room.close().await
 }
