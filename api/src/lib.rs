@@ -11,6 +11,7 @@ pub mod drain_body;
 pub mod feed;
 pub mod file_index;
 pub mod genie;
+pub mod intake;
 pub mod library;
 pub mod listen;
 pub mod mcp;

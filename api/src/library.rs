@@ -9,7 +9,9 @@ use commands::{
         embedder_builtin::Builtin,
         embedder_memo::PostgresMemo,
         embedder_remote::{Remote, Settings},
+        extract::reader::Reader,
     },
+    intake::{Due, Upload},
     log::EventLog,
     nodes,
     reactors::ingest::{Backlog, BacklogError, Ingest, Limits, Nodes},
@@ -29,6 +31,8 @@ use uuid::Uuid;
 
 /// How long the vector of a question is waited for; then its words have to do.
 const QUESTION: Duration = Duration::from_secs(10);
+/// How long reading one file may take.
+const READING: Duration = Duration::from_secs(120);
 /// Pause before the embedder or the database is tried again at start-up.
 const AGAIN: Duration = Duration::from_secs(15);
 
@@ -39,6 +43,8 @@ pub struct Library {
     pub blobs: Blobs,
     /// Where vectors come from.
     pub embedder: Arc<dyn Embedder>,
+    /// Who reads files.
+    pub reader: Reader,
 }
 
 impl Library {
@@ -56,7 +62,8 @@ impl Library {
                 Arc::new(Remote::new(settings)?)
             }
         };
-        Ok(Self { blobs, embedder })
+        let reader = Reader::new(config.program.clone(), READING);
+        Ok(Self { blobs, embedder, reader })
     }
 
     /// The best parts of these knowledge bases for a question, best first. When the embedder is away, the words decide
@@ -103,6 +110,7 @@ impl Library {
         let ingest = Ingest {
             log,
             blobs: self.blobs.clone(),
+            reader: self.reader.clone(),
             embedder: self.embedder.clone(),
             memo: Arc::new(PostgresMemo(app.db.clone())),
             nodes: Arc::new(Alive(nodes)),
@@ -152,6 +160,25 @@ impl Backlog for Unfinished {
             let found = documents::unfinished(&self.0, limit).await;
             found.map_err(|error| BacklogError(error.to_string().into()))
         })
+    }
+
+    fn due(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Due>, BacklogError>> {
+        Box::pin(async move {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let found = documents::unsettled(&self.0, limit).await;
+            let found = found.map_err(|error| BacklogError(error.to_string().into()))?;
+            Ok(found.into_iter().map(due).collect())
+        })
+    }
+}
+
+fn due(unsettled: documents::Unsettled) -> Due {
+    let documents::Unsettled { knowledge_base, owner, task, file, gone } = unsettled;
+    let document = file.document.clone();
+    let upload = Upload { knowledge_base, owner, task, file };
+    match gone {
+        true => Due::Delete { document, upload: Some(upload) },
+        false => Due::Upload(upload),
     }
 }
 

@@ -66,7 +66,16 @@ async fn shelf(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
             "delete from passage_terms where knowledge_base = $1",
             "delete from passage_shelves where id = $1",
         ],
-        E::KnowledgeBaseRenamed { .. } | E::KnowledgeBaseDescribed { .. } => &[],
+        E::KnowledgeBaseCleared {} => &[
+            "delete from passages where document in
+                (select document from passage_sources where knowledge_base = $1)",
+            "delete from passage_sources where knowledge_base = $1",
+            "delete from passage_terms where knowledge_base = $1",
+            "update passage_shelves set passages = 0, words = 0 where id = $1",
+        ],
+        E::KnowledgeBaseRenamed { .. }
+        | E::KnowledgeBaseDescribed { .. }
+        | E::KnowledgeBaseConfigured { .. } => &[],
     };
     for statement in statements {
         sqlx::query(*statement).bind(recorded.stream.key()).execute(&mut *db).await?;
@@ -100,7 +109,7 @@ async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
             retire(db, id).await?;
             publish(db, recorded, attempt).await?;
         }
-        Event::IngestionFailed { .. } => {}
+        Event::IngestionFailed { .. } | Event::RereadRequested {} => {}
         Event::DocumentDeleted {} => {
             retire(db, id).await?;
             let statements = [
@@ -126,6 +135,8 @@ struct New<'a> {
     terms: Vec<i64>,
     counts: Vec<i16>,
     words: i32,
+    page: Option<u32>,
+    row: Option<u32>,
 }
 
 /// Keeps passages, unseen as yet, with the vectors the memo has for them.
@@ -149,7 +160,7 @@ async fn store(
                 counted.into_iter().map(|(w, n)| (term(&knowledge_base, w), n)).collect();
             terms.sort_unstable();
             let (terms, counts) = terms.into_iter().unzip();
-            let Passage { text, start, end, heading } = passage;
+            let Passage { text, start, end, heading, page, row } = passage;
             New {
                 ordinal,
                 text,
@@ -160,16 +171,18 @@ async fn store(
                 terms,
                 counts,
                 words,
+                page: *page,
+                row: *row,
             }
         })
         .collect();
     sqlx::query(
         "insert into passages (document, attempt, ordinal, knowledge_base, searchable, text, heading, starts, ends,
-            terms, counts, words, model, dimensions, embedding)
+            page, source_row, terms, counts, words, model, dimensions, embedding)
          select $1, $2, new.ordinal, $3, false, new.text, new.heading, new.starts, new.ends,
-            new.terms, new.counts, new.words, $4, cardinality(memo.embedding), memo.embedding::halfvec
+            new.page, new.row, new.terms, new.counts, new.words, $4, cardinality(memo.embedding), memo.embedding::halfvec
          from json_to_recordset($5::json) as new (ordinal integer, text text, heading text, indexed text, starts bigint,
-            ends bigint, terms bigint[], counts smallint[], words integer)
+            ends bigint, page integer, row integer, terms bigint[], counts smallint[], words integer)
          left join vector_memo memo on memo.model = $4 and memo.hash = sha256(convert_to(new.indexed, 'UTF8'))",
     )
     .bind(id)

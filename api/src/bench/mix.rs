@@ -142,7 +142,7 @@ pub(super) async fn upload(
             // Passages that do not touch are hits of their own.
             let start = end + 2;
             end = start + text.len() as u64;
-            Passage { text, start, end, heading: String::new() }
+            Passage { text, start, end, ..Passage::default() }
         })
         .collect();
     let indexed: Vec<String> = passages.iter().map(Passage::indexed).collect();
@@ -168,6 +168,7 @@ pub(super) async fn upload(
             attempt: 1,
             text_bytes: end,
             media_type: "text/markdown".to_owned(),
+            text: None,
         },
     ];
     let id = DocumentId(Uuid::now_v7().simple().to_string());

@@ -4,5 +4,7 @@
 
 mod api;
 mod documents;
+mod formats;
 mod scenario;
 mod search;
+mod tasks;

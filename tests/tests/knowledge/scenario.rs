@@ -90,7 +90,7 @@ impl Scenario {
         let passages = texts.iter().map(|text| {
             let (start, end) = (at, at + text.len() as u64);
             at = end + 1;
-            Passage { text: (*text).to_owned(), start, end, heading: String::new() }
+            Passage { text: (*text).to_owned(), start, end, ..Passage::default() }
         });
         let passages = passages.collect();
         let stored =
@@ -100,7 +100,9 @@ impl Scenario {
 
     pub async fn given_end(&mut self, id: &str, attempt: u32) {
         let media_type = "text/plain".into();
-        let ingested = document::Event::DocumentIngested { attempt, text_bytes: 9, media_type };
+        let text = Some(BlobHash("cd".repeat(32)));
+        let ingested =
+            document::Event::DocumentIngested { attempt, text_bytes: 9, media_type, text };
         self.given(&format!("document-{id}"), &ingested).await;
     }
 
