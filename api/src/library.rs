@@ -21,7 +21,7 @@ use domain::{
 use futures::future::BoxFuture;
 use projections::{
     documents, passages,
-    retrieval::{self, Hit, QueryVector, Question},
+    retrieval::{self, Hit, QueryVector, Question, Rankings},
 };
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
@@ -75,9 +75,22 @@ impl Library {
         if text.trim().is_empty() || knowledge_bases.is_empty() {
             return Ok(Vec::new());
         }
+        let vector = self.vector(text).await;
+        let vector = vector.as_deref().map(|values| QueryVector {
+            model: self.embedder.model(),
+            values,
+            weight: self.embedder.weight(),
+        });
+        let rankings = Rankings::Both;
+        let question = Question { knowledge_bases, text, vector, filter: None, rankings, top_k };
+        retrieval::retrieve(db, question).await
+    }
+
+    /// The vector of a question; `None` when the embedder has none, or not soon.
+    async fn vector(&self, text: &str) -> Option<Vec<f32>> {
         let texts = [text];
-        let vector = match tokio::time::timeout(QUESTION, self.embedder.embed(&texts)).await {
-            Ok(Ok(mut vectors)) => vectors.pop(),
+        match tokio::time::timeout(QUESTION, self.embedder.embed(&texts)).await {
+            Ok(Ok(mut vectors)) => vectors.pop().filter(|vector| !vector.is_empty()),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "a question is answered by its words alone");
                 None
@@ -86,13 +99,7 @@ impl Library {
                 tracing::warn!("the embedder is slow: a question is answered by its words alone");
                 None
             }
-        };
-        let vector = vector.as_deref().map(|values| QueryVector {
-            model: self.embedder.model(),
-            values,
-            weight: self.embedder.weight(),
-        });
-        retrieval::retrieve(db, Question { knowledge_bases, text, vector, top_k }).await
+        }
     }
 
     /// Ingests documents until the server drains.
@@ -116,11 +123,8 @@ impl Library {
         tokio::join!(ingest.run(after, stop.clone()), stop.run_until_cancelled(index));
     }
 
-    /// Makes the index over vectors as soon as their length is known, if their ranking is worth one.
+    /// Makes the index over vectors as soon as their length is known.
     async fn index(&self, db: &PgPool) {
-        if self.embedder.weight() < retrieval::WORTH_AN_INDEX {
-            return;
-        }
         loop {
             let dimensions = match self.embedder.dimensions() {
                 Some(dimensions) => Some(dimensions),

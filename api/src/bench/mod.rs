@@ -6,7 +6,7 @@
 mod client;
 mod corpus;
 mod embedder;
-mod mix;
+pub(crate) mod mix;
 mod node;
 mod provider;
 mod reader;
@@ -24,7 +24,7 @@ use crate::{cli::INTERRUPTED, config::Config, serve};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use commands::log::bench::{self as log, Report};
-use scratch::Scratch;
+pub(crate) use scratch::Scratch;
 use std::{
     io::{self, Write},
     process::ExitCode,

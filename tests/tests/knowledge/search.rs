@@ -7,14 +7,14 @@ use commands::effects::{
 use domain::{document::Event, knowledge_base};
 use projections::{
     passages,
-    retrieval::{Hit, QueryVector, Question, retrieve},
+    retrieval::{Hit, QueryVector, Question, Rankings, retrieve},
 };
 use sqlx::postgres::PgPoolOptions;
 use std::f32::consts::TAU;
 
 async fn ask(scenario: &Scenario, shelves: &[&str], text: &str) -> Vec<Hit> {
     let ids: Vec<_> = shelves.iter().map(|&id| id.into()).collect();
-    let question = Question { knowledge_bases: &ids, text, vector: None, top_k: 10 };
+    let question = Question { knowledge_bases: &ids, text, vector: None, filter: None, rankings: Rankings::Both, top_k: 10 };
     retrieve(&scenario.db, question).await.unwrap()
 }
 
@@ -139,7 +139,7 @@ async fn vectors_of_the_memo_find_what_words_do_not() {
     let ids = ["kb".into()];
     let values = [1.0, 0.0, 0.0];
     let vector = Some(QueryVector { model: "m", values: &values, weight: 0.5 });
-    let question = Question { knowledge_bases: &ids, text: "cat", vector, top_k: 10 };
+    let question = Question { knowledge_bases: &ids, text: "cat", vector, filter: None, rankings: Rankings::Both, top_k: 10 };
     let hits = retrieve(&scenario.db, question).await.unwrap();
     assert_eq!(texts(&hits), ["a cat without vector", "a feline"]);
     let semantic = hits[1].semantic.unwrap();
@@ -174,7 +174,7 @@ async fn the_index_over_vectors_is_used_and_honours_the_shelf() {
     let angle = TAU * 777.2 / 5_200.0;
     let values = [angle.cos(), angle.sin(), 0.0];
     let vector = Some(QueryVector { model: "m", values: &values, weight: 1.0 });
-    let question = Question { knowledge_bases: &ids, text: "", vector, top_k: 5 };
+    let question = Question { knowledge_bases: &ids, text: "", vector, filter: None, rankings: Rankings::Both, top_k: 5 };
     // Little data is sorted faster than walked; here the walk is what is looked at.
     let options = (*scenario.db.connect_options()).clone();
     let options = options.options([("enable_sort", "off"), ("enable_seqscan", "off")]);

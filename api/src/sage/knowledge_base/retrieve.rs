@@ -66,6 +66,7 @@ impl From<Hit> for Item {
             "path": hit.title,
             "title": hit.title,
             "heading": hit.heading,
+            "page": hit.page,
             "passages": hit.passages,
             "lexical": leg(hit.lexical),
             "vector": leg(hit.semantic),
