@@ -9,6 +9,7 @@ use commands::{
         embedder_builtin::Builtin,
         embedder_memo::PostgresMemo,
         embedder_remote::{Remote, Settings},
+        reranker::Reranker,
     },
     log::EventLog,
     nodes,
@@ -21,7 +22,7 @@ use domain::{
 use futures::future::BoxFuture;
 use projections::{
     documents, passages,
-    retrieval::{self, Hit, QueryVector, Question, Rankings},
+    retrieval::{self, Filter, Hit, QueryVector, Question, Rankings},
 };
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
@@ -29,6 +30,8 @@ use uuid::Uuid;
 
 /// How long the vector of a question is waited for; then its words have to do.
 const QUESTION: Duration = Duration::from_secs(10);
+/// Hits that the reranker chooses from, at least.
+const RERANKED: usize = 50;
 /// Pause before the embedder or the database is tried again at start-up.
 const AGAIN: Duration = Duration::from_secs(15);
 
@@ -39,6 +42,8 @@ pub struct Library {
     pub blobs: Blobs,
     /// Where vectors come from.
     pub embedder: Arc<dyn Embedder>,
+    /// Who orders what was found anew.
+    reranker: Option<Arc<Reranker>>,
 }
 
 impl Library {
@@ -57,11 +62,16 @@ impl Library {
                 Arc::new(Remote::new(settings)?)
             }
         };
-        Ok(Self { blobs, embedder })
+        let reranker = config.rerank.as_ref().map(|endpoint| {
+            let key = endpoint.api_key.expose();
+            let key = (!key.is_empty()).then(|| key.to_owned());
+            Reranker::new(&endpoint.base_url, key, endpoint.model.clone()).map(Arc::new)
+        });
+        Ok(Self { blobs, embedder, reranker: reranker.transpose()? })
     }
 
-    /// The best parts of these knowledge bases for a question, best first. When the embedder is away, the words decide
-    /// alone.
+    /// The best parts of these knowledge bases for a question, best first, of documents that fit the filter. When the
+    /// embedder is away, the words decide alone; when the reranker is, its order is missing.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -70,6 +80,7 @@ impl Library {
         db: &PgPool,
         knowledge_bases: &[KnowledgeBaseId],
         text: &str,
+        filter: Option<&Filter>,
         top_k: usize,
     ) -> sqlx::Result<Vec<Hit>> {
         if text.trim().is_empty() || knowledge_bases.is_empty() {
@@ -82,8 +93,27 @@ impl Library {
             weight: self.embedder.weight(),
         });
         let rankings = Rankings::Both;
-        let question = Question { knowledge_bases, text, vector, filter: None, rankings, top_k };
-        retrieval::retrieve(db, question).await
+        let depth = if self.reranker.is_some() { top_k.max(RERANKED) } else { top_k };
+        let question = Question { knowledge_bases, text, vector, filter, rankings, top_k: depth };
+        let hits = retrieval::retrieve(db, question).await?;
+        Ok(self.reranked(text, hits, top_k).await)
+    }
+
+    /// The same hits in the order of the reranker, scored by it.
+    async fn reranked(&self, text: &str, mut hits: Vec<Hit>, top_k: usize) -> Vec<Hit> {
+        if let Some(reranker) = self.reranker.as_ref().filter(|_| !hits.is_empty()) {
+            let texts: Vec<&str> = hits.iter().map(|hit| hit.text.as_str()).collect();
+            match reranker.order(text, &texts).await {
+                Ok(order) => {
+                    let mut left: Vec<Option<Hit>> = hits.into_iter().map(Some).collect();
+                    let take = |(at, score): (usize, f64)| Some(Hit { score, ..left[at].take()? });
+                    hits = order.into_iter().filter_map(take).collect();
+                }
+                Err(error) => tracing::warn!(%error, "a question is answered in the search's order"),
+            }
+        }
+        hits.truncate(top_k);
+        hits
     }
 
     /// The vector of a question; `None` when the embedder has none, or not soon.
@@ -123,6 +153,19 @@ impl Library {
         tokio::join!(ingest.run(after, stop.clone()), stop.run_until_cancelled(index));
     }
 
+    /// Tells the operator of knowledge bases that another model embedded.
+    async fn tell_outdated(&self, db: &PgPool, dimensions: usize) {
+        let model = (dimensions > 0).then(|| self.embedder.model());
+        match passages::outdated(db, model).await {
+            Ok(0) => {}
+            Ok(shelves) => tracing::warn!(
+                shelves,
+                "knowledge bases with vectors of another model are searched by words until their documents are redone"
+            ),
+            Err(error) => tracing::debug!(%error, "the models of knowledge bases are not known"),
+        }
+    }
+
     /// Makes the index over vectors as soon as their length is known.
     async fn index(&self, db: &PgPool) {
         loop {
@@ -138,7 +181,7 @@ impl Library {
             };
             if let Some(dimensions) = dimensions {
                 match passages::index_vectors(db, dimensions).await {
-                    Ok(()) => return,
+                    Ok(()) => return self.tell_outdated(db, dimensions).await,
                     Err(error) => tracing::warn!(%error, "no index over vectors yet"),
                 }
             }

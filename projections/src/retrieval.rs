@@ -21,8 +21,11 @@ use sqlx::{AssertSqlSafe, FromRow, PgPool};
 pub const MAX_TOP_K: usize = 100;
 /// Longest vectors that have an index.
 pub const MAX_INDEXED: usize = 4_000;
-/// What the vectors of [`crate::meanings`] count beside the words, as [`QueryVector::weight`].
-const MEANINGS: f32 = 0.5;
+/// What the vectors of [`crate::meanings`] count beside the words, as [`QueryVector::weight`]: by evaluation (see
+/// BENCHMARKS.md). From `ENOUGH` passages on they help; fewer say too little to do more than fill up.
+const MEANINGS: (f32, f32) = (0.03, 0.25);
+/// See [`MEANINGS`].
+const ENOUGH: i64 = 500;
 /// Least places of a ranking that are fused, so that each may bring what the other has further below.
 const DEPTH: i64 = 50;
 
@@ -138,11 +141,14 @@ pub async fn retrieve(db: &PgPool, question: Question<'_>) -> sqlx::Result<Vec<H
             (weighed, Places::new(&shelves, vector, fitted))
         }
     };
-    let weight = match (question.rankings, &places) {
-        (Rankings::Words, _) => 0.0,
-        (Rankings::Vectors, _) => 1.0,
-        (Rankings::Both, places) if places.small.is_empty() && places.large.is_empty() => MEANINGS,
-        (Rankings::Both, _) => vector.map_or(0.0, |vector| vector.weight),
+    let embedded = !places.small.is_empty() || !places.large.is_empty();
+    let weight = match question.rankings {
+        _ if places.is_empty() => 0.0,
+        Rankings::Words => 0.0,
+        Rankings::Vectors => 1.0,
+        Rankings::Both if embedded => vector.map_or(0.0, |vector| vector.weight),
+        Rankings::Both if shelves.iter().any(|shelf| shelf.passages >= ENOUGH) => MEANINGS.1,
+        Rankings::Both => MEANINGS.0,
     };
     let found = Search { question: &question, vector, filter: filter.unwrap_or_default() };
     let rows = found.rows(db, &weighed, &places).await?;

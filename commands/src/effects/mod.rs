@@ -19,6 +19,7 @@ pub mod mcp;
 pub mod model;
 pub mod outbound;
 pub mod passwords;
+pub mod reranker;
 pub mod secret;
 pub mod skill_archive;
 pub mod tools;

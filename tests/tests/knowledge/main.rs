@@ -4,5 +4,7 @@
 
 mod api;
 mod documents;
+mod meanings;
+mod quality;
 mod scenario;
 mod search;
