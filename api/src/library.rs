@@ -9,6 +9,7 @@ use commands::{
         embedder_builtin::Builtin,
         embedder_memo::PostgresMemo,
         embedder_remote::{Remote, Settings},
+        embedder_static::Static,
         reranker::Reranker,
     },
     log::EventLog,
@@ -54,7 +55,12 @@ impl Library {
     pub fn open(config: &Config) -> Result<Self> {
         let blobs = Blobs::open(&config.blobs).context("ANNALS_BLOBS cannot be used")?;
         let embedder: Arc<dyn Embedder> = match &config.embedding {
-            None => Arc::new(Builtin),
+            None => match &config.embedding_path {
+                None => Arc::new(Builtin),
+                Some(folder) => {
+                    Arc::new(Static::open(folder).context("ANNALS_EMBEDDING_PATH cannot be used")?)
+                }
+            },
             Some(endpoint) => {
                 let key = endpoint.api_key.expose();
                 let key = (!key.is_empty()).then(|| key.to_owned());
@@ -109,7 +115,9 @@ impl Library {
                     let take = |(at, score): (usize, f64)| Some(Hit { score, ..left[at].take()? });
                     hits = order.into_iter().filter_map(take).collect();
                 }
-                Err(error) => tracing::warn!(%error, "a question is answered in the search's order"),
+                Err(error) => {
+                    tracing::warn!(%error, "a question is answered in the search's order")
+                }
             }
         }
         hits.truncate(top_k);

@@ -10,8 +10,8 @@ mod semantic;
 
 use crate::meanings::{self, Asked};
 use domain::ids::{DocumentId, KnowledgeBaseId};
-pub use filter::{Comparison, Filter};
 use filter::Compiled;
+pub use filter::{Comparison, Filter};
 use lexical::Weighed;
 use pgvector::HalfVector;
 use semantic::Places;
@@ -181,7 +181,12 @@ struct Search<'a> {
 
 impl Search<'_> {
     /// Both rankings in one statement.
-    async fn rows(&self, db: &PgPool, weighed: &Weighed, places: &Places) -> sqlx::Result<Vec<Row>> {
+    async fn rows(
+        &self,
+        db: &PgPool,
+        weighed: &Weighed,
+        places: &Places,
+    ) -> sqlx::Result<Vec<Row>> {
         // Not a join: an index could not be walked in its order any more.
         let filter = match self.filter.sql.as_str() {
             "" => String::new(),

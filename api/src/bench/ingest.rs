@@ -59,7 +59,8 @@ async fn measure(scratch: &Scratch, served: &Served, documents: u64) -> Result<R
     served.app.projections.wait_for_all(last, PATIENCE).await?;
     let wall = began.elapsed();
     let ours = Timed { events: documents, calls_us: vec![], wall, cpu_us: meter.since(cpu) };
-    let mb_per_s = |time: Duration| (bytes as f64 / 1e6 / time.as_secs_f64() * 100.0).round() / 100.0;
+    let mb_per_s =
+        |time: Duration| (bytes as f64 / 1e6 / time.as_secs_f64() * 100.0).round() / 100.0;
     let more = BTreeMap::from([
         ("mb_per_s", mb_per_s(wall)),
         ("baseline_mb_per_s", mb_per_s(raw.wall)),
@@ -127,7 +128,8 @@ impl File {
         };
         let body: String = sections.iter().enumerate().map(|(n, text)| each(text, n)).collect();
         let ending = ["md", "html", "txt", "csv"][usize::try_from(number % 4).unwrap_or(0)];
-        let body = if ending == "html" { format!("<html><body>{body}</body></html>") } else { body };
+        let body =
+            if ending == "html" { format!("<html><body>{body}</body></html>") } else { body };
         Self { name: format!("notes {number}.{ending}"), sections, body: body.into() }
     }
 

@@ -14,7 +14,8 @@ async fn small(bench: Bench) -> Result<(Value, String)> {
     let url = embedded::testing::server_url().await?;
     let config = Config::from_values([("DATABASE_URL".to_owned(), url)])?;
     let (runs, rate, lines, events, chunks, documents) = (3, 20, 400, 1_000, 1_000, 8);
-    let arguments = Arguments { bench, seconds: 1, json: true, runs, rate, lines, events, chunks, documents };
+    let arguments =
+        Arguments { bench, seconds: 1, json: true, runs, rate, lines, events, chunks, documents };
     let scratch = Scratch::create(&config).await?;
     let name: String =
         sqlx::query_scalar("select current_database()").fetch_one(&scratch.pool).await?;

@@ -22,6 +22,7 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_EMBEDDING_BASE_URL", Kind::Plain("")),
     ("ANNALS_EMBEDDING_API_KEY", Kind::Secret),
     ("ANNALS_EMBEDDING_MODEL", Kind::Plain("")),
+    ("ANNALS_EMBEDDING_PATH", Kind::Plain("")),
     ("ANNALS_RERANK_BASE_URL", Kind::Plain("")),
     ("ANNALS_RERANK_API_KEY", Kind::Secret),
     ("ANNALS_RERANK_MODEL", Kind::Plain("")),

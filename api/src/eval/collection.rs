@@ -122,9 +122,7 @@ mod tests {
 
     #[test]
     fn judgements_come_in_three_spellings() {
-        for line in
-            [r#"{"query-id": "q", "corpus-id": "d", "score": 2}"#, "q 0 d 2", "q\td\t2"]
-        {
+        for line in [r#"{"query-id": "q", "corpus-id": "d", "score": 2}"#, "q 0 d 2", "q\td\t2"] {
             let found = judgement(line).unwrap().unwrap();
             assert_eq!((&*found.query, &*found.document, found.grade), ("q", "d", 2));
         }

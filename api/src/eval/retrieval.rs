@@ -190,7 +190,13 @@ impl Subject {
                 embedder::ensure(&*self.embedder, memo, &indexed).await?;
                 let id = DocumentId(format!("{number:032x}"));
                 let model = self.embedder.model();
-                mix::ingested(&*self.log, &id, mix::Filed { owner, base, name: &document.id, model }, passages).await
+                mix::ingested(
+                    &*self.log,
+                    &id,
+                    mix::Filed { owner, base, name: &document.id, model },
+                    passages,
+                )
+                .await
             }
         });
         stream::iter(all).buffered(AT_ONCE).try_for_each(|_| async { Ok(()) }).await?;
@@ -211,26 +217,27 @@ pub async fn search(
     let vectors = subject.embedder.embed(&texts).await?;
     let mut outcomes = Vec::new();
     for (name, rankings) in WAYS {
-        let asked = collection.questions.iter().zip(&vectors).map(|(question, vector)| async move {
-            let (model, weight) = (subject.embedder.model(), subject.embedder.weight());
-            let asked = Question {
-                knowledge_bases: std::slice::from_ref(base),
-                text: &question.text,
-                vector: Some(QueryVector { model, values: vector, weight }),
-                filter: None,
-                rankings,
-                top_k: DEPTH,
-            };
-            let hits = retrieval::retrieve(&subject.db, asked).await?;
-            let mut ranking: Vec<(String, f64)> = Vec::new();
-            for hit in hits {
-                // A document is worth what its best part is.
-                if !ranking.iter().any(|(document, _)| *document == hit.title) {
-                    ranking.push((hit.title, hit.score));
+        let asked =
+            collection.questions.iter().zip(&vectors).map(|(question, vector)| async move {
+                let (model, weight) = (subject.embedder.model(), subject.embedder.weight());
+                let asked = Question {
+                    knowledge_bases: std::slice::from_ref(base),
+                    text: &question.text,
+                    vector: Some(QueryVector { model, values: vector, weight }),
+                    filter: None,
+                    rankings,
+                    top_k: DEPTH,
+                };
+                let hits = retrieval::retrieve(&subject.db, asked).await?;
+                let mut ranking: Vec<(String, f64)> = Vec::new();
+                for hit in hits {
+                    // A document is worth what its best part is.
+                    if !ranking.iter().any(|(document, _)| *document == hit.title) {
+                        ranking.push((hit.title, hit.score));
+                    }
                 }
-            }
-            anyhow::Ok(ranking)
-        });
+                anyhow::Ok(ranking)
+            });
         let rankings: Vec<_> = stream::iter(asked).buffered(AT_ONCE).try_collect().await?;
         let measured = collection.questions.iter().zip(&rankings).map(|(question, ranking)| {
             let names: Vec<String> = ranking.iter().map(|(document, _)| document.clone()).collect();

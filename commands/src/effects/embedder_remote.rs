@@ -193,7 +193,8 @@ impl Embedder for Remote {
 
     fn embed<'a>(&'a self, texts: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Vec<f32>>, Error>> {
         async move {
-            let batches: Vec<_> = batches(texts).into_iter().map(|texts| self.batch(texts)).collect();
+            let batches: Vec<_> =
+                batches(texts).into_iter().map(|texts| self.batch(texts)).collect();
             let vectors: Vec<_> = stream::iter(batches).buffered(PARALLEL).try_collect().await?;
             Ok(vectors.concat())
         }

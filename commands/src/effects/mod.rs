@@ -7,6 +7,7 @@ pub mod embedder;
 pub mod embedder_builtin;
 pub mod embedder_memo;
 pub mod embedder_remote;
+pub mod embedder_static;
 pub mod extract;
 mod extract_entities;
 mod extract_html;

@@ -116,7 +116,9 @@ mod tests {
             let read = stream.read(&mut seen).await.unwrap();
             assert!(seen[..read].starts_with(b"POST /v1/rerank "));
             let length = body.len();
-            let head = format!("HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n");
+            let head = format!(
+                "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: {length}\r\n\r\n"
+            );
             stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
         });
         Reranker::new(&url, Some("s3cret".to_owned()), "m".to_owned()).unwrap()

@@ -158,10 +158,10 @@ impl Matrix {
                 for column in 0..width {
                     let (done, rest) = row.split_at_mut(column);
                     let line = &factor[column * width..][..=column];
-                    let known: f64 =
-                        done.iter().zip(line).map(|(x, l)| f64::from(*x) * l).sum();
+                    let known: f64 = done.iter().zip(line).map(|(x, l)| f64::from(*x) * l).sum();
                     let pivot = line[column];
-                    let value = if pivot > 0.0 { (f64::from(rest[0]) - known) / pivot } else { 0.0 };
+                    let value =
+                        if pivot > 0.0 { (f64::from(rest[0]) - known) / pivot } else { 0.0 };
                     #[expect(clippy::cast_possible_truncation, reason = "a vector of floats")]
                     let value = value as f32;
                     rest[0] = value;
@@ -240,7 +240,8 @@ mod tests {
     /// Terms 1 to 3 are about one thing, 11 to 13 about another; 1 and 3 never stand together, nor do 11 and 13.
     fn passages() -> Vec<Bag> {
         let bag = |terms: &[i64]| terms.iter().map(|term| (*term, 1)).collect();
-        let about = [&[1, 2][..], &[2, 3], &[1, 2], &[2, 3], &[11, 12], &[12, 13], &[11, 12], &[12, 13]];
+        let about =
+            [&[1, 2][..], &[2, 3], &[1, 2], &[2, 3], &[11, 12], &[12, 13], &[11, 12], &[12, 13]];
         about.iter().map(|terms| bag(terms)).collect()
     }
 
@@ -263,7 +264,8 @@ mod tests {
 
     #[test]
     fn directions_are_perpendicular_and_what_repeats_is_dropped() {
-        let mut matrix = Matrix { width: 3, cells: vec![1.0, 2.0, 1.0, 0.0, 0.0, 5.0, 2.0, 4.0, 0.0] };
+        let mut matrix =
+            Matrix { width: 3, cells: vec![1.0, 2.0, 1.0, 0.0, 0.0, 5.0, 2.0, 4.0, 0.0] };
         matrix.straighten();
         let products = matrix.products();
         for (at, expected) in [(0, 1.0), (3, 0.0), (4, 0.0), (6, 0.0), (7, 0.0), (8, 1.0)] {

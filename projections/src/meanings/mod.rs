@@ -106,9 +106,7 @@ async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
             let unseen = "delete from meaning_bags where document = $1 and not searchable";
             sqlx::query(unseen).bind(id).execute(db).await?;
         }
-        Event::PassagesStored { attempt, first, model, passages }
-            if model.starts_with(BUILTIN) =>
-        {
+        Event::PassagesStored { attempt, first, model, passages } if model.starts_with(BUILTIN) => {
             store(db, id, (attempt, first), &passages).await?;
         }
         Event::DocumentIngested { attempt, .. } => shelf::publish(db, id, attempt).await?,
@@ -177,7 +175,8 @@ pub(crate) async fn places(
     db: &PgPool,
     asked: &[Asked<'_>],
 ) -> sqlx::Result<Vec<(String, HalfVector)>> {
-    let pairs = || asked.iter().flat_map(|a| a.bag.iter().map(|(term, _)| (a.knowledge_base, *term)));
+    let pairs =
+        || asked.iter().flat_map(|a| a.bag.iter().map(|(term, _)| (a.knowledge_base, *term)));
     let (shelves, terms): (Vec<&str>, Vec<i64>) = pairs().unzip();
     let known: Vec<(String, i64, HalfVector)> = sqlx::query_as(
         "select t.knowledge_base, t.term, t.vector

@@ -182,7 +182,8 @@ async fn place(
     let terms = match known {
         Known::All(terms) => terms,
         Known::Stored => {
-            let mut numbers: Vec<i64> = rows.iter().flat_map(|row| row.terms.iter().copied()).collect();
+            let mut numbers: Vec<i64> =
+                rows.iter().flat_map(|row| row.terms.iter().copied()).collect();
             numbers.sort_unstable();
             numbers.dedup();
             stored = terms_of(db, page.shelf, &numbers).await?;

@@ -4,9 +4,9 @@ use super::{QueryVector, lexical::Shelf};
 use pgvector::HalfVector;
 
 /// Up to so many passages their vectors are compared one by one: exact, and as fast as an index with a filter.
-const EXACT: i64 = 8_000;
+const EXACT: i64 = 20_000;
 /// Passages that a walk through the index looks at for each result wanted, within these bounds.
-const WALK: (i64, i64, i64) = (10, 200, 800);
+const WALK: (i64, i64, i64) = (10, 400, 1_000);
 
 /// The vectors of a question, by the knowledge bases that are compared with them.
 #[derive(Debug, Default)]
@@ -33,7 +33,8 @@ impl Places {
         let mut places = Self::default();
         if let Some(vector) = vector.filter(|vector| !vector.values.is_empty()) {
             places.dimensions = vector.values.len();
-            for shelf in shelves.iter().filter(|shelf| shelf.eligible > 0 && shelf.model.is_some()) {
+            for shelf in shelves.iter().filter(|shelf| shelf.eligible > 0 && shelf.model.is_some())
+            {
                 let exact = shelf.eligible <= EXACT || places.dimensions > super::MAX_INDEXED;
                 let way = if exact { &mut places.small } else { &mut places.large };
                 way.push(shelf.id.clone());

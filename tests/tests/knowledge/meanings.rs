@@ -24,7 +24,8 @@ async fn given_passages(scenario: &mut Scenario, document: &str, passages: usize
 
 async fn near(scenario: &Scenario, text: &str) -> Vec<Hit> {
     let (ids, rankings) = (["kb".into()], Rankings::Vectors);
-    let question = Question { knowledge_bases: &ids, text, vector: None, filter: None, rankings, top_k: 4 };
+    let question =
+        Question { knowledge_bases: &ids, text, vector: None, filter: None, rankings, top_k: 4 };
     retrieve(&scenario.db, question).await.unwrap()
 }
 

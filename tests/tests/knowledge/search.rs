@@ -13,7 +13,14 @@ use std::f32::consts::TAU;
 
 async fn ask(scenario: &Scenario, shelves: &[&str], text: &str) -> Vec<Hit> {
     let ids: Vec<_> = shelves.iter().map(|&id| id.into()).collect();
-    let question = Question { knowledge_bases: &ids, text, vector: None, filter: None, rankings: Rankings::Both, top_k: 10 };
+    let question = Question {
+        knowledge_bases: &ids,
+        text,
+        vector: None,
+        filter: None,
+        rankings: Rankings::Both,
+        top_k: 10,
+    };
     retrieve(&scenario.db, question).await.unwrap()
 }
 
@@ -139,7 +146,14 @@ async fn vectors_of_the_memo_find_what_words_do_not() {
     let ids = ["kb".into()];
     let values = [1.0, 0.0, 0.0];
     let vector = Some(QueryVector { model: "m", values: &values, weight: 0.5 });
-    let question = Question { knowledge_bases: &ids, text: "cat", vector, filter: None, rankings: Rankings::Both, top_k: 10 };
+    let question = Question {
+        knowledge_bases: &ids,
+        text: "cat",
+        vector,
+        filter: None,
+        rankings: Rankings::Both,
+        top_k: 10,
+    };
     let hits = retrieve(&scenario.db, question).await.unwrap();
     assert_eq!(texts(&hits), ["a cat without vector", "a feline"]);
     let semantic = hits[1].semantic.unwrap();
@@ -156,13 +170,13 @@ async fn the_index_over_vectors_is_used_and_honours_the_shelf() {
     let mut scenario = Scenario::new().await;
     scenario.given_shelf("kb", "ann").await;
     scenario.given_shelf("other", "bob").await;
-    let texts: Vec<String> = (0..8_200).map(|n| format!("passage number {n}")).collect();
+    let texts: Vec<String> = (0..20_200).map(|n| format!("passage number {n}")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let vectors: Vec<(TextHash, Vec<f32>)> = texts
         .iter()
         .enumerate()
         .map(|(n, text)| {
-            let angle = TAU * n as f32 / 8_200.0;
+            let angle = TAU * n as f32 / 20_200.0;
             (TextHash::of(text), vec![angle.cos(), angle.sin(), 0.0])
         })
         .collect();
@@ -171,10 +185,17 @@ async fn the_index_over_vectors_is_used_and_honours_the_shelf() {
     scenario.given_document("all", "kb", &texts).await;
     scenario.given_document("twin", "other", &texts[..50]).await;
     let ids = ["kb".into()];
-    let angle = TAU * 777.2 / 8_200.0;
+    let angle = TAU * 777.2 / 20_200.0;
     let values = [angle.cos(), angle.sin(), 0.0];
     let vector = Some(QueryVector { model: "m", values: &values, weight: 1.0 });
-    let question = Question { knowledge_bases: &ids, text: "", vector, filter: None, rankings: Rankings::Both, top_k: 5 };
+    let question = Question {
+        knowledge_bases: &ids,
+        text: "",
+        vector,
+        filter: None,
+        rankings: Rankings::Both,
+        top_k: 5,
+    };
     // Little data is sorted faster than walked; here the walk is what is looked at.
     let options = (*scenario.db.connect_options()).clone();
     let options = options.options([("enable_sort", "off"), ("enable_seqscan", "off")]);
@@ -202,7 +223,10 @@ async fn words_are_found_in_other_forms_than_they_are_asked_in() {
     scenario.given_shelf("kb", "ann").await;
     scenario.given_document("a", "kb", &["uploading documents twice"]).await;
     scenario.given_document("b", "kb", &["小猫在睡觉"]).await;
-    assert_eq!(texts(&ask(&scenario, &["kb"], "Document upload").await), ["uploading documents twice"]);
+    assert_eq!(
+        texts(&ask(&scenario, &["kb"], "Document upload").await),
+        ["uploading documents twice"]
+    );
     assert_eq!(texts(&ask(&scenario, &["kb"], "猫").await), ["小猫在睡觉"]);
 }
 
@@ -229,7 +253,8 @@ async fn filters_choose_documents_before_the_search_does() {
     let vector = Some(QueryVector { model: "m", values: &values, weight: 0.5 });
     let ask = async |filter: &Filter, rankings| {
         let filter = Some(filter);
-        let asked = Question { knowledge_bases: &ids, text: "near", vector, filter, rankings, top_k: 5 };
+        let asked =
+            Question { knowledge_bases: &ids, text: "near", vector, filter, rankings, top_k: 5 };
         retrieve(&scenario.db, asked).await.unwrap()
     };
     // Three hundred others are nearer, in both rankings.

@@ -2,11 +2,7 @@
 
 use super::*;
 use crate::{
-    effects::{
-        embedder,
-        embedder_builtin::Builtin,
-        embedder_memo::MemoryMemo,
-    },
+    effects::{embedder, embedder_builtin::Builtin, embedder_memo::MemoryMemo},
     execute::{execute, unpack},
     log::memory::MemoryLog,
 };
