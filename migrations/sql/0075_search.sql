@@ -12,7 +12,6 @@ alter table passage_shelves
 alter table passage_sources
     add column metadata jsonb not null,
     add column passages integer not null;     -- how many can be found
-create index passage_sources_metadata on passage_sources using gin (metadata jsonb_path_ops);
 
 -- The vectors apart from the texts: comparing many of them reads nothing else. Up to about 4,000 dimensions stay in
 -- their row.

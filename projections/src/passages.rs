@@ -214,6 +214,8 @@ async fn remember(
     indexed: Vec<String>,
 ) -> Result<(), ApplyError> {
     if model.starts_with(meanings::BUILTIN) {
+        let none = "update passage_shelves set model = null, dimensions = null where id = $1 and model is not null";
+        sqlx::query(none).bind(knowledge_base).execute(db).await?;
         return Ok(());
     }
     sqlx::query(

@@ -10,15 +10,15 @@ use std::collections::BTreeMap;
 /// Length of the vectors.
 pub const DIMENSIONS: usize = 256;
 /// Passages that a fit looks at; of more, an even selection.
-pub const SAMPLE: usize = 4_096;
+pub const SAMPLE: usize = 2_048;
 /// Terms that get a vector, those in the most passages.
-const VOCABULARY: usize = 20_000;
+const VOCABULARY: usize = 10_000;
 /// A term in a single passage connects nothing.
 const LEAST_PASSAGES: usize = 2;
 /// Passages for each direction: fewer directions than passages are what makes different words meet.
 const PER_DIRECTION: usize = 2;
 /// Rounds of the iteration; more change nothing that a ranking would show.
-const ROUNDS: usize = 6;
+const ROUNDS: usize = 4;
 /// A direction with less than this part of the strongest one's length is noise of the arithmetic.
 const NEGLIGIBLE: f64 = 1e-9;
 
@@ -148,24 +148,21 @@ impl Matrix {
         &mut self.cells[at * self.width..][..self.width]
     }
 
-    /// Makes the columns perpendicular and of length 1; one that the others span already becomes zero. By the Cholesky
-    /// factor of the columns' products, twice, because once leaves an error.
+    /// Makes the columns perpendicular and of length 1, by the Cholesky factor of their products; one that the others
+    /// span already becomes zero.
     fn straighten(&mut self) {
-        for _ in 0..2 {
-            let factor = cholesky(self.products(), self.width);
-            let width = self.width;
-            for row in self.cells.chunks_exact_mut(width) {
-                for column in 0..width {
-                    let (done, rest) = row.split_at_mut(column);
-                    let line = &factor[column * width..][..=column];
-                    let known: f64 = done.iter().zip(line).map(|(x, l)| f64::from(*x) * l).sum();
-                    let pivot = line[column];
-                    let value =
-                        if pivot > 0.0 { (f64::from(rest[0]) - known) / pivot } else { 0.0 };
-                    #[expect(clippy::cast_possible_truncation, reason = "a vector of floats")]
-                    let value = value as f32;
-                    rest[0] = value;
-                }
+        let factor = cholesky(self.products(), self.width);
+        let width = self.width;
+        for row in self.cells.chunks_exact_mut(width) {
+            for column in 0..width {
+                let (done, rest) = row.split_at_mut(column);
+                let line = &factor[column * width..][..=column];
+                let known: f64 = done.iter().zip(line).map(|(x, l)| f64::from(*x) * l).sum();
+                let pivot = line[column];
+                let value = if pivot > 0.0 { (f64::from(rest[0]) - known) / pivot } else { 0.0 };
+                #[expect(clippy::cast_possible_truncation, reason = "a vector of floats")]
+                let value = value as f32;
+                rest[0] = value;
             }
         }
     }

@@ -32,28 +32,25 @@ pub(super) async fn publish(
     .await?;
     let Some((shelf, passages, fitted)) = found.into_iter().next() else { return Ok(()) };
     let grown = passages >= FEWEST && 2 * passages >= 3 * fitted && fitted < SETTLED;
-    if grown {
-        let terms = learn(db, &shelf, passages).await?;
+    if !grown && fitted == 0 {
+        return Ok(());
+    }
+    let (only, terms) = if grown {
         let old = "delete from meanings where knowledge_base = $1";
         sqlx::query(old).bind(&shelf).execute(&mut *db).await?;
-        let mut after = Place::default();
-        loop {
-            let page = Page { shelf: &shelf, document: None, after: &after };
-            match place(db, page, Known::All(&terms), false).await? {
-                Some(last) => after = last,
-                None => return Ok(()),
-            }
-        }
-    }
+        (None, Some(learn(db, &shelf, passages).await?))
+    } else {
+        (Some(document), None)
+    };
+    let settled = !grown && fitted >= SETTLED;
     let mut after = Place::default();
-    while fitted > 0 {
-        let page = Page { shelf: &shelf, document: Some(document), after: &after };
-        match place(db, page, Known::Stored, fitted >= SETTLED).await? {
+    loop {
+        let page = Page { shelf: &shelf, only, after: &after };
+        match place(db, page, terms.as_ref(), settled).await? {
             Some(last) => after = last,
-            None => break,
+            None => return Ok(()),
         }
     }
-    Ok(())
 }
 
 /// Takes a document's searchable passages out.
@@ -128,15 +125,8 @@ struct Place {
 /// Up to [`PAGE`] searchable passages of a knowledge base, or of one document of it.
 struct Page<'a> {
     shelf: &'a str,
-    document: Option<&'a str>,
+    only: Option<&'a str>,
     after: &'a Place,
-}
-
-/// What is known of the terms.
-enum Known<'a> {
-    All(&'a Terms),
-    /// In the table: a page needs few of them.
-    Stored,
 }
 
 #[derive(FromRow)]
@@ -157,11 +147,11 @@ struct New {
     vectors: Vec<HalfVector>,
 }
 
-/// Places a page of passages; `None` when there was none left.
+/// Places a page of passages; `None` when there was none left. Without `terms`, what is known of theirs is read.
 async fn place(
     db: &mut PgConnection,
     page: Page<'_>,
-    known: Known<'_>,
+    terms: Option<&Terms>,
     settled: bool,
 ) -> Result<Option<Place>, ApplyError> {
     let rows: Vec<Row> = sqlx::query_as(
@@ -170,7 +160,7 @@ async fn place(
            and (document, ordinal) > ($3, $4) order by document, ordinal limit $5",
     )
     .bind(page.shelf)
-    .bind(page.document)
+    .bind(page.only)
     .bind(&page.after.document)
     .bind(if page.after.document.is_empty() { -1 } else { page.after.ordinal })
     .bind(PAGE)
@@ -179,9 +169,9 @@ async fn place(
     let Some(last) = rows.last() else { return Ok(None) };
     let last = Place { document: last.document.clone(), ordinal: last.ordinal };
     let stored;
-    let terms = match known {
-        Known::All(terms) => terms,
-        Known::Stored => {
+    let terms = match terms {
+        Some(terms) => terms,
+        None => {
             let mut numbers: Vec<i64> =
                 rows.iter().flat_map(|row| row.terms.iter().copied()).collect();
             numbers.sort_unstable();

@@ -11,7 +11,7 @@ use std::collections::HashMap;
 /// Distinct words of a question that are looked up, and of those the rarest that count.
 const MAX_WORDS: (usize, usize) = (512, 48);
 /// Passages that the words of a question may bring up for scoring; the rarest words come first.
-const CANDIDATES: i64 = 1_500;
+const CANDIDATES: i64 = 1_000;
 /// Words are added whatever they bring up until there are so many.
 const ENOUGH: i64 = 200;
 /// Of a word that nearly every passage has, so many passages are scored: each costs about 9 µs.

@@ -6,7 +6,7 @@ use pgvector::HalfVector;
 /// Up to so many passages their vectors are compared one by one: exact, and as fast as an index with a filter.
 const EXACT: i64 = 20_000;
 /// Passages that a walk through the index looks at for each result wanted, within these bounds.
-const WALK: (i64, i64, i64) = (10, 400, 1_000);
+const WALK: (i64, i64, i64) = (8, 400, 1_000);
 
 /// The vectors of a question, by the knowledge bases that are compared with them.
 #[derive(Debug, Default)]
