@@ -95,6 +95,9 @@ impl KnowledgeSearch for Shelves {
                 title: hit.title,
                 heading: hit.heading,
                 content: hit.text,
+                start: hit.start,
+                end: hit.end,
+                page: hit.page,
                 score: hit.score,
             };
             Ok(hits.map_err(unavailable)?.into_iter().map(excerpt).collect())

@@ -242,5 +242,4 @@ from lexical l full join semantic v using (document, attempt, ordinal)
 join passages p using (document, attempt, ordinal)
 join passage_sources s using (document)
 where p.searchable and num_nulls($6::text[], $7::text[], $8::halfvec, $9::text[], $10::text[], $11::text, $12::text[],
-    $13::halfvec[], $14::text[]) >= 0
-order by document, ordinal";
+    $13::halfvec[], $14::text[]) >= 0";
