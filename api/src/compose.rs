@@ -206,6 +206,13 @@ impl Node {
         let providers = Providers::new(store.log.clone(), store.vault.clone());
         let endpoint = Backed::endpoint(&config);
         let models = Models::new(&config, store.db.clone(), providers.clone(), endpoint.clone());
+        let mcp = Mcp::new(
+            McpServers::new(store.log.clone(), store.vault.clone()),
+            store.log.clone(),
+            store.db.clone(),
+            projections.clone(),
+            config.allow_private_urls,
+        );
         let surroundings = Arc::new(Backed {
             log: store.log.clone(),
             db: store.db.clone(),
@@ -221,14 +228,8 @@ impl Node {
             openai,
             endpoint,
             models: models.clone(),
+            mcp: mcp.clone(),
         });
-        let mcp = Mcp::new(
-            McpServers::new(store.log.clone(), store.vault.clone()),
-            store.log.clone(),
-            store.db.clone(),
-            projections.clone(),
-            config.allow_private_urls,
-        );
         let reach = if config.allow_private_urls { Reach::Anywhere } else { Reach::Public };
         let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));
         let shelf = Arc::new(SkillShelf(store.db.clone()));

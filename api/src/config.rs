@@ -90,6 +90,9 @@ pub struct Config {
     pub releases_url: String,
     /// Log lines as JSON.
     pub log_json: Option<bool>,
+    /// The annals binary, where this process is one: it reads files of difficult formats in a process of its own. Not a
+    /// setting.
+    pub program: Option<PathBuf>,
     shown: BTreeMap<&'static str, String>,
 }
 
@@ -165,7 +168,11 @@ impl Config {
             let ours = name.starts_with("ANNALS_") || NAMES.iter().any(|(known, _)| *known == name);
             Some((name, value.into_string().ok()?)).filter(|_| ours)
         });
-        Self::from_values(file.into_iter().chain(environment))
+        let config = Self::from_values(file.into_iter().chain(environment))?;
+        // On Linux the name that stays right when another version takes the place of this one on the disk.
+        let own = PathBuf::from("/proc/self/exe");
+        let program = if own.exists() { Some(own) } else { env::current_exe().ok() };
+        Ok(Self { program, ..config })
     }
 
     /// From name-value pairs; later ones win, empty values count as unset.
@@ -222,6 +229,7 @@ impl Values {
             return Err(ConfigError::Bad { name: "EVENTSTORE_URL", reason });
         }
         let config = Config {
+            program: None,
             listen: self.parse("ANNALS_LISTEN", "an address such as 127.0.0.1:8000", |text| {
                 text.parse().ok()
             })?,

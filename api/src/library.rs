@@ -10,8 +10,10 @@ use commands::{
         embedder_memo::PostgresMemo,
         embedder_remote::{Remote, Settings},
         embedder_static::Static,
+        extract::reader::Reader,
         reranker::Reranker,
     },
+    intake::{Due, Upload},
     log::EventLog,
     nodes,
     reactors::ingest::{Backlog, BacklogError, Ingest, Limits, Nodes},
@@ -33,6 +35,8 @@ use uuid::Uuid;
 const QUESTION: Duration = Duration::from_secs(10);
 /// Hits that the reranker chooses from, at least.
 const RERANKED: usize = 50;
+/// How long reading one file may take.
+const READING: Duration = Duration::from_secs(120);
 /// Pause before the embedder or the database is tried again at start-up.
 const AGAIN: Duration = Duration::from_secs(15);
 
@@ -45,6 +49,8 @@ pub struct Library {
     pub embedder: Arc<dyn Embedder>,
     /// Who orders what was found anew.
     reranker: Option<Arc<Reranker>>,
+    /// Who reads files.
+    pub reader: Reader,
 }
 
 impl Library {
@@ -62,18 +68,17 @@ impl Library {
                 }
             },
             Some(endpoint) => {
-                let key = endpoint.api_key.expose();
-                let key = (!key.is_empty()).then(|| key.to_owned());
+                let key = Some(endpoint.api_key.clone()).filter(|key| !key.expose().is_empty());
                 let settings = Settings::new(&endpoint.base_url, key, &endpoint.model);
                 Arc::new(Remote::new(settings)?)
             }
         };
         let reranker = config.rerank.as_ref().map(|endpoint| {
-            let key = endpoint.api_key.expose();
-            let key = (!key.is_empty()).then(|| key.to_owned());
+            let key = Some(endpoint.api_key.clone()).filter(|key| !key.expose().is_empty());
             Reranker::new(&endpoint.base_url, key, endpoint.model.clone()).map(Arc::new)
         });
-        Ok(Self { blobs, embedder, reranker: reranker.transpose()? })
+        let reader = Reader::new(config.program.clone(), READING);
+        Ok(Self { blobs, embedder, reranker: reranker.transpose()?, reader })
     }
 
     /// The best parts of these knowledge bases for a question, best first, of documents that fit the filter. When the
@@ -149,6 +154,7 @@ impl Library {
         let ingest = Ingest {
             log,
             blobs: self.blobs.clone(),
+            reader: self.reader.clone(),
             embedder: self.embedder.clone(),
             memo: Arc::new(PostgresMemo(app.db.clone())),
             nodes: Arc::new(Alive(nodes)),
@@ -208,6 +214,25 @@ impl Backlog for Unfinished {
             let found = documents::unfinished(&self.0, limit).await;
             found.map_err(|error| BacklogError(error.to_string().into()))
         })
+    }
+
+    fn due(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Due>, BacklogError>> {
+        Box::pin(async move {
+            let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+            let found = documents::unsettled(&self.0, limit).await;
+            let found = found.map_err(|error| BacklogError(error.to_string().into()))?;
+            Ok(found.into_iter().map(due).collect())
+        })
+    }
+}
+
+fn due(unsettled: documents::Unsettled) -> Due {
+    let documents::Unsettled { knowledge_base, owner, task, file, gone } = unsettled;
+    let document = file.document.clone();
+    let upload = Upload { knowledge_base, owner, task, file };
+    match gone {
+        true => Due::Delete { document, upload: Some(upload) },
+        false => Due::Upload(upload),
     }
 }
 

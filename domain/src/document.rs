@@ -80,6 +80,8 @@ pub enum Event {
         /// Milliseconds until the next attempt; `None` when there will be none.
         retry_in_ms: Option<u64>,
     },
+    /// Somebody wants it read again from the beginning; what is found of it stays until then.
+    RereadRequested {},
     /// It is gone.
     DocumentDeleted {},
 }
@@ -142,6 +144,11 @@ pub enum Command {
         /// Milliseconds to wait before the next attempt, when the cause may pass.
         retry_in_ms: Option<u64>,
     },
+    /// Read it again.
+    Reread {
+        /// Who asks.
+        by: Authority,
+    },
     /// Remove it.
     Delete {
         /// Who asks.
@@ -181,7 +188,9 @@ pub struct Document {
     pub file: Option<File>,
     /// Attempts started so far.
     pub attempts: u32,
-    /// Failures so far.
+    /// Those of them that do not count any more, because somebody asked for new ones.
+    pub forgiven: u32,
+    /// Failures so far that count.
     pub failures: u32,
 }
 
@@ -288,11 +297,19 @@ impl Decider for Document {
                 let (attempt, reason) = (*attempt, reason.clone());
                 Ok(vec![Event::IngestionFailed { attempt, reason, retry_in_ms }])
             }
-            Command::Delete { by } => match (&self.stage, &self.file) {
-                (Stage::Deleted, _) | (_, None) => Err(Refusal::Unknown),
-                (_, Some(file)) if by.covers(&file.owner) => Ok(vec![Event::DocumentDeleted {}]),
-                (_, Some(_)) => Err(Refusal::Unknown),
-            },
+            Command::Reread { by } => {
+                self.own(by)?;
+                match self.stage {
+                    // Whoever reads it has just begun.
+                    Stage::Ingesting { .. } => Ok(Vec::new()),
+                    Stage::Waiting if self.failures == 0 => Ok(Vec::new()),
+                    _ => Ok(vec![Event::RereadRequested {}]),
+                }
+            }
+            Command::Delete { by } => {
+                self.own(by)?;
+                Ok(vec![Event::DocumentDeleted {}])
+            }
         }
     }
 
@@ -325,6 +342,11 @@ impl Decider for Document {
                 self.failures += 1;
                 self.stage = if retry_in_ms.is_some() { Stage::Waiting } else { Stage::Failed };
             }
+            Event::RereadRequested {} => {
+                self.stage = Stage::Waiting;
+                self.forgiven = self.attempts;
+                self.failures = 0;
+            }
             Event::DocumentDeleted {} => self.stage = Stage::Deleted,
         }
         self
@@ -341,12 +363,22 @@ impl Document {
             }
             Stage::Ingesting { .. } | Stage::Waiting => {}
         }
-        if self.attempts >= MAX_ATTEMPTS {
-            let reason = format!("reading it was interrupted {} times", self.attempts);
+        let counted = self.attempts - self.forgiven;
+        if counted >= MAX_ATTEMPTS {
+            let reason = format!("reading it was interrupted {counted} times");
             let attempt = self.attempts;
             return Ok(vec![Event::IngestionFailed { attempt, reason, retry_in_ms: None }]);
         }
         Ok(vec![Event::IngestionStarted { attempt: self.attempts + 1, node }])
+    }
+
+    /// Whether it is there for this person.
+    fn own(&self, by: &Authority) -> Result<(), Refusal> {
+        match (&self.stage, &self.file) {
+            (Stage::Deleted, _) | (_, None) => Err(Refusal::Unknown),
+            (_, Some(file)) if by.covers(&file.owner) => Ok(()),
+            (_, Some(_)) => Err(Refusal::Unknown),
+        }
     }
 
     /// The number of passages stored so far by this attempt, which has to be the current one.

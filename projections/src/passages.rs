@@ -79,7 +79,18 @@ async fn shelf(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
             "delete from passage_terms where knowledge_base = $1",
             "delete from passage_shelves where id = $1",
         ],
-        E::KnowledgeBaseRenamed { .. } | E::KnowledgeBaseDescribed { .. } => &[],
+        E::KnowledgeBaseCleared {} => &[
+            "delete from passage_vectors where document in
+                (select document from passage_sources where knowledge_base = $1)",
+            "delete from passages where document in
+                (select document from passage_sources where knowledge_base = $1)",
+            "delete from passage_sources where knowledge_base = $1",
+            "delete from passage_terms where knowledge_base = $1",
+            "update passage_shelves set passages = 0, words = 0 where id = $1",
+        ],
+        E::KnowledgeBaseRenamed { .. }
+        | E::KnowledgeBaseDescribed { .. }
+        | E::KnowledgeBaseConfigured { .. } => &[],
     };
     for statement in statements {
         sqlx::query(*statement).bind(recorded.stream.key()).execute(&mut *db).await?;
@@ -118,7 +129,7 @@ async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
             retire(db, id).await?;
             publish(db, recorded, attempt).await?;
         }
-        Event::IngestionFailed { .. } => {}
+        Event::IngestionFailed { .. } | Event::RereadRequested {} => {}
         Event::DocumentDeleted {} => {
             retire(db, id).await?;
             let statements = [

@@ -16,6 +16,7 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use commands::effects::extract::reader;
 use domain::Metadata;
 use std::{
     io::{self, IsTerminal, Write},
@@ -58,11 +59,17 @@ enum Command {
     /// Judge how good answers are, in a database of its own.
     #[command(subcommand)]
     Eval(eval::Command),
+    /// Read a file for a server that gave it to this process.
+    #[command(hide = true, name = reader::SUBCOMMAND)]
+    Extract,
 }
 
 /// Runs what the command line asks for.
 pub fn main() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
+    if matches!(command, Command::Extract) {
+        return reader::serve();
+    }
     let config = match Config::load() {
         Ok(config) => config,
         Err(error) => return fail(&error.into(), TROUBLE),
@@ -126,7 +133,11 @@ async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
         Command::User(command) => user::run(store, command).await?,
         Command::Migrate => writeln!(io::stdout(), "the database is up to date")?,
         // None of them needs a database of ours.
-        Command::Serve | Command::Config | Command::Bench(_) | Command::Eval(_) => {}
+        Command::Serve
+        | Command::Config
+        | Command::Bench(_)
+        | Command::Eval(_)
+        | Command::Extract => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -9,6 +9,7 @@ use commands::{
         chunk::{Sizes, chunk},
         embedder::{self, Embedder, VectorMemo},
         embedder_memo::PostgresMemo,
+        extract::Extracted,
     },
     log::{
         EventLog,
@@ -174,7 +175,8 @@ impl Subject {
         let all = collection.documents.iter().enumerate().map(|(number, document)| {
             let (owner, base, memo) = (&owner, &base, &memo);
             async move {
-                let pieces = chunk(&document.text, &[], Sizes::default());
+                let read = Extracted { text: document.text.clone(), ..Extracted::default() };
+                let pieces = chunk(&read, Sizes::default());
                 let passages: Vec<Passage> = pieces
                     .into_iter()
                     .map(|piece| Passage {

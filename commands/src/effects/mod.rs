@@ -9,8 +9,6 @@ pub mod embedder_memo;
 pub mod embedder_remote;
 pub mod embedder_static;
 pub mod extract;
-mod extract_entities;
-mod extract_html;
 pub mod fetch;
 pub mod flows;
 pub mod front_matter;

@@ -1,11 +1,11 @@
 //! A model that reads a question and its candidates together and orders them anew, behind the `/rerank` endpoint that
 //! Cohere, Jina, vLLM and TEI share.
 
+use super::Sensitive;
 use reqwest::{Client, redirect::Policy};
 use serde::Deserialize;
 use serde_json::json;
 use std::{fmt, sync::Arc, time::Duration};
-use zeroize::Zeroizing;
 
 /// Deadline of a request: somebody is waiting for the answer to a question.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -16,7 +16,7 @@ const MAX_ANSWER: usize = 4 << 20;
 pub struct Reranker {
     client: Client,
     endpoint: String,
-    api_key: Option<Zeroizing<String>>,
+    api_key: Option<Sensitive>,
     model: String,
 }
 
@@ -47,10 +47,9 @@ impl Reranker {
     ///
     /// # Errors
     /// When the HTTP client cannot be set up.
-    pub fn new(base_url: &str, api_key: Option<String>, model: String) -> Result<Self, Error> {
+    pub fn new(base_url: &str, api_key: Option<Sensitive>, model: String) -> Result<Self, Error> {
         let client = Client::builder().redirect(Policy::none()).timeout(WITHIN).build();
         let endpoint = format!("{}/rerank", base_url.trim_end_matches('/'));
-        let api_key = api_key.map(Zeroizing::new);
         Ok(Self { client: client.map_err(away)?, endpoint, api_key, model })
     }
 
@@ -63,7 +62,7 @@ impl Reranker {
             "top_n": texts.len(), "return_documents": false});
         let mut request = self.client.post(&self.endpoint).json(&body);
         if let Some(key) = &self.api_key {
-            request = request.bearer_auth(key.as_str());
+            request = request.bearer_auth(key.expose());
         }
         let mut response = request.send().await.map_err(away)?;
         if !response.status().is_success() {
@@ -121,7 +120,7 @@ mod tests {
             );
             stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
         });
-        Reranker::new(&url, Some("s3cret".to_owned()), "m".to_owned()).unwrap()
+        Reranker::new(&url, Some("s3cret".to_owned().into()), "m".to_owned()).unwrap()
     }
 
     #[tokio::test]

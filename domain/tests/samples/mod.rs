@@ -1,6 +1,7 @@
 //! One event or more of every type.
 
 mod grants;
+mod intakes;
 mod mcp_servers;
 mod runs;
 mod shared;
@@ -65,6 +66,7 @@ pub fn all() -> Result<Vec<Stored>> {
         agents()?,
         knowledge_bases()?,
         documents()?,
+        intakes::all()?,
         providers()?,
         tasks()?,
         grants::all()?,
@@ -269,6 +271,10 @@ fn knowledge_bases() -> Result<Vec<Stored>> {
         }],
         KnowledgeBaseRenamed => [Event::KnowledgeBaseRenamed { name: "Books".to_owned() }],
         KnowledgeBaseDescribed => [Event::KnowledgeBaseDescribed { intro: String::new() }],
+        KnowledgeBaseConfigured => [Event::KnowledgeBaseConfigured {
+            setting: json!({"kdbAttach": {"language": "en"}}),
+        }],
+        KnowledgeBaseCleared => [Event::KnowledgeBaseCleared {}],
         KnowledgeBaseDeleted => [Event::KnowledgeBaseDeleted {}],
     ))
 }
@@ -315,6 +321,7 @@ fn documents() -> Result<Vec<Stored>> {
             text: Some(BlobHash("cd".repeat(32))),
         }],
         IngestionFailed => [failed(Some(5000)), failed(None)],
+        RereadRequested => [Event::RereadRequested {}],
         DocumentDeleted => [Event::DocumentDeleted {}],
     ))
 }

@@ -71,20 +71,34 @@ async fn knowledge_base(db: &mut PgConnection, recorded: &Recorded) -> Result<()
                 .execute(db)
                 .await?;
         }
-        E::KnowledgeBaseDeleted {} => {
-            for statement in [
-                "delete from meanings where document in
-                    (select document from meaning_sources where knowledge_base = $1)",
-                "delete from meaning_bags where document in
-                    (select document from meaning_sources where knowledge_base = $1)",
-                "delete from meaning_sources where knowledge_base = $1",
-                "delete from meaning_terms where knowledge_base = $1",
-                "delete from meaning_shelves where id = $1",
-            ] {
-                sqlx::query(statement).bind(id).execute(&mut *db).await?;
-            }
+        E::KnowledgeBaseCleared {} => {
+            clear(db, id).await?;
+            let empty = "update meaning_shelves set passages = 0, fitted = 0 where id = $1";
+            sqlx::query(empty).bind(id).execute(db).await?;
         }
-        E::KnowledgeBaseRenamed { .. } | E::KnowledgeBaseDescribed { .. } => {}
+        E::KnowledgeBaseDeleted {} => {
+            clear(db, id).await?;
+            let shelf = "delete from meaning_shelves where id = $1";
+            sqlx::query(shelf).bind(id).execute(db).await?;
+        }
+        E::KnowledgeBaseRenamed { .. }
+        | E::KnowledgeBaseDescribed { .. }
+        | E::KnowledgeBaseConfigured { .. } => {}
+    }
+    Ok(())
+}
+
+/// Forgets all documents of a knowledge base, and what they told.
+async fn clear(db: &mut PgConnection, id: &str) -> sqlx::Result<()> {
+    for statement in [
+        "delete from meanings where document in
+            (select document from meaning_sources where knowledge_base = $1)",
+        "delete from meaning_bags where document in
+            (select document from meaning_sources where knowledge_base = $1)",
+        "delete from meaning_sources where knowledge_base = $1",
+        "delete from meaning_terms where knowledge_base = $1",
+    ] {
+        sqlx::query(statement).bind(id).execute(&mut *db).await?;
     }
     Ok(())
 }
@@ -115,7 +129,9 @@ async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
             let source = "delete from meaning_sources where document = $1";
             sqlx::query(source).bind(id).execute(db).await?;
         }
-        Event::PassagesStored { .. } | Event::IngestionFailed { .. } => {}
+        Event::PassagesStored { .. }
+        | Event::IngestionFailed { .. }
+        | Event::RereadRequested {} => {}
     }
     Ok(())
 }

@@ -6,7 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod client;
+mod ingest;
 mod tools;
+mod whole;
 mod world;
 
 use annals_tests::{

@@ -60,6 +60,10 @@ impl Backlog for Fold {
         }
         .boxed()
     }
+
+    fn due(&self, _: usize) -> BoxFuture<'_, Result<Vec<Due>, BacklogError>> {
+        ready(Ok(Vec::new())).boxed()
+    }
 }
 
 /// Fails its first calls, and counts all.
@@ -160,6 +164,7 @@ impl World {
         let ingest = Ingest {
             log: Arc::new(self.log.clone()),
             blobs: self.blobs.clone(),
+            reader: Reader::new(None, PATIENCE),
             embedder,
             memo: Arc::new(self.memo.clone()),
             nodes: Arc::new(Dead(self.dead.clone())),
@@ -255,7 +260,7 @@ async fn a_bad_document_fails_alone_and_at_once() {
     world.upload("good", "a.txt", Bytes::from_static(b"text")).await;
     let node = world.start(1, Arc::new(Builtin));
     let history = world.until("bad", "IngestionFailed").await;
-    let reason = "PDF files cannot be read".to_owned();
+    let reason = "the PDF file is damaged or incomplete".to_owned();
     let failed = Event::IngestionFailed { attempt: 1, reason, retry_in_ms: None };
     assert_eq!(history.last(), Some(&failed));
     world.until("good", "DocumentIngested").await;

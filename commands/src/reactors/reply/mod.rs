@@ -4,12 +4,15 @@
 mod budget;
 mod calls;
 mod closing;
+mod delegate;
 mod lines;
 mod offered;
 mod perform;
 mod pieces;
 mod prompt;
 mod recorder;
+mod relay;
+mod reports;
 mod results;
 mod system;
 mod takeover;
@@ -28,7 +31,7 @@ use crate::{
 };
 use domain::{
     Metadata, Position,
-    ids::{ConversationId, KnowledgeBaseId, NodeId, RunId, UserId},
+    ids::{AgentId, ConversationId, KnowledgeBaseId, NodeId, RunId, UserId},
     message::Message,
     run::{Event, Request, Run, Settings},
 };
@@ -71,6 +74,18 @@ pub trait Surroundings: Send + Sync {
         run: RunId,
     ) -> BoxFuture<'a, Result<Place, Unavailable>>;
 
+    /// The agents to which this run may give work, as far as its owner may use them.
+    fn team<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Vec<Delegate>, Unavailable>>;
+
+    /// The tools that the run has for itself; `None` when it has none.
+    fn run_tools<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Option<Arc<dyn Tools>>, Unavailable>>;
+
     /// What the owner's other conversations were about, newest first; empty unless the run asks for it.
     fn remembered<'a>(
         &'a self,
@@ -93,6 +108,21 @@ pub struct Choice {
     pub model: Arc<dyn Model>,
     /// Where, with which key and model name.
     pub endpoint: Endpoint,
+}
+
+/// An agent to which a run may give work.
+#[derive(Debug, Clone)]
+pub struct Delegate {
+    /// As the model names it; unique among those of its run.
+    pub key: String,
+    /// For people; lines carry it.
+    pub name: String,
+    /// What it is good for.
+    pub description: String,
+    /// The saved agent it is.
+    pub agent_id: Option<AgentId>,
+    /// How it works.
+    pub settings: Settings,
 }
 
 /// The reactor. Cheap to share.
@@ -199,7 +229,7 @@ impl Reply {
     }
 
     async fn run(
-        &self,
+        self: &Arc<Self>,
         id: RunId,
         metadata: Metadata,
         halt: Arc<watch::Sender<Option<Halt>>>,
@@ -208,7 +238,8 @@ impl Reply {
         if let Run::Active(active) = run.state()
             && active.node == self.node
         {
-            perform::Performance::new(self, id, (**active).clone(), halt).play(run, metadata).await;
+            let active = (**active).clone();
+            perform::Performance { reply: self, id, active, metadata, halt }.play(run).await;
         }
         Ok(())
     }

@@ -124,6 +124,17 @@ impl Surroundings for Listed {
         Box::pin(async { Ok(vec![]) })
     }
 
+    fn team<'a>(&'a self, _: &'a Request) -> BoxFuture<'a, Result<Vec<Delegate>, Unavailable>> {
+        Box::pin(async { Ok(vec![]) })
+    }
+
+    fn run_tools<'a>(
+        &'a self,
+        _: &'a Request,
+    ) -> BoxFuture<'a, Result<Option<Arc<dyn Tools>>, Unavailable>> {
+        Box::pin(async { Ok(None) })
+    }
+
     fn orphans(&self) -> BoxFuture<'_, Result<Vec<(RunId, NodeId)>, Unavailable>> {
         Box::pin(async {
             let page =
@@ -215,6 +226,7 @@ async fn a_run_that_somebody_else_has_claimed_meanwhile_is_left_to_them() {
         agent_name,
         messages,
         settings,
+        parent: None,
     };
     let metadata = Metadata::system(Uuid::nil());
     let commands = [
