@@ -353,6 +353,9 @@ pub async fn index_vectors(db: &PgPool, dimensions: usize) -> sqlx::Result<()> {
          using hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops) with (m = 16, ef_construction = 128)
          where searchable and dimensions = {dimensions}"
     );
-    sqlx::query(AssertSqlSafe(statement)).execute(db).await?;
-    Ok(())
+    // What does not fit in memory is built many times slower.
+    let mut transaction = db.begin().await?;
+    sqlx::query("set local maintenance_work_mem = '512MB'").execute(&mut *transaction).await?;
+    sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+    transaction.commit().await
 }
