@@ -1,11 +1,12 @@
 //! A run that goes on: what is known of it, and what a step adds.
 
-use super::{Event, Interrupt, Refusal, Request, Step, TurnUsage};
+use super::{DoneStep, Event, Interrupt, Refusal, Request, Step, TurnUsage};
 use crate::{
     ids::NodeId,
     message::{Line, Message},
 };
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A run that goes on.
 #[derive(Debug, Clone)]
@@ -28,6 +29,8 @@ pub struct Active {
     pub usage: Vec<TurnUsage>,
     /// Calls the last turn asked for that have no result yet, in its order.
     pub calls: Vec<OpenCall>,
+    /// Steps of the app that are done.
+    pub steps: BTreeMap<String, DoneStep>,
     /// Somebody wants it stopped.
     pub interrupt: Option<Interrupt>,
 }
@@ -58,6 +61,7 @@ impl Active {
             messages: vec![],
             usage: vec![],
             calls: vec![],
+            steps: BTreeMap::new(),
             interrupt: None,
         }
     }
@@ -123,6 +127,18 @@ impl Active {
                         events.push(Event::MessagePosted(message.clone()));
                     }
                 }
+                Step::StartStep { step } => {
+                    if !self.steps.contains_key(step) {
+                        let (step, attempt) = (step.clone(), self.attempt);
+                        events.push(Event::AppStepStarted { step, attempt });
+                    }
+                }
+                Step::FinishStep { step, done, usage } => {
+                    if !self.steps.contains_key(step) {
+                        let (step, done, usage) = (step.clone(), done.clone(), usage.clone());
+                        events.push(Event::AppStepFinished { step, done, usage });
+                    }
+                }
                 Step::End { outcome, index, line, error } => {
                     if *index != lines {
                         return Err(Refusal::Moved);
@@ -154,7 +170,11 @@ impl Active {
     /// What an event changes. Also for the performer, who knows what it did before it is written.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::RunRequested(_) | Event::RunEnded { .. } => {}
+            Event::RunRequested(_) | Event::RunEnded { .. } | Event::AppStepStarted { .. } => {}
+            Event::AppStepFinished { step, done, usage } => {
+                self.steps.insert(step.clone(), (**done).clone());
+                self.usage.extend(usage.iter().cloned());
+            }
             Event::RunClaimed { node, attempt } => (self.node, self.attempt) = (*node, *attempt),
             Event::TurnStarted { message_id, .. } => self.speaking = Some(message_id.clone()),
             Event::LinesRecorded { lines, .. } => self.lines += lines.len() as u64,

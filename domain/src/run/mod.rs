@@ -5,6 +5,7 @@
 //! holds the claim may advance a run; everybody else is refused, which fences a node that was thought dead.
 
 mod active;
+mod app_turn;
 mod event;
 mod lines;
 mod next;
@@ -18,6 +19,7 @@ use crate::{
     message::{Line, Message},
 };
 pub use active::{Active, OpenCall};
+pub use app_turn::{AppTurn, DoneStep, Origin};
 pub use event::{Event, Interrupt, Outcome, Request, Surface, TurnUsage};
 pub use lines::{Lines, lines_in};
 pub use next::Next;
@@ -101,6 +103,20 @@ pub enum Step {
     },
     /// A message that is not a model's.
     Post(Box<Message>),
+    /// A step of the app begins.
+    StartStep {
+        /// Its key.
+        step: String,
+    },
+    /// A step of the app is done.
+    FinishStep {
+        /// Its key.
+        step: String,
+        /// With what.
+        done: Box<DoneStep>,
+        /// What its models cost.
+        usage: Vec<TurnUsage>,
+    },
     /// The run is over.
     End {
         /// How.

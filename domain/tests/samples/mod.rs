@@ -1,5 +1,6 @@
 //! One event or more of every type.
 
+mod apps;
 mod grants;
 mod mcp_servers;
 mod runs;
@@ -73,6 +74,7 @@ pub fn all() -> Result<Vec<Stored>> {
         runs::all()?,
         work::all()?,
         shared::all()?,
+        apps::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
 }

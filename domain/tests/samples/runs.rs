@@ -5,8 +5,8 @@ use crate::Stored;
 use annals_domain::{
     message::{Line, Message},
     run::{
-        self, Budget, ChosenProvider, Event, Interrupt, Memory, Outcome, Request, Run, Settings,
-        SubAgent, Surface, TurnUsage,
+        self, Budget, ChosenProvider, DoneStep, Event, Interrupt, Memory, Outcome, Request, Run,
+        Settings, SubAgent, Surface, TurnUsage,
     },
 };
 use anyhow::Result;
@@ -100,6 +100,7 @@ fn full_request() -> Event {
                 max_new_message_ratio: Some(0.5),
                 recent_turns: Some(4),
             },
+            app: None,
         },
         ..*request(Surface::SageStream)
     }))
@@ -124,6 +125,7 @@ pub fn all() -> Result<Vec<Stored>> {
             full_request(),
             plain_request(),
             Event::RunRequested(request(Surface::SageWebStream)),
+            super::apps::request(),
         ],
         RunClaimed => [Event::RunClaimed { node: NODE, attempt: 2 }],
         TurnStarted => [Event::TurnStarted { turn: 0, attempt: 1, message_id: "m-1".to_owned() }],
@@ -154,6 +156,22 @@ pub fn all() -> Result<Vec<Stored>> {
         ToolFinished => [
             Event::ToolFinished { message: Box::new(said()), told: Some("It is 汉.".to_owned()) },
             Event::ToolFinished { message: Box::new(said()), told: None },
+        ],
+        AppStepStarted => [Event::AppStepStarted { step: "llm1".to_owned(), attempt: 1 }],
+        AppStepFinished => [
+            Event::AppStepFinished {
+                step: "llm1".to_owned(),
+                done: Box::new(DoneStep {
+                    output: json!({"text": "t"}),
+                    memory: Some(json!({"chat_history": []})),
+                }),
+                usage: vec![usage(Some(json!({"total_tokens": 2})))],
+            },
+            Event::AppStepFinished {
+                step: "echo1".to_owned(),
+                done: Box::default(),
+                usage: vec![],
+            },
         ],
         MessagePosted => [Event::MessagePosted(Box::new(said()))],
         InterruptRequested => [Event::InterruptRequested(Interrupt {
