@@ -13,6 +13,7 @@ pub mod file_index;
 pub mod genie;
 pub mod library;
 pub mod listen;
+pub mod llmstack;
 pub mod mcp;
 pub mod metrics;
 pub mod models;

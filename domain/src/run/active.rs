@@ -6,7 +6,7 @@ use crate::{
     message::{Line, Message},
 };
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A run that goes on.
 #[derive(Debug, Clone)]
@@ -29,6 +29,8 @@ pub struct Active {
     pub usage: Vec<TurnUsage>,
     /// Calls the last turn asked for that have no result yet, in its order.
     pub calls: Vec<OpenCall>,
+    /// Steps of the app that were begun, done or not.
+    pub begun: BTreeSet<String>,
     /// Steps of the app that are done.
     pub steps: BTreeMap<String, DoneStep>,
     /// Somebody wants it stopped.
@@ -61,6 +63,7 @@ impl Active {
             messages: vec![],
             usage: vec![],
             calls: vec![],
+            begun: BTreeSet::new(),
             steps: BTreeMap::new(),
             interrupt: None,
         }
@@ -170,7 +173,8 @@ impl Active {
     /// What an event changes. Also for the performer, who knows what it did before it is written.
     pub fn apply(&mut self, event: &Event) {
         match event {
-            Event::RunRequested(_) | Event::RunEnded { .. } | Event::AppStepStarted { .. } => {}
+            Event::RunRequested(_) | Event::RunEnded { .. } => {}
+            Event::AppStepStarted { step, .. } => drop(self.begun.insert(step.clone())),
             Event::AppStepFinished { step, done, usage } => {
                 self.steps.insert(step.clone(), (**done).clone());
                 self.usage.extend(usage.iter().cloned());

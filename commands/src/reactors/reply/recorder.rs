@@ -12,7 +12,7 @@ use domain::{
     Metadata,
     ids::NodeId,
     message::{Line, Message},
-    run::{Command, Interrupt, Outcome, Refusal, Run, Step, TurnUsage},
+    run::{Command, DoneStep, Interrupt, Outcome, Refusal, Run, Step, TurnUsage},
 };
 use std::{sync::Arc, time::Duration};
 use tokio::{
@@ -30,20 +30,55 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Something a performer did, before lines have their index.
 #[derive(Debug)]
-pub(super) enum Entry {
-    BeginTurn { turn: u32, message_id: String },
+pub(crate) enum Entry {
+    BeginTurn {
+        turn: u32,
+        message_id: String,
+    },
     Lines(Vec<Line>),
-    CompleteTurn { turn: u32, message: Option<Box<Message>>, usage: TurnUsage },
-    AbandonTurn { turn: u32, message: Option<Box<Message>>, reason: String },
-    StartTool { call: String, name: String },
-    FinishTool { message: Box<Message>, told: Option<String> },
+    CompleteTurn {
+        turn: u32,
+        message: Option<Box<Message>>,
+        usage: TurnUsage,
+    },
+    AbandonTurn {
+        turn: u32,
+        message: Option<Box<Message>>,
+        reason: String,
+    },
+    StartTool {
+        call: String,
+        name: String,
+    },
+    FinishTool {
+        message: Box<Message>,
+        told: Option<String>,
+    },
     Post(Box<Message>),
-    End { outcome: Outcome, error: Option<String> },
+    StartStep {
+        step: String,
+    },
+    FinishStep {
+        step: String,
+        done: Box<DoneStep>,
+        usage: Vec<TurnUsage>,
+    },
+    /// The end of an agent's run.
+    End {
+        outcome: Outcome,
+        error: Option<String>,
+    },
+    /// The end of an app's run, which has a line of its own.
+    EndWith {
+        outcome: Outcome,
+        line: Line,
+        error: Option<String>,
+    },
 }
 
 /// Why a performer has to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Halt {
+pub(crate) enum Halt {
     /// Somebody asked for it; the run is still ours and has to be ended.
     Interrupted(Interrupt),
     /// The run is not ours any more, or over.
@@ -59,7 +94,7 @@ struct Bundle {
 }
 
 /// Hand side of the pen.
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     entries: mpsc::Sender<Bundle>,
     writer: JoinHandle<()>,
 }
@@ -188,7 +223,10 @@ impl Pen {
     fn give_up(&self, failure: &Failure) -> Option<Step> {
         let Run::Active(active) = self.run.state() else { return None };
         let (index, error) = (active.lines, Some(failure.to_string()));
-        let line = lines::stream_end(&active.request.session_id, index)?;
+        let line = match active.request.settings.app {
+            Some(_) => lines::errors(&["the server cannot go on with this run"])?,
+            None => lines::stream_end(&active.request.session_id, index)?,
+        };
         Some(Step::End { outcome: Outcome::Failed, index, line, error })
     }
 
@@ -222,6 +260,7 @@ fn weigh(entries: &[Entry]) -> usize {
     let weight = |entry: &Entry| match entry {
         Entry::Lines(lines) => lines.iter().map(|line| line.get().len()).sum(),
         Entry::FinishTool { told, .. } => told.as_ref().map_or(0, String::len),
+        Entry::FinishStep { done, .. } => done.output.to_string().len(),
         _ => 0,
     };
     entries.iter().map(weight).sum()
@@ -250,6 +289,11 @@ fn number(entries: Vec<Entry>, index: &mut u64, session: &str, steps: &mut Vec<S
             Entry::StartTool { call, name } => Step::StartTool { call, name },
             Entry::FinishTool { message, told } => Step::FinishTool { message, told },
             Entry::Post(message) => Step::Post(message),
+            Entry::StartStep { step } => Step::StartStep { step },
+            Entry::FinishStep { step, done, usage } => Step::FinishStep { step, done, usage },
+            Entry::EndWith { outcome, line, error } => {
+                Step::End { outcome, index: *index, line, error }
+            }
             Entry::End { outcome, error } => {
                 let Some(line) = lines::stream_end(session, *index) else { continue };
                 Step::End { outcome, index: *index, line, error }

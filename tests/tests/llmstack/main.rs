@@ -1,0 +1,11 @@
+//! The LLMStack dialect over HTTP: tokens, apps, runs, sessions.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod apps;
+mod auth;
+mod history;
+mod models;
+mod room;
+mod runs;
+mod sessions;
