@@ -48,8 +48,10 @@ impl Asked {
         named.map(super::apps::parse).transpose()
     }
 
-    fn session(&self) -> Option<&str> {
-        self.session_key.as_deref().filter(|key| !key.is_empty())
+    /// As columns have it, which hold no NUL.
+    fn session(&self) -> Option<String> {
+        let key = self.session_key.as_deref().filter(|key| !key.is_empty());
+        key.map(|key| key.replace('\0', "\u{fffd}"))
     }
 
     fn is_detailed(&self) -> bool {
@@ -99,8 +101,9 @@ async fn list(
         // Everybody's history is their own.
         Some(email) if holder.email() != Some(email) && holder.username != email => (vec![], 0),
         _ => {
-            let wanted =
-                Wanted { caller: &holder.user, app: asked.app()?, session: asked.session() };
+            let session = asked.session();
+            let (caller, app_wanted) = (&holder.user, asked.app()?);
+            let wanted = Wanted { caller, app: app_wanted, session: session.as_deref() };
             app_runs::page(&app.db, wanted, offset, PAGE).await?
         }
     };

@@ -40,6 +40,8 @@ pub fn read(text: &str, name: &str) -> Option<File> {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
 
     #[test]

@@ -62,8 +62,8 @@ async fn steps(
     type Taken = (usize, Result<(Value, Report), String>);
     let mut running: FuturesUnordered<BoxFuture<'static, Taken>> = FuturesUnordered::new();
     loop {
-        for place in 0..waits.len() {
-            let ready = waits[place].iter().all(|other| said.contains_key(other));
+        for (place, waits) in waits.iter().enumerate() {
+            let ready = waits.iter().all(|other| said.contains_key(other));
             if !ready || !begun.insert(place) {
                 continue;
             }

@@ -167,8 +167,8 @@ impl AppPerformance {
         let mut news = self.halt.subscribe();
         let mut idle = Instant::now() + IDLE;
         loop {
-            for place in 0..waits.len() {
-                if !waits[place].is_subset(&done) || !begun.insert(place) {
+            for (place, waits) in waits.iter().enumerate() {
+                if !waits.is_subset(&done) || !begun.insert(place) {
                     continue;
                 }
                 let step = definition.processors[place].clone();

@@ -40,6 +40,7 @@ async fn everybody_sees_their_own_runs_page_by_page() {
         answer(room.ann.get(&format!("/api/history/sessions?app_uuid={id}"))).await.unwrap();
     assert_eq!(sessions["count"], 23);
 
+    assert_eq!(answer(room.ann.get("/api/history?session_key=%00")).await.unwrap().1["count"], 0);
     assert_eq!(answer(room.bob.get("/api/history")).await.unwrap().1["count"], 0);
     assert_eq!(answer(room.bob.get(&one)).await.unwrap().0, 404);
     assert_eq!(

@@ -2,8 +2,11 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod agents;
 mod apps;
 mod auth;
+mod calls;
+mod crash;
 mod history;
 mod models;
 mod room;

@@ -59,6 +59,8 @@ fn render(text: &str, context: &Context) -> String {
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "tests")]
+
     use super::*;
     use serde_json::json;
 
