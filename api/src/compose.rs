@@ -209,6 +209,13 @@ impl Node {
         let endpoint = Backed::endpoint(&config);
         let models = Models::new(&config, store.db.clone(), providers.clone(), endpoint.clone());
         let reach = if config.allow_private_urls { Reach::Anywhere } else { Reach::Public };
+        let mcp = Mcp::new(
+            McpServers::new(store.log.clone(), store.vault.clone()),
+            store.log.clone(),
+            store.db.clone(),
+            projections.clone(),
+            config.allow_private_urls,
+        );
         let surroundings = Arc::new(Backed {
             log: store.log.clone(),
             db: store.db.clone(),
@@ -225,14 +232,8 @@ impl Node {
             endpoint,
             models: models.clone(),
             workshop: Workshop::new(reach),
+            mcp: mcp.clone(),
         });
-        let mcp = Mcp::new(
-            McpServers::new(store.log.clone(), store.vault.clone()),
-            store.log.clone(),
-            store.db.clone(),
-            projections.clone(),
-            config.allow_private_urls,
-        );
         let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));
         let shelf = Arc::new(SkillShelf(store.db.clone()));
         let index = Files {

@@ -23,6 +23,7 @@ pub mod sage;
 pub mod serve;
 pub mod skill_shelf;
 pub mod surroundings;
+pub mod team;
 pub mod tool_sources;
 pub mod undertaker;
 pub mod v1;

@@ -51,8 +51,7 @@ impl Library {
         let embedder: Arc<dyn Embedder> = match &config.embedding {
             None => Arc::new(Builtin),
             Some(endpoint) => {
-                let key = endpoint.api_key.expose();
-                let key = (!key.is_empty()).then(|| key.to_owned());
+                let key = Some(endpoint.api_key.clone()).filter(|key| !key.expose().is_empty());
                 let settings = Settings::new(&endpoint.base_url, key, &endpoint.model);
                 Arc::new(Remote::new(settings)?)
             }

@@ -8,7 +8,9 @@ use commands::{
         tools::{
             Place, ToolsUnavailable,
             mcp::{Directory, McpTools, Server},
+            mcp_run::{RunTools, Wanted},
         },
+        vault::{Vault, VaultError},
     },
     execute::Failure,
     log::EventLog,
@@ -17,7 +19,7 @@ use commands::{
 use domain::{
     Metadata,
     ids::{McpServerId, SecretId, UserId},
-    mcp_server::{Command, Connection, Endpoint, Tool},
+    mcp_server::{Command, Connection, Endpoint, RunServer, Tool},
     user::Status,
 };
 use futures::future::BoxFuture;
@@ -70,6 +72,52 @@ impl Mcp {
         self.saved.reach(admin)
     }
 
+    /// Servers that a request names for its run alone, their keys put away: what the log may hold of them.
+    ///
+    /// # Errors
+    /// When the secret store does not answer.
+    pub async fn keep_for_run(
+        &self,
+        vault: &Vault,
+        wanted: Vec<Wanted>,
+    ) -> Result<Vec<RunServer>, VaultError> {
+        let mut servers = Vec::new();
+        for Wanted { name, endpoint, api_key } in wanted {
+            let api_key = match api_key {
+                Some(key) => {
+                    let secret = SecretId(Uuid::now_v7());
+                    vault.put(&run_subject(secret), secret, &key).await?;
+                    Some(secret)
+                }
+                None => None,
+            };
+            servers.push(RunServer { name, endpoint, api_key });
+        }
+        Ok(servers)
+    }
+
+    /// The tools of such servers. They reach no further than anybody's URLs, whoever asks.
+    ///
+    /// # Errors
+    /// When the secret store does not answer.
+    pub async fn of_run(
+        &self,
+        vault: &Vault,
+        owner: &UserId,
+        servers: &[RunServer],
+    ) -> Result<RunTools, VaultError> {
+        let mut with_keys = Vec::new();
+        for server in servers {
+            let key = match server.api_key {
+                Some(secret) => vault.get(&run_subject(secret), secret).await?,
+                None => None,
+            };
+            with_keys.push((server.clone(), key));
+        }
+        let (clients, reach) = (self.clients.clone(), self.reach(false));
+        Ok(RunTools::new(clients, self.times, owner.clone(), reach, with_keys))
+    }
+
     /// How this server is reached now.
     ///
     /// # Errors
@@ -77,6 +125,11 @@ impl Mcp {
     pub async fn target(&self, row: McpServer) -> Result<Target, ToolsUnavailable> {
         self.saved.target(&server(row)).await
     }
+}
+
+/// Whose secret the key is that a run's server is shown: its own.
+fn run_subject(secret: SecretId) -> String {
+    format!("run-mcp-{secret}")
 }
 
 /// What people have saved.

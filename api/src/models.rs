@@ -115,8 +115,7 @@ impl Models {
             Unavailable(format!("the chosen model provider cannot be called: {refused}").into())
         })?;
         let model = model.map_or(config.model, str::to_owned);
-        let api_key = key.expose().into();
-        let endpoint = Endpoint { base_url: config.base_url, api_key, model };
+        let endpoint = Endpoint { base_url: config.base_url, api_key: key, model };
         Ok(Choice { model: self.clients.of(reach), endpoint })
     }
 

@@ -1,16 +1,17 @@
 //! What the run engine needs, backed by the read models, the secret store and the configuration.
 
-use crate::{config::Config, library::Library, models::Models};
+use crate::{config::Config, library::Library, mcp::Mcp, models::Models, team};
 use commands::{
     app_runs::Workshop,
     effects::{
+        Sensitive,
         model::{Endpoint, Model, Passage, offline::Offline, openai::OpenAi},
-        tools::Place,
+        tools::{Place, Tools},
         vault::Vault,
     },
     log::EventLog,
     nodes::Nodes,
-    reactors::reply::{Choice, Surroundings, Unavailable},
+    reactors::reply::{Choice, Delegate, Surroundings, Unavailable},
 };
 use domain::{
     ids::{ConversationId, KnowledgeBaseId, NodeId, RunId, UserId},
@@ -54,6 +55,8 @@ pub struct Backed {
     pub models: Models,
     /// What the steps of apps work with.
     pub workshop: Workshop,
+    /// Connections to MCP servers.
+    pub mcp: Mcp,
 }
 
 impl Backed {
@@ -61,7 +64,7 @@ impl Backed {
     pub fn endpoint(config: &Config) -> Option<Endpoint> {
         config.llm.as_ref().map(|llm| Endpoint {
             base_url: llm.base_url.clone(),
-            api_key: llm.api_key.expose().into(),
+            api_key: llm.api_key.clone(),
             model: llm.model.clone(),
         })
     }
@@ -123,11 +126,11 @@ impl Surroundings for Backed {
             let api_key = match (&settings.base_url, settings.api_key) {
                 // The default key goes to the default endpoint only.
                 (None, None) => default.api_key,
-                (Some(_), None) => "".into(),
+                (Some(_), None) => Sensitive::default(),
                 (_, Some(secret)) => {
                     let subject = format!("run-model-{secret}");
                     let key = self.vault.get(&subject, secret).await.map_err(unavailable)?;
-                    key.map(|key| key.expose().into()).unwrap_or_default()
+                    key.unwrap_or_default()
                 }
             };
             let base_url = settings.base_url.clone().unwrap_or(default.base_url);
@@ -168,6 +171,28 @@ impl Surroundings for Backed {
                 knowledge_bases,
                 skills: settings.skills.clone(),
             })
+        })
+    }
+
+    fn team<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Vec<Delegate>, Unavailable>> {
+        Box::pin(async move { team::of(&self.db, request).await.map_err(unavailable) })
+    }
+
+    fn run_tools<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Option<Arc<dyn Tools>>, Unavailable>> {
+        Box::pin(async move {
+            let Request { owner, settings, .. } = request;
+            if settings.mcp_servers.is_empty() {
+                return Ok(None);
+            }
+            let tools = self.mcp.of_run(&self.vault, owner, &settings.mcp_servers).await;
+            let tools: Arc<dyn Tools> = Arc::new(tools.map_err(unavailable)?);
+            Ok(Some(tools))
         })
     }
 

@@ -38,14 +38,15 @@ pub struct Created {
 /// Creates an agent. Of two of the same owner and name, at whatever moment, exactly one comes to be.
 ///
 /// # Errors
-/// [`agent::Refusal::BadName`], or [`agent::Refusal::Exists`] when the owner has an agent of this name.
+/// [`agent::Refusal::BadName`], [`agent::Refusal::TooLarge`], or [`agent::Refusal::Exists`] when the owner has an agent of
+/// this name.
 pub async fn create(
     log: &dyn EventLog,
     owner: UserId,
     config: Box<Config>,
     metadata: &Metadata,
 ) -> Result<Created, Error<agent::Refusal>> {
-    agent::check_name(&config.name).map_err(Error::Refused)?;
+    config.check().map_err(Error::Refused)?;
     let unique = Uuid::new_v4().simple().to_string();
     let id = AgentId(format!("agent_{}", &unique[..8]));
     if !reserve(log, &owner, &config.name, &id, metadata).await? {
@@ -67,15 +68,15 @@ pub async fn create(
 /// Lets an agent work in another way. A new name is reserved first; the old one needs no release, see [`reserve`].
 ///
 /// # Errors
-/// [`agent::Refusal::Unknown`], [`agent::Refusal::BadName`], or [`agent::Refusal::Exists`] when the owner has another agent
-/// of this name.
+/// [`agent::Refusal::Unknown`], [`agent::Refusal::BadName`], [`agent::Refusal::TooLarge`], or [`agent::Refusal::Exists`]
+/// when the owner has another agent of this name.
 pub async fn reconfigure(
     log: &dyn EventLog,
     id: &AgentId,
     config: Box<Config>,
     metadata: &Metadata,
 ) -> Result<Decided<Agent>, Error<agent::Refusal>> {
-    agent::check_name(&config.name).map_err(Error::Refused)?;
+    config.check().map_err(Error::Refused)?;
     for _ in 0..ATTEMPTS {
         let loaded = Loaded::<Agent>::load(log, id).await?;
         let Agent::Present(agent) = loaded.state() else {

@@ -98,6 +98,7 @@ pub async fn ask(
         agent_name: ask.agent_name,
         messages: ask.messages,
         settings: ask.settings,
+        parent: None,
     };
     let request = Box::new(request);
     // Before the floor is taken: nobody waits for a run that the log will not hold.

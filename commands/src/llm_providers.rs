@@ -7,7 +7,7 @@ pub use url::{BadUrl, base_url};
 use crate::{
     effects::{
         Sensitive,
-        secret::same,
+        secret::{is_masked, same},
         vault::{Vault, VaultError},
     },
     execute::{self, Failure, Loaded},
@@ -21,9 +21,6 @@ use domain::{
 };
 use std::sync::Arc;
 use uuid::Uuid;
-
-/// What stands for the hidden part of a key.
-const HIDDEN: &str = "***";
 
 /// The use cases; cheap to clone.
 #[derive(Clone)]
@@ -123,7 +120,12 @@ impl Providers {
         metadata: &Metadata,
     ) -> Result<Option<Position>> {
         self.load(id, by).await?.ok_or(Refusal::Unknown)?;
+        let default = Loaded::<DefaultProvider>::load(&*self.log, by).await?;
+        if default.state().0.as_ref() == Some(id) {
+            return Err(Refusal::IsDefault.into());
+        }
         self.vault.destroy(&subject(id)).await?;
+        // Somebody may be making it the default at this very moment.
         let dropped = self.prefer(id, by, false, metadata).await?;
         let deleted = self.execute(id, Command::Delete { by: by.clone() }, None, metadata).await?;
         Ok(deleted.max(dropped))
@@ -214,44 +216,4 @@ impl Providers {
 /// Each provider's keys are a subject of their own, so that they can be destroyed with it.
 fn subject(id: &ProviderId) -> String {
     format!("llm-provider-{id}")
-}
-
-/// What is shown of a key: its ends, or nothing of a short one.
-pub fn masked(key: &str) -> String {
-    let characters: Vec<char> = key.chars().collect();
-    match characters.len() {
-        ..=8 => HIDDEN.to_owned(),
-        length => {
-            let end = |range: &[char]| range.iter().collect::<String>();
-            format!("{}{HIDDEN}{}", end(&characters[..4]), end(&characters[length - 4..]))
-        }
-    }
-}
-
-/// Whether this is what is shown of a key instead of one.
-pub fn is_masked(text: &str) -> bool {
-    let length = text.chars().count();
-    text == HIDDEN || (length == 11 && text.chars().skip(4).take(3).eq(HIDDEN.chars()))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_shows_its_ends_only() {
-        assert_eq!(masked("sk-0123456789"), "sk-0***6789");
-        for short in ["", "12345678", "密钥"] {
-            assert_eq!(masked(short), "***");
-        }
-        assert_eq!(masked("密钥一二三四五六七"), "密钥一二***四五六七");
-    }
-
-    #[test]
-    fn what_is_masked_is_known_as_such() {
-        assert!(is_masked(&masked("sk-0123456789")) && is_masked(&masked("short")));
-        for key in ["sk-0123456789", "", "a***b", "sk-***-long-key"] {
-            assert!(!is_masked(key), "{key}");
-        }
-    }
 }

@@ -19,6 +19,14 @@ pub const LEASE: Duration = Duration::from_secs(5);
 /// Silence after which a dead node's row is cleared away.
 const FORGET: &str = "1 hour";
 
+/// Whether a server runs on this database, or ended so that it could not say so.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn any(db: &PgPool) -> sqlx::Result<bool> {
+    sqlx::query_scalar("select exists (select from nodes)").fetch_one(db).await
+}
+
 /// This node's view of the others. Judges by its own monotonic clock and only by what it saw itself, so neither clock
 /// skew nor an outage of the database makes a healthy node look dead.
 pub struct Nodes {

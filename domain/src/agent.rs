@@ -13,6 +13,8 @@ use std::collections::BTreeSet;
 
 /// People an agent can be shared with.
 const MOST_SHARED: usize = 1_000;
+/// Largest configuration, in bytes of JSON: lists show many of them whole.
+pub const LARGEST_CONFIG: usize = 256 * 1024;
 
 /// Kept for ever. Variant names are the event types in the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -78,6 +80,22 @@ pub struct Config {
     pub agent_mode: Option<String>,
     /// For people.
     pub description: Option<String>,
+}
+
+impl Config {
+    /// Whether an agent may be like this.
+    ///
+    /// # Errors
+    /// [`Refusal::BadName`], [`Refusal::TooLarge`].
+    pub fn check(&self) -> Result<(), Refusal> {
+        if self.name.trim().is_empty() || self.name.chars().count() > 255 {
+            return Err(Refusal::BadName);
+        }
+        match serde_json::to_vec(self).is_ok_and(|json| json.len() <= LARGEST_CONFIG) {
+            true => Ok(()),
+            false => Err(Refusal::TooLarge),
+        }
+    }
 }
 
 /// What somebody wants.
@@ -155,6 +173,9 @@ pub enum Refusal {
     /// An agent has a name of 1 to 255 characters.
     #[error("an agent has a name of 1 to 255 characters")]
     BadName,
+    /// The configuration is larger than [`LARGEST_CONFIG`].
+    #[error("an agent's configuration has at most {LARGEST_CONFIG} bytes")]
+    TooLarge,
 }
 
 impl crate::Refusal for Refusal {
@@ -162,7 +183,7 @@ impl crate::Refusal for Refusal {
         match self {
             Self::Unknown => Kind::Unknown,
             Self::Exists | Self::NameLost => Kind::Conflict,
-            Self::BadName | Self::TooManyPeople => Kind::Invalid,
+            Self::BadName | Self::TooLarge | Self::TooManyPeople => Kind::Invalid,
         }
     }
 }
@@ -177,12 +198,12 @@ impl Decider for Agent {
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
         match (self, command) {
             (Self::Absent, Command::Create { owner, config }) => {
-                check_name(&config.name)?;
+                config.check()?;
                 Ok(vec![Event::AgentCreated { owner: owner.clone(), config: config.clone() }])
             }
             (Self::Present(_) | Self::Deleted, Command::Create { .. }) => Err(Refusal::Exists),
             (Self::Present(agent), Command::Reconfigure { config, forgone }) => {
-                check_name(&config.name)?;
+                config.check()?;
                 if config.name != agent.config.name && *forgone != agent.forgone {
                     return Err(Refusal::NameLost);
                 }
@@ -241,16 +262,5 @@ impl Decider for Agent {
                 | Event::AgentNameForgone {},
             ) => gone,
         }
-    }
-}
-
-/// Whether an agent may be called this.
-///
-/// # Errors
-/// [`Refusal::BadName`] otherwise.
-pub fn check_name(name: &str) -> Result<(), Refusal> {
-    match name.trim().is_empty() || name.chars().count() > 255 {
-        true => Err(Refusal::BadName),
-        false => Ok(()),
     }
 }

@@ -120,6 +120,19 @@ impl UserId {
     }
 }
 
+/// Namespace under which ids of delegated runs are derived.
+const DELEGATIONS: Uuid = Uuid::from_u128(0x0b6e_8f0d_6f0c_4d5e_9b43_7a55_c1a2_e90f);
+
+impl RunId {
+    /// The run in which a sub-agent does the `nth` task of a call of this run. Derived, so that whoever makes the call
+    /// anew finds the run that is there.
+    #[must_use]
+    pub fn delegated(self, call: &str, nth: usize) -> Self {
+        let name = format!("{self}\0{nth}\0{call}");
+        Self(Uuid::new_v5(&DELEGATIONS, name.as_bytes()))
+    }
+}
+
 /// Namespace under which conversation ids are derived; any fixed value serves.
 const CONVERSATIONS: Uuid = Uuid::from_u128(0x5a0c_55b3_9f0e_4c55_8a51_97f2_61d3_f6b4);
 

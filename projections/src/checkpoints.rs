@@ -28,8 +28,11 @@ pub(crate) async fn lock(db: &mut PgConnection, name: &str) -> sqlx::Result<Opti
         .map(|found| found.map(position))
 }
 
-/// The stored position as the transaction sees it; the start of the log when there is none.
-pub(crate) async fn peek(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Position> {
+/// Up to where the rows of a read model reflect the log, as stored; the start of the log when there is no such model.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn peek(db: impl PgExecutor<'_>, name: &str) -> sqlx::Result<Position> {
     sqlx::query_scalar("select position from checkpoints where name = $1")
         .bind(name)
         .fetch_optional(db)

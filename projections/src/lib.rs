@@ -33,6 +33,7 @@ pub mod versions;
 mod wait;
 pub mod workspace_files;
 
+pub use checkpoints::peek as reached;
 pub use compare::{Comparison, Difference, compare};
 pub use rebuild::{FoldError, RebuildProgress, Rebuilt, rebuild};
 pub use runner::{

@@ -3,7 +3,9 @@
 use crate::{ApplyError, Projection, column};
 use chrono::{DateTime, Utc};
 use domain::{
-    Decider, Recorded, codec,
+    Decider, Recorded,
+    agent::Agent,
+    codec,
     workspace_file::{Event, FilePath, Workspace, WorkspaceFile},
 };
 use futures::future::BoxFuture;
@@ -22,7 +24,7 @@ impl Projection for WorkspaceFiles {
     }
 
     fn categories(&self) -> &'static [&'static str] {
-        &[WorkspaceFile::CATEGORY]
+        &[WorkspaceFile::CATEGORY, Agent::CATEGORY]
     }
 
     fn apply<'a>(
@@ -32,6 +34,14 @@ impl Projection for WorkspaceFiles {
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         Box::pin(async move {
             let id = recorded.stream.key();
+            if recorded.stream.category() == Agent::CATEGORY {
+                // An agent takes everybody's files of it with it: nobody can reach them any more.
+                if recorded.kind.as_ref() == "AgentDeleted" {
+                    let gone = sqlx::query("delete from workspace_files where agent = $1");
+                    gone.bind(id).execute(db).await?;
+                }
+                return Ok(());
+            }
             let statement = match codec::decode::<Event>(&recorded.kind, &recorded.data)? {
                 Event::FileWritten { workspace, path, blob, size, media_type } => sqlx::query(
                     "insert into workspace_files (file_id, owner, agent, path, blob, size,

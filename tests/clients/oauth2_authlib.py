@@ -6,6 +6,8 @@ import subprocess
 import sys
 import tempfile
 import venv
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import parse_qs, quote_plus as quote, urlsplit
 
 VENV = os.path.join(tempfile.gettempdir(), "annals-clients-venv")
 CLIENT, SECRET = "authlib", "s3cr:t/+ %&="
@@ -56,6 +58,13 @@ def main(base, username, password):
                              code_challenge_method="S256",
                              token_endpoint_auth_method="client_secret_basic", **more)
 
+    def parallel(**form):
+        """Eight of the same request at the same moment: the statuses."""
+        def one(_):
+            return requests.post(metadata["token_endpoint"], data=form, auth=(quote(CLIENT), quote(SECRET)), timeout=10)
+        with ThreadPoolExecutor(8) as pool:
+            return sorted(answer.status_code for answer in pool.map(one, range(8)))
+
     def authorize(client):
         verifier = generate_token(64)
         url, state = client.create_authorization_url(metadata["authorization_endpoint"],
@@ -67,8 +76,12 @@ def main(base, username, password):
     answer, state, verifier = authorize(client)
     back = answer.headers.get("location", "")
     step("authorize sends the browser back", answer.status_code == 302 and back.startswith(CALLBACK), back)
+    step("the answer says who gives it (RFC 9207)", parse_qs(urlsplit(back).query)["iss"] == [issuer], back)
+    headers = []
+    client.register_compliance_hook("access_token_response", lambda got: headers.append(got.headers) or got)
     tokens = client.fetch_token(metadata["token_endpoint"], authorization_response=back,
                                 state=state, code_verifier=verifier)
+    step("tokens stay in no cache", headers[0].get("cache-control") == "no-store", headers)
     step("token", tokens["token_type"] == "Bearer" and "refresh_token" in tokens, tokens)
     claims = client.get(metadata["userinfo_endpoint"], timeout=10)
     step("userinfo", claims.status_code == 200 and claims.json()["preferred_username"] == username, claims.text)
@@ -97,6 +110,22 @@ def main(base, username, password):
         step("a wrong verifier is refused", False)
     except OAuthError as error:
         step("a wrong verifier is refused", error.error == "invalid_grant", error)
+    try:
+        client.fetch_token(metadata["token_endpoint"], authorization_response=answer.headers["location"],
+                           state=state, code_verifier=verifier)
+        step("and has burnt the code", False)
+    except OAuthError as error:
+        step("and has burnt the code", error.error == "invalid_grant", error)
+    answer, state, verifier = authorize(client)
+    code = parse_qs(urlsplit(answer.headers["location"]).query)["code"][0]
+    statuses = parallel(grant_type="authorization_code", code=code, redirect_uri=CALLBACK,
+                        code_verifier=verifier)
+    step("of parallel exchanges one wins", statuses == [200] + [400] * 7, statuses)
+    answer, state, verifier = authorize(client)
+    tokens = client.fetch_token(metadata["token_endpoint"], authorization_response=answer.headers["location"],
+                                state=state, code_verifier=verifier)
+    statuses = parallel(grant_type="refresh_token", refresh_token=tokens["refresh_token"])
+    step("of parallel refreshes one wins", statuses == [200] + [400] * 7, statuses)
     answer, state, verifier = authorize(client)
     tokens = client.fetch_token(metadata["token_endpoint"], authorization_response=answer.headers["location"],
                                 state=state, code_verifier=verifier)

@@ -55,6 +55,8 @@ struct Known {
     sessions: HashMap<String, mpsc::UnboundedSender<Value>>,
     streams: HashMap<String, mpsc::UnboundedReceiver<Value>>,
     methods: Vec<String>,
+    /// Whether `patient` has been called.
+    hung: bool,
 }
 
 impl McpServer {
@@ -178,7 +180,7 @@ impl World {
                 let schema = json!({"type": "object", "properties": {"text": {"type": "string"}}});
                 let tool = |name: &String| {
                     json!({"name": name, "description": format!("Does {name}."), "inputSchema": schema,
-                        "annotations": {"readOnlyHint": name == "echo"}})
+                        "annotations": {"readOnlyHint": matches!(name.as_str(), "echo" | "patient")}})
                 };
                 json!({"tools": self.known().tools.iter().map(tool).collect::<Vec<_>>()})
             }
@@ -193,6 +195,8 @@ impl World {
         let said = |text: &str, failed: bool| json!({"content": [{"type": "text", "text": text}], "isError": failed});
         match params["name"].as_str() {
             Some("slow") => pending().await,
+            // Hangs when it is called for the first time; the guard is gone by then.
+            Some("patient") if !std::mem::replace(&mut self.known().hung, true) => pending().await,
             Some("fail") => said("it failed", true),
             _ => said(text, false),
         }

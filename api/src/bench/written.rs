@@ -137,6 +137,7 @@ impl Finished {
             agent_name: "SimpleAgent".to_owned(),
             messages: vec![asked],
             settings: Settings::default(),
+            parent: None,
         }
     }
 

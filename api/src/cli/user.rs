@@ -6,15 +6,25 @@ use anyhow::{Context, Result, bail};
 use commands::{
     effects::Sensitive,
     identity::{self, Registration, Standing, mint_user_id},
+    nodes,
 };
 use domain::{
+    Position,
     ids::UserId,
     user::{EmailAddress, Role, Username},
 };
-use std::io::{self, BufRead, Write};
+use std::{
+    io::{self, BufRead, Write},
+    time::Duration,
+};
+use tokio::time::{sleep, timeout};
 
 /// Bytes of a password that is made up.
 const MADE_UP: usize = 12;
+/// How long the servers may take to act on what was done here; they hear of it at once, and look once a second.
+const PATIENCE: Duration = Duration::from_secs(3);
+/// Between two looks at whether they do.
+const LOOK: Duration = Duration::from_millis(5);
 
 #[derive(clap::Subcommand)]
 pub(super) enum Command {
@@ -58,13 +68,15 @@ pub(super) async fn run(store: &Store, command: Command) -> Result<()> {
         }
         Command::Token { name } => {
             let user = find(store, &name).await?;
-            let (token, _) = store.identity.issue_api_token(&user, &operator()).await?;
+            let (token, at) = store.identity.issue_api_token(&user, &operator()).await?;
+            in_force(store, at).await?;
             Ok(writeln!(io::stdout(), "{}", token.expose())?)
         }
         Command::Role { name, role } => {
             let user = find(store, &name).await?;
             let standing = Standing { role: Some(role), status: None };
-            store.identity.set_standing(&[user], standing, &operator()).await?;
+            let (_, at) = store.identity.set_standing(&[user], standing, &operator()).await?;
+            in_force(store, at).await?;
             Ok(writeln!(io::stdout(), "{name} is {} now", role.as_str())?)
         }
     }
@@ -93,12 +105,29 @@ async fn create(
         role,
     };
     let registered = store.identity.register(wanted, &operator()).await?;
+    in_force(store, registered.position).await?;
     let mut out = io::stdout().lock();
     writeln!(out, "created {name} ({}), id {}", role.as_str(), registered.user)?;
     if made_up {
         writeln!(out, "password: {}", password.expose())?;
     }
     Ok(())
+}
+
+/// Waits until servers on this database act on what was written: whoever reads a new token here uses it next.
+async fn in_force(store: &Store, written: Option<Position>) -> Result<()> {
+    let Some(written) = written else { return Ok(()) };
+    if !nodes::any(&store.db).await? {
+        return Ok(());
+    }
+    let shown = async {
+        while projections::reached(&store.db, "users").await? < written {
+            sleep(LOOK).await;
+        }
+        Ok(())
+    };
+    // A server that was killed shows nothing, and the next one reads it all before it serves.
+    timeout(PATIENCE, shown).await.unwrap_or(Ok(()))
 }
 
 /// The first line, without its end.

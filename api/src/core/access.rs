@@ -1,6 +1,6 @@
 //! What is needed to let people in: tokens, throttles, codes, mail. One per server.
 
-use super::{Error, throttle::Throttle, tokens::Tokens};
+use super::{Error, guesses::Guesses, throttle::Throttle, tokens::Tokens};
 use commands::{
     effects::{
         codes::{CodeError, Codes},
@@ -15,12 +15,12 @@ use commands::{
 };
 use domain::Kind;
 use sqlx::PgPool;
-use std::{net::IpAddr, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 /// Windows of time in which attempts are counted.
-const WINDOW: Duration = Duration::from_secs(15 * 60);
+pub(super) const WINDOW: Duration = Duration::from_secs(15 * 60);
 /// Keys remembered by each throttle; about 3 MB when full.
-const CAPACITY: usize = 100_000;
+pub(super) const CAPACITY: usize = 100_000;
 
 /// What lets people in.
 pub struct Access {
@@ -68,49 +68,6 @@ impl Access {
     }
 }
 
-/// Guards against guessing, by who is guessed at and from where. Good guesses are taken back, so that people who know
-/// their password never meet a limit of their own making.
-#[derive(Debug)]
-pub struct Guesses {
-    /// Somebody at one account: cannot lock out the account's owner, who sits elsewhere.
-    pair: Throttle,
-    /// Everybody at one account.
-    account: Throttle,
-    /// Somebody at all accounts.
-    address: Throttle,
-}
-
-impl Default for Guesses {
-    fn default() -> Self {
-        Self {
-            pair: Throttle::new(10, WINDOW, CAPACITY),
-            account: Throttle::new(200, WINDOW, CAPACITY),
-            address: Throttle::new(100, WINDOW, CAPACITY),
-        }
-    }
-}
-
-impl Guesses {
-    /// Counts a guess at `account` from `address`, before it is looked at.
-    ///
-    /// # Errors
-    /// [`Error::Throttled`] when there were too many.
-    pub fn attempt(&self, account: &str, address: Option<IpAddr>) -> Result<(), Error> {
-        let account = account.trim().to_lowercase();
-        self.address.attempt(address)?;
-        self.pair.attempt((&account, address))?;
-        self.account.attempt(&account)
-    }
-
-    /// Takes a good guess back.
-    pub fn forgive(&self, account: &str, address: Option<IpAddr>) {
-        let account = account.trim().to_lowercase();
-        self.address.forgive(address);
-        self.pair.forgive((&account, address));
-        self.account.forgive(&account);
-    }
-}
-
 impl From<identity::Error> for Error {
     fn from(error: identity::Error) -> Self {
         use identity::Error as E;
@@ -141,42 +98,6 @@ impl From<CodeError> for Error {
         match error {
             CodeError::TooSoon(retry_after) => Self::Throttled { retry_after },
             CodeError::Database(error) => error.into(),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn address(last: u8) -> Option<IpAddr> {
-        Some(IpAddr::from([192, 0, 2, last]))
-    }
-
-    #[test]
-    fn ten_wrong_guesses_close_the_door_for_that_address_only() {
-        let guesses = Guesses::default();
-        for _ in 0..10 {
-            assert!(guesses.attempt("ann", address(1)).is_ok());
-        }
-        assert!(guesses.attempt(" ANN", address(1)).is_err());
-        assert!(guesses.attempt("ann", address(2)).is_ok());
-        assert!(guesses.attempt("bob", address(1)).is_ok());
-    }
-
-    #[test]
-    fn an_address_that_tries_everybody_is_stopped() {
-        let guesses = Guesses::default();
-        let stopped = (0..200).position(|n| guesses.attempt(&n.to_string(), address(1)).is_err());
-        assert_eq!(stopped, Some(100));
-    }
-
-    #[test]
-    fn whoever_knows_the_password_is_never_stopped() {
-        let guesses = Guesses::default();
-        for _ in 0..500 {
-            assert!(guesses.attempt("ann", address(1)).is_ok());
-            guesses.forgive("ann", address(1));
         }
     }
 }

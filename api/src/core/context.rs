@@ -8,10 +8,14 @@ use axum::{
     extract::Request,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use domain::{Metadata, ids::UserId};
-use std::sync::{Arc, OnceLock};
+use futures::FutureExt;
+use std::{
+    panic::AssertUnwindSafe,
+    sync::{Arc, OnceLock},
+};
 use uuid::Uuid;
 
 /// How a dialect answers a failure.
@@ -72,7 +76,8 @@ impl Context {
     }
 }
 
-/// Runs a request in its context and stamps its id on the answer. `render` is the dialect of the routes below.
+/// Runs a request in its context and stamps its id on the answer. `render` is the dialect of the routes below. A handler that
+/// panics has failed like any other.
 pub async fn enter(render: Render, request: Request, next: Next) -> Response {
     let context = match CONTEXT.try_with(Clone::clone) {
         // A dialect's routes inside the server's: the same request in another accent.
@@ -86,7 +91,13 @@ pub async fn enter(render: Render, request: Request, next: Next) -> Response {
         },
     };
     let id = context.request_id;
-    let mut response = CONTEXT.scope(context, next.run(request)).await;
+    let answered = async {
+        match AssertUnwindSafe(next.run(request)).catch_unwind().await {
+            Ok(response) => response,
+            Err(_) => Error::Internal("the handler panicked".to_owned()).into_response(),
+        }
+    };
+    let mut response = CONTEXT.scope(context, answered).await;
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         response.headers_mut().insert(REQUEST_ID.clone(), value);
     }
@@ -100,16 +111,13 @@ fn request_id(headers: &HeaderMap) -> Uuid {
 }
 
 fn locale(headers: &HeaderMap) -> Locale {
-    let wish = headers
-        .get("x-sage-locale")
-        .or_else(|| headers.get(header::ACCEPT_LANGUAGE))
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
-    if wish.trim_start().to_ascii_lowercase().starts_with("en") {
-        Locale::English
-    } else {
-        Locale::Chinese
-    }
+    let said = |name| {
+        let value = headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+        value.map(str::trim).filter(|text| !text.is_empty())
+    };
+    let own = HeaderName::from_static("x-sage-locale");
+    let wish = said(own).or_else(|| said(header::ACCEPT_LANGUAGE)).unwrap_or_default();
+    if wish.to_ascii_lowercase().starts_with("en") { Locale::English } else { Locale::Chinese }
 }
 
 fn traceparent(headers: &HeaderMap) -> Option<String> {
@@ -124,6 +132,8 @@ fn traceparent(headers: &HeaderMap) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::{Router, middleware::from_fn, routing::get};
+    use tower::ServiceExt;
 
     fn headers(name: &'static str, value: &'static str) -> HeaderMap {
         HeaderMap::from_iter([(HeaderName::from_static(name), HeaderValue::from_static(value))])
@@ -134,6 +144,35 @@ mod tests {
         assert_eq!(locale(&headers("accept-language", "en-US,en;q=0.9")), Locale::English);
         assert_eq!(locale(&headers("accept-language", "fr")), Locale::Chinese);
         assert_eq!(locale(&HeaderMap::new()), Locale::Chinese);
+        for (own, spoken) in [("", Locale::English), ("zh", Locale::Chinese)] {
+            let mut both = headers("accept-language", "en");
+            both.insert("x-sage-locale", HeaderValue::from_static(own));
+            assert_eq!(locale(&both), spoken, "{own:?}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_answered_in_the_dialect_of_the_route() -> Result<(), axum::Error> {
+        async fn broken() -> &'static str {
+            panic!("as asked")
+        }
+        fn inner(error: Error) -> Response {
+            (error.status(), "in the inner dialect").into_response()
+        }
+        let outer: Render = |error| error.status().into_response();
+        let routes = Router::new()
+            .route("/", get(broken))
+            .layer(from_fn(|request, next| enter(inner, request, next)))
+            .layer(from_fn(move |request, next| enter(outer, request, next)));
+        let answer = routes
+            .oneshot(Request::<axum::body::Body>::default())
+            .await
+            .unwrap_or_else(|never| match never {});
+        assert_eq!(answer.status(), 500);
+        assert!(answer.headers().contains_key(&REQUEST_ID));
+        let body = axum::body::to_bytes(answer.into_body(), 100).await?;
+        assert_eq!(body, "in the inner dialect");
+        Ok(())
     }
 
     #[test]

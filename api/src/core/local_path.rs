@@ -1,5 +1,6 @@
 //! Where to go next, on this site and nowhere else.
 
+use percent_encoding::percent_decode_str;
 use reqwest::Url;
 
 /// Bytes of the longest path that is kept.
@@ -31,9 +32,9 @@ fn path(wish: &str) -> Option<String> {
 
 /// Whether the path stays one, also for somebody who decodes it once too often.
 fn is_plain(path: &str) -> bool {
-    let decoded = path.to_ascii_lowercase().replace("%2f", "/").replace("%5c", "\\");
-    let mut start = decoded.chars();
-    start.next() == Some('/') && !matches!(start.next(), Some('/' | '\\'))
+    let decoded: Vec<u8> = percent_decode_str(path).collect();
+    let elsewhere = matches!(decoded[..], [b'/', b'/' | b'\\', ..]);
+    decoded.starts_with(b"/") && !elsewhere && !decoded.iter().any(u8::is_ascii_control)
 }
 
 #[cfg(test)]
@@ -69,6 +70,8 @@ mod tests {
             "/%5cevil.example",
             "%2F%2Fevil.example",
             "/\t/evil.example",
+            "/%09/evil.example",
+            "/%0d%0aSet-Cookie: a=b",
             "/\r\nSet-Cookie: a=b",
             "http://[",
         ] {

@@ -18,7 +18,7 @@ pub struct Peer {
     pub address: Option<IpAddr>,
     /// Whether it came through a trusted proxy.
     pub proxied: bool,
-    /// Whether the client speaks TLS, as far as a trusted proxy says so.
+    /// Whether the client speaks TLS: a trusted proxy says so, or everybody does by the configured public URL.
     pub secure: bool,
 }
 
@@ -52,7 +52,9 @@ impl Peer {
     pub fn of(parts: &Parts, app: &App) -> Self {
         let direct = parts.extensions.get::<ConnectInfo<SocketAddr>>();
         let direct = direct.map(|ConnectInfo(address)| address.ip());
-        Self::new(direct, &parts.headers, &app.config.trusted_proxies)
+        let peer = Self::new(direct, &parts.headers, &app.config.trusted_proxies);
+        let public = app.config.public_url.as_deref().unwrap_or_default();
+        Self { secure: peer.secure || public.starts_with("https://"), ..peer }
     }
 }
 

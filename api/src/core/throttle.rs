@@ -22,6 +22,8 @@ pub struct Throttle {
 #[derive(Debug, Clone, Copy)]
 struct Attempts {
     count: u32,
+    /// Those of `count` that are under way: they may turn out to be good ones.
+    open: u32,
     ends: Instant,
 }
 
@@ -42,28 +44,64 @@ impl Throttle {
     }
 
     fn attempt_at(&self, key: impl Hash, now: Instant) -> Result<(), Error> {
+        self.of(key, now, |attempts| {
+            if attempts.count >= self.most {
+                return Err(Error::Throttled { retry_after: attempts.ends - now });
+            }
+            attempts.count += 1;
+            Ok(())
+        })
+    }
+
+    /// As [`Throttle::attempt`], for attempts whose outcome is told by [`Throttle::forgive`] or [`Throttle::uphold`].
+    /// `false` when there is room only if some of those under way turn out to be good ones; it is not counted then.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn begin(&self, key: impl Hash) -> Result<bool, Error> {
+        let now = Instant::now();
+        self.of(key, now, |attempts| {
+            if attempts.count < self.most {
+                attempts.count += 1;
+                attempts.open += 1;
+                return Ok(true);
+            }
+            if attempts.open > 0 {
+                return Ok(false);
+            }
+            Err(Error::Throttled { retry_after: attempts.ends - now })
+        })
+    }
+
+    /// Takes back an attempt that turned out to be a good one.
+    pub fn forgive(&self, key: impl Hash) {
+        self.settle(key, |attempts| attempts.count = attempts.count.saturating_sub(1));
+    }
+
+    /// Leaves an attempt counted that turned out to be a bad one.
+    pub fn uphold(&self, key: impl Hash) {
+        self.settle(key, |_| {});
+    }
+
+    fn of<T>(&self, key: impl Hash, now: Instant, then: impl FnOnce(&mut Attempts) -> T) -> T {
         let key = self.hasher.hash_one(key);
         let mut seen = self.seen();
         if !seen.contains_key(&key) && seen.len() >= self.capacity {
             make_room(&mut seen, now);
         }
-        let fresh = Attempts { count: 0, ends: now + self.window };
+        let fresh = Attempts { count: 0, open: 0, ends: now + self.window };
         let attempts = seen.entry(key).or_insert(fresh);
         if attempts.ends <= now {
-            *attempts = fresh;
+            *attempts = Attempts { count: attempts.open, open: attempts.open, ..fresh };
         }
-        if attempts.count >= self.most {
-            return Err(Error::Throttled { retry_after: attempts.ends - now });
-        }
-        attempts.count += 1;
-        Ok(())
+        then(attempts)
     }
 
-    /// Takes back an attempt that turned out to be a good one.
-    pub fn forgive(&self, key: impl Hash) {
+    fn settle(&self, key: impl Hash, then: impl FnOnce(&mut Attempts)) {
         let key = self.hasher.hash_one(key);
         if let Some(attempts) = self.seen().get_mut(&key) {
-            attempts.count = attempts.count.saturating_sub(1);
+            attempts.open = attempts.open.saturating_sub(1);
+            then(attempts);
         }
     }
 
@@ -109,6 +147,19 @@ mod tests {
             assert!(throttle.attempt_at("ann", now).is_ok());
             throttle.forgive("ann");
         }
+    }
+
+    #[test]
+    fn whoever_comes_while_others_are_looked_at_has_to_wait_and_see() {
+        let throttle = Throttle::new(2, MINUTE, 10);
+        let begin = || throttle.begin("ann").ok();
+        assert_eq!([begin(), begin(), begin()], [Some(true), Some(true), Some(false)]);
+        throttle.uphold("ann");
+        assert_eq!(begin(), Some(false));
+        throttle.forgive("ann");
+        assert_eq!(begin(), Some(true));
+        throttle.uphold("ann");
+        assert_eq!(begin(), None);
     }
 
     #[test]

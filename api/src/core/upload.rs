@@ -7,6 +7,7 @@ use axum::{
     http::header,
 };
 use commands::effects::blobs::{self, Blob, Blobs};
+use percent_encoding::percent_decode_str;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tokio::time::timeout;
@@ -118,12 +119,12 @@ impl Form<'_> {
     pub async fn next(&mut self) -> Result<Option<Part>, Refused> {
         let Some(field) = within(self.parts.next_field()).await? else { return Ok(None) };
         let name = field.name().unwrap_or_default().to_owned();
-        if field.file_name().is_some() {
+        if let Some(sent) = file_name(&field) {
             self.files += 1;
             if self.files > self.rules.files {
                 return Err(Refused::TooMany(self.rules.files));
             }
-            let file = store(field, self.blobs, self.rules.file_bytes).await?;
+            let file = store(field, shown(&sent), self.blobs, self.rules.file_bytes).await?;
             return Ok(Some(Part::File { field: name, file }));
         }
         self.fields += 1;
@@ -162,8 +163,26 @@ pub fn missing(name: &str) -> Error {
     }])
 }
 
-async fn store(field: Field<'_>, blobs: &Blobs, limit: u64) -> Result<File, Refused> {
-    let name = shown(field.file_name().unwrap_or_default());
+/// The name of a file as the client gave it; `None` of a text. Some clients give names that are not ASCII as RFC 5987 has it,
+/// others in an encoding of their own.
+fn file_name(field: &Field<'_>) -> Option<String> {
+    if let Some(name) = field.file_name() {
+        return Some(name.to_owned());
+    }
+    let disposition = field.headers().get(header::CONTENT_DISPOSITION)?;
+    let disposition = String::from_utf8_lossy(disposition.as_bytes());
+    let given = |parameter: &str| {
+        let at = disposition.to_ascii_lowercase().find(parameter)? + parameter.len();
+        Some(disposition[at..].split(';').next().unwrap_or_default().trim().trim_matches('"'))
+    };
+    let encoded = given("filename*=").and_then(|name| name.splitn(3, '\'').nth(2));
+    match encoded {
+        Some(name) => Some(percent_decode_str(name).decode_utf8_lossy().into_owned()),
+        None => given("filename=").map(str::to_owned),
+    }
+}
+
+async fn store(field: Field<'_>, name: String, blobs: &Blobs, limit: u64) -> Result<File, Refused> {
     let media_type = field.content_type().unwrap_or_default().to_owned();
     let chunks = futures::stream::try_unfold(field, async |mut field| {
         match timeout(SILENCE, field.chunk()).await {

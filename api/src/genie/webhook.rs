@@ -28,10 +28,10 @@ impl FromRequestParts<App> for Server {
             return Err(Fault::new(status, "server_misconfigured", message));
         };
         let address = Peer::of(parts, app).address;
-        app.access.guesses.attempt("the shared secret", address)?;
+        let guess = app.access.guesses.attempt("the shared secret", address).await?;
         let sent = parts.headers.get(&SECRET).and_then(|value| value.to_str().ok());
         if sent.is_some_and(|sent| secret.matches(sent)) {
-            app.access.guesses.forgive("the shared secret", address);
+            guess.forgive();
             Ok(Self)
         } else {
             let message = "Missing or wrong shared secret";

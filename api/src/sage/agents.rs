@@ -103,20 +103,26 @@ async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) 
     Ok(Reply(message, json!({"agent_id": id})))
 }
 
-/// One's own agent, one that is shared with the caller, or anybody's for an administrator; another's answers as if it did
-/// not exist.
+/// As [`usable`]; one that is not answers as if it did not exist.
 pub(super) async fn find(
     app: &App,
     caller: &Caller,
     id: &str,
 ) -> std::result::Result<Agent, Fault> {
+    usable(app, caller, id).await?.ok_or_else(|| Fault::raised(missing(id)))
+}
+
+/// One's own agent, one that is shared with the caller, or anybody's for an administrator.
+pub(super) async fn usable(
+    app: &App,
+    caller: &Caller,
+    id: &str,
+) -> std::result::Result<Option<Agent>, Fault> {
     let found = match id.contains('\0') {
         true => None,
         false => read_model::agent(&app.db, &AgentId::from(id)).await?,
     };
-    let visible =
-        found.filter(|agent| caller.sees(&agent.owner) || agent.is_shared_with(&caller.user));
-    visible.ok_or_else(|| Fault::raised(missing(id)))
+    Ok(found.filter(|agent| caller.sees(&agent.owner) || agent.is_shared_with(&caller.user)))
 }
 
 /// As [`find`], but only for its owner and administrators: others who see it are told that they may not.
@@ -136,6 +142,13 @@ fn refused(refusal: &Refusal, name: &str) -> Text {
         Refusal::BadName => {
             text("Agent 名称长度应为 1 到 255 个字符", "An agent has a name of 1 to 255 characters")
         }
+        Refusal::TooLarge => {
+            let most = agent::LARGEST_CONFIG >> 10;
+            text(
+                format!("Agent 配置过大（上限 {most} KB）"),
+                format!("An agent's configuration has at most {most} KB"),
+            )
+        }
         Refusal::TooManyPeople => text("授权用户过多", "The agent is shared with too many people"),
         Refusal::Exists | Refusal::NameLost | Refusal::Unknown => exists(name),
     }
@@ -145,6 +158,6 @@ fn exists(name: &str) -> Text {
     text(format!("Agent '{name}' 已存在"), format!("Agent '{name}' already exists"))
 }
 
-fn missing(id: &str) -> Text {
+pub(super) fn missing(id: &str) -> Text {
     text(format!("Agent '{id}' 不存在"), format!("Agent '{id}' does not exist"))
 }

@@ -20,8 +20,9 @@ use crate::{
 use axum::{
     Router,
     extract::{FromRequestParts, State},
-    http::{HeaderMap, request::Parts},
-    response::{AppendHeaders, IntoResponse},
+    http::{HeaderMap, HeaderValue, header, request::Parts},
+    middleware::map_response,
+    response::{AppendHeaders, IntoResponse, Response},
     routing::{get, post},
 };
 use chrono::Utc;
@@ -59,6 +60,14 @@ pub fn routes() -> Router<App> {
         .route("/api/user/oauth/login/{provider_id}", get(upstream::named))
         .route("/api/user/oauth/callback/{provider_id}", get(upstream::back))
         .route("/api/user/change-password", post(change_password))
+        .layer(map_response(unkept))
+}
+
+/// What is about people and their logins stays in no cache on the way.
+pub(super) async fn unkept(mut response: Response) -> Response {
+    let headers = response.headers_mut();
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    response
 }
 
 #[derive(Deserialize)]
@@ -106,10 +115,10 @@ pub async fn sign_in(
     if app.config.auth_mode == AuthMode::Oauth {
         return Err(disabled("当前服务未启用本地账号密码登录", "Local password login is disabled"));
     }
-    app.access.guesses.attempt(name, peer.address)?;
+    let guess = app.access.guesses.attempt(name, peer.address).await?;
     let who = app.identity.authenticate(name, password).await;
     if matches!(who, Ok(_) | Err(identity::Error::Suspended)) {
-        app.access.guesses.forgive(name, peer.address);
+        guess.forgive();
     }
     let who = who.map_err(worded)?;
     if app.config.auth_mode == AuthMode::TrustedProxy && !who.role.is_admin() {
@@ -214,13 +223,13 @@ async fn change_password(
     Json(body): Json<Passwords>,
 ) -> Result<Value> {
     let (old, new) = (Sensitive::from(body.old_password), Sensitive::from(body.new_password));
-    app.access.guesses.attempt(&caller.username, peer.address)?;
+    let guess = app.access.guesses.attempt(&caller.username, peer.address).await?;
     let changed = app
         .identity
         .change_password(&caller.user, &old, &new, caller.login, &caller.metadata())
         .await;
     if !matches!(changed, Err(identity::Error::WrongOldPassword)) {
-        app.access.guesses.forgive(&caller.username, peer.address);
+        guess.forgive();
     }
     app.caught_up("users", Some(changed.map_err(worded)?)).await;
     Ok(Reply(text("密码修改成功", "Password changed successfully"), json!({})))

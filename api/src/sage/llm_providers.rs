@@ -4,7 +4,7 @@
 mod body;
 mod verify;
 
-use super::{Fault, Reply, Result, Text, conversations::iso, text};
+use super::{Fault, Reply, Result, Text, conversations::iso, outbound, text};
 use crate::{
     app::App,
     core::{Caller, Error, Json, Path},
@@ -17,7 +17,7 @@ use axum::{
 use body::Body;
 use commands::{
     effects::vault::VaultError,
-    llm_providers::{self as use_cases, BadUrl, masked},
+    llm_providers::{self as use_cases, BadUrl},
 };
 use domain::{ids::ProviderId, llm_provider::Refusal};
 use futures::{StreamExt, TryStreamExt, stream};
@@ -75,7 +75,7 @@ async fn shown(app: &App, row: Row) -> std::result::Result<Dto, Fault> {
         id: row.id,
         name: config.name,
         base_url: config.base_url,
-        api_keys: [key.map(|key| masked(key.expose())).unwrap_or_default()],
+        api_keys: [key.map(|key| key.masked()).unwrap_or_default()],
         model: config.model,
         max_tokens: config.max_tokens,
         temperature: config.temperature,
@@ -102,7 +102,7 @@ async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Body>) 
     let mut config = body.config()?;
     config.base_url = use_cases::base_url(&config.base_url, app.models.reach(caller.admin))
         .await
-        .map_err(bad_url)?;
+        .map_err(|error| unsaved(bad_url(error)))?;
     app.settled("llm_providers").await?;
     if read_model::count(&app.db, &caller.user).await? >= MOST {
         let full = text(
@@ -131,7 +131,8 @@ async fn update(
     let mut patch = body.patch();
     if let Some(url) = &patch.base_url {
         let reach = app.models.reach(caller.admin);
-        patch.base_url = Some(use_cases::base_url(url, reach).await.map_err(bad_url)?);
+        let url = use_cases::base_url(url, reach).await;
+        patch.base_url = Some(url.map_err(|error| unsaved(bad_url(error)))?);
     }
     let metadata = caller.metadata();
     let changed = app.providers.change(&id, &caller.user, patch, key.as_ref(), &metadata).await;
@@ -146,7 +147,7 @@ async fn update(
 
 async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Value> {
     if id == SYSTEM {
-        return Err(returned("Cannot delete default provider".into()));
+        return Err(worded(Refusal::IsDefault.into()));
     }
     let removed = app.providers.remove(&ProviderId(id), &caller.user, &caller.metadata()).await;
     app.caught_up("llm_providers", removed.map_err(worded)?).await;
@@ -163,21 +164,39 @@ fn returned(message: Text) -> Fault {
     Fault::Returned(500, message)
 }
 
-fn bad_url(error: BadUrl) -> Fault {
-    returned(text(format!("无法保存提供商: {error}"), format!("Cannot save provider. {error}")))
+fn unsaved(why: Text) -> Fault {
+    returned(why.prefixed("无法保存提供商: ", "Cannot save provider. "))
+}
+
+fn bad_url(error: BadUrl) -> Text {
+    match error {
+        BadUrl::Refused(why) => outbound::refused(why),
+        BadUrl::Query => text("URL 不能包含查询参数或片段", error.to_string()),
+    }
+}
+
+fn refused(refusal: Refusal) -> Text {
+    let zh = match refusal {
+        // Upstream says these in English whatever the language.
+        Refusal::Unknown => "Provider not found",
+        Refusal::IsDefault => "Cannot delete default provider",
+        Refusal::Exists => "该提供商已存在",
+        Refusal::BadName => "名称长度应为 1 到 255 个字符",
+        Refusal::BadModel => "模型名称长度应为 1 到 255 个字符",
+        Refusal::BadUrl => "base_url 长度应为 1 到 2048 个字符",
+    };
+    text(zh, refusal.to_string())
 }
 
 /// The dialect's words for what the use cases refuse.
 fn worded(error: use_cases::Error) -> Fault {
     use use_cases::Error as E;
     let core = match error {
-        E::Refused(Refusal::Unknown) | E::Vault(VaultError::Destroyed) => {
-            return returned("Provider not found".into());
+        E::Vault(VaultError::Destroyed) => return returned(refused(Refusal::Unknown)),
+        E::Refused(refusal @ (Refusal::Unknown | Refusal::IsDefault)) => {
+            return returned(refused(refusal));
         }
-        E::Refused(refusal) => {
-            let saved = |zh: &str| format!("{zh}{refusal}");
-            return returned(text(saved("无法保存提供商: "), saved("Cannot save provider. ")));
-        }
+        E::Refused(refusal) => return unsaved(refused(refusal)),
         E::Vault(VaultError::Database(error)) => error.into(),
         E::Vault(VaultError::Damaged) => Error::Internal(error.to_string()),
         E::Failed(failure) => failure.into(),

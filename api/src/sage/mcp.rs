@@ -25,7 +25,7 @@ use domain::{
     ids::{McpServerId, SecretId, UserId},
     mcp_server::{Command, Refusal, Tool},
 };
-use item::{Item, items, masked};
+use item::{Item, items};
 use projections::mcp_servers::{self as read_model, McpServer, Scope};
 use request::{Body, Switch};
 use serde::Deserialize;
@@ -87,7 +87,8 @@ async fn remove(
     Path(name): Path<String>,
     Query(whose): Query<Whose>,
 ) -> Result<Value> {
-    let (id, _) = own(&app, &caller, &name, &whose).await?;
+    let denied = text("无权删除该MCP服务器", "This MCP server is not yours to delete");
+    let (id, _) = own(&app, &caller, &name, &whose, denied).await?;
     let deleted = app.mcp.servers.delete(&id, &caller.metadata()).await;
     let deleted = deleted.map_err(|error| worded(error, &name))?;
     app.mcp.pool.forget(&id.0);
@@ -105,13 +106,13 @@ async fn change(
     Json(body): Json<Body>,
 ) -> Result<Value> {
     body.keeps_name(&name)?;
-    let (id, row) = own(&app, &caller, &name, &whose).await?;
+    let (id, row) = own(&app, &caller, &name, &whose, denied()).await?;
     let reach = app.mcp.reach(caller.admin);
     let endpoint = body.endpoint_over(&row, reach)?;
     let before = row.api_key.map(SecretId);
     let kept = app.mcp.servers.key(&id, before).await.map_err(vault)?;
     // Clients send back what the list showed them.
-    let unchanged = |sent: &str| kept.as_ref().is_some_and(|kept| masked(kept) == sent);
+    let unchanged = |sent: &str| kept.as_ref().is_some_and(|kept| kept.masked() == sent);
     let (api_key, shown) = match body.new_key(unchanged)? {
         request::NewKey::Unchanged => (Key::Kept(before), kept),
         request::NewKey::None => (Key::Kept(None), None),
@@ -139,7 +140,7 @@ async fn refresh(
     Path(name): Path<String>,
     Query(whose): Query<Whose>,
 ) -> Result<Value> {
-    let (id, row) = own(&app, &caller, &name, &whose).await?;
+    let (id, row) = own(&app, &caller, &name, &whose, denied()).await?;
     let target = app.mcp.target(row).await.map_err(away)?;
     let status = match app.mcp.pool.tools(&target).await {
         Ok(tools) => {
@@ -165,7 +166,7 @@ async fn toggle(
     Query(whose): Query<Whose>,
     OptionalJson(body): OptionalJson<Switch>,
 ) -> Result<Value> {
-    let (id, _) = own(&app, &caller, &name, &whose).await?;
+    let (id, _) = own(&app, &caller, &name, &whose, denied()).await?;
     let (position, disabled) = switch(&app, &caller, &id, &name, body.disabled).await?;
     app.caught_up("mcp_servers", position).await;
     Ok(Reply(Text::default(), json!({"server_name": name, "disabled": disabled})))
@@ -205,12 +206,14 @@ async fn try_out(app: &App, target: &Target, name: &str) -> std::result::Result<
     })
 }
 
-/// One's own server of this name, or everybody's or another's for an administrator. Another's answers as if it did not exist.
+/// One's own server of this name, or everybody's or another's for an administrator. Another's answers as if it did not exist,
+/// everybody's is `denied`.
 async fn own(
     app: &App,
     caller: &Caller,
     name: &str,
     whose: &Whose,
+    denied: Text,
 ) -> std::result::Result<(McpServerId, McpServer), Fault> {
     let mut rows = match name.contains('\0') {
         true => vec![],
@@ -231,9 +234,7 @@ async fn own(
         )));
     }
     let row = rows.into_iter().next().ok_or_else(|| match everybodys {
-        true => {
-            Fault::raised(text("无权操作该MCP服务器", "This MCP server is not yours to change"))
-        }
+        true => Fault::raised(denied),
         false => Fault::raised(missing(name)),
     })?;
     Ok((McpServerId::from(row.server_id.as_str()), row))
@@ -259,6 +260,10 @@ fn vault(error: impl std::fmt::Display) -> Fault {
 
 fn away(unavailable: ToolsUnavailable) -> Fault {
     Fault::Core(Error::Unavailable(unavailable.to_string()))
+}
+
+fn denied() -> Text {
+    text("无权操作该MCP服务器", "This MCP server is not yours to change")
 }
 
 fn exists(name: &str) -> Text {

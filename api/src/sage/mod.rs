@@ -12,6 +12,7 @@ pub mod mcp;
 mod oauth2;
 pub mod observability;
 pub mod oss;
+mod outbound;
 mod pages;
 pub mod sessions;
 pub mod skills;

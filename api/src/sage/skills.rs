@@ -138,8 +138,13 @@ async fn available(
     Query(query): Query<AgentQuery>,
 ) -> Result<Listing<Available>> {
     let agent = agents::find(&app, &caller, &query.agent_id).await?;
-    let (owner, id) = (UserId(agent.owner), AgentId(query.agent_id));
-    let rows = read_model::available(&app.db, &owner, Some(&id)).await?;
+    let (owner, id) = (UserId(agent.owner.clone()), AgentId(query.agent_id));
+    let mut rows = read_model::available(&app.db, &owner, Some(&id)).await?;
+    // With whom an agent is shared sees what it works with, and not what else its owner has.
+    if !caller.sees(&agent.owner) {
+        let selected = selected(&agent);
+        rows.retain(|row| row.dimension == "system" || selected.contains(&row.folder));
+    }
     let available = rows.into_iter().map(|row| Available {
         name: row.name,
         description: row.description,

@@ -1,6 +1,6 @@
 //! Tools: the list, and calling one directly.
 
-use super::{Fault, Reply, Result, Text, chat::is_bad_id, text, workspace::agent_of};
+use super::{Fault, Reply, Result, Text, agents, chat::is_bad_id, text, workspace::agent_of};
 use crate::{
     app::App,
     core::{Caller, Json, Query},
@@ -56,8 +56,11 @@ struct Item {
 #[derive(Debug, Deserialize)]
 struct ExecBody {
     tool_name: String,
-    #[serde(default, alias = "arguments")]
+    #[serde(default)]
     tool_params: Option<Map<String, Value>>,
+    /// What newer clients call `tool_params`, which counts when both are there.
+    #[serde(default)]
+    arguments: Option<Map<String, Value>>,
     /// In whose workspace the tool works.
     #[serde(default)]
     agent_id: Option<String>,
@@ -95,7 +98,7 @@ async fn list(
     caller: Caller,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing> {
-    let tools = tools(&app, &outside(&caller)).await?;
+    let tools = tools(&app, &Place::outside(caller.user, caller.admin)).await?;
     let mut tools: Vec<Item> = tools.into_iter().map(Item::from).collect();
     if let Some(kind) = query.kind.filter(|kind| !kind.is_empty()) {
         tools.retain(|tool| tool.kind == kind);
@@ -120,7 +123,7 @@ async fn exec(State(app): State<App>, caller: Caller, Json(body): Json<ExecBody>
     let call = Call {
         id: metadata.correlation.to_string(),
         name: tool.name,
-        arguments: body.tool_params.unwrap_or_default(),
+        arguments: body.tool_params.or(body.arguments).unwrap_or_default(),
     };
     let deadline = tool.deadline.unwrap_or(DEADLINE);
     let outcome = match timeout(deadline, app.tools.call(&place, &call)).await {
@@ -173,29 +176,11 @@ async fn tools(app: &App, place: &Place) -> std::result::Result<Vec<Tool>, Fault
     })
 }
 
-/// A place for what has nothing to do with any agent or conversation.
-fn outside(caller: &Caller) -> Place {
-    Place {
-        owner: caller.user.clone(),
-        admin: caller.admin,
-        agent: None,
-        conversation: None,
-        session_id: String::new(),
-        run: None,
-        knowledge_bases: Vec::new(),
-        skills: Vec::new(),
-    }
-}
-
 async fn place(app: &App, caller: &Caller, body: &ExecBody) -> std::result::Result<Place, Fault> {
-    let mut place = outside(caller);
+    let mut place = Place::outside(caller.user.clone(), caller.admin);
     if let Some(agent) = body.agent_id.as_deref().filter(|id| !id.is_empty()) {
-        place.agent = agent_of(app, caller, agent).await?.ok_or_else(|| {
-            Fault::raised(text(
-                format!("Agent '{agent}' 不存在"),
-                format!("Agent '{agent}' does not exist"),
-            ))
-        })?;
+        let found = agent_of(app, caller, agent).await?;
+        place.agent = found.ok_or_else(|| Fault::raised(agents::missing(agent)))?;
     }
     if let Some(session) = body.session_id.as_deref().filter(|id| !id.is_empty()) {
         let own = match is_bad_id(session) {

@@ -3,7 +3,7 @@
 use super::{
     Fault, Reply, Result,
     admin::Admin,
-    auth::{SignedIn, role, worded},
+    auth::{SignedIn, role, unkept, worded},
     conversations::{in_range, iso},
     text,
 };
@@ -14,6 +14,7 @@ use crate::{
 use axum::{
     Router,
     extract::State,
+    middleware::map_response,
     routing::{get, post},
 };
 use commands::{
@@ -43,6 +44,7 @@ pub fn routes() -> Router<App> {
         .route("/api/user/add", post(add))
         .route("/api/user/delete", post(delete))
         .route("/api/user/config", get(config).post(configure))
+        .layer(map_response(unkept))
 }
 
 #[derive(Serialize)]
@@ -234,6 +236,8 @@ async fn configure(
         }
         failed => Fault::Core(failed.into()),
     })?;
-    let config = merged.state.values;
+    // As it will be read from now on: the tables hold no NUL.
+    app.caught_up("user_configs", merged.position).await;
+    let config = user_configs::of(&app.db, &caller.user).await?;
     Ok(Reply(text("更新配置成功", "Configuration updated"), Config { config }))
 }

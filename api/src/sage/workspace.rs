@@ -3,7 +3,7 @@
 mod download;
 mod incoming;
 
-use super::{Fault, Reply, Result, Text, chat::is_bad_id, text};
+use super::{Fault, Reply, Result, Text, agents, chat::is_bad_id, text};
 use crate::{
     app::App,
     core::{Caller, Error, Json, Path, Query, extract::OptionalJson},
@@ -22,7 +22,7 @@ use domain::{
     ids::{AgentId, UserId},
     workspace_file::{FilePath, MAX_FILE, MAX_FILES, Refusal, Workspace},
 };
-use projections::{agents, conversations};
+use projections::conversations;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -257,11 +257,7 @@ pub(super) async fn agent_of(
     if id == NO_AGENT {
         return Ok(Some(None));
     }
-    if id.contains('\0') {
-        return Ok(None);
-    }
-    let found = agents::agent(&app.db, &AgentId::from(id)).await?;
-    let usable = found.filter(|agent| caller.sees(&agent.owner));
+    let usable = agents::usable(app, caller, id).await?;
     Ok(usable.map(|agent| Some(AgentId(agent.agent_id))))
 }
 

@@ -36,6 +36,8 @@ struct Shown {
     conversation_id: Uuid,
     surface: String,
     agent_id: Option<String>,
+    /// The run it works for; `null` when a person asked.
+    parent: Option<Uuid>,
     /// Performers so far.
     attempts: i32,
     /// The node that performs it, or did so last.
@@ -77,6 +79,7 @@ async fn run(
         conversation_id: row.conversation_id,
         surface: row.surface,
         agent_id: row.agent_id,
+        parent: row.parent,
         attempts: row.attempt,
         node: row.node,
         lines,

@@ -107,7 +107,7 @@ impl AppPerformance {
         let parameters = talk::parameters(config, &[("temperature", Some(0.7)), ("seed", None)]);
         let tools = app.definition.processors.iter().filter_map(tool).collect();
         let endpoint = choice.endpoint.clone();
-        let request = Request { endpoint, messages, tools, parameters, passages: vec![] };
+        let request = Request { endpoint, messages, tools, parameters, ..Request::default() };
         let mut message = said(&self.active.request.session_id, String::new());
         let (turn, id) = (self.active.turns, message.message_id.clone());
         recorder.write(vec![Entry::BeginTurn { turn, message_id: id.clone() }]).await;

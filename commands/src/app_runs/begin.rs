@@ -123,6 +123,7 @@ fn request(wish: &Wish, node: NodeId) -> Request {
         node,
         agent_id: None,
         agent_name: turn.definition.name.clone(),
+        parent: None,
         messages: vec![],
         settings: Settings { app, provider, max_loop_count, ..Settings::default() },
     }

@@ -1,6 +1,9 @@
 //! An embedder behind an OpenAI-compatible `/embeddings` endpoint.
 
-use super::embedder::{Embedder, Error};
+use super::{
+    Sensitive,
+    embedder::{Embedder, Error},
+};
 use futures::{
     StreamExt, TryStreamExt,
     future::{BoxFuture, FutureExt},
@@ -11,7 +14,6 @@ use reqwest::{Client, Response, StatusCode, header::RETRY_AFTER, redirect::Polic
 use serde::Deserialize;
 use serde_json::json;
 use std::{fmt, sync::OnceLock, time::Duration};
-use zeroize::Zeroizing;
 
 /// Texts in one request.
 const BATCH: usize = 32;
@@ -32,7 +34,7 @@ pub struct Settings {
     /// Base URL, for example `https://api.example.com/v1`.
     pub base_url: String,
     /// Key, sent as bearer token; `None` sends none.
-    pub api_key: Option<Zeroizing<String>>,
+    pub api_key: Option<Sensitive>,
     /// Name of the model.
     pub model: String,
     /// Deadline of one request.
@@ -45,12 +47,12 @@ impl Settings {
     /// With a minute for a request and half a second before the second try.
     pub fn new(
         base_url: impl Into<String>,
-        api_key: Option<String>,
+        api_key: Option<Sensitive>,
         model: impl Into<String>,
     ) -> Self {
         Self {
             base_url: base_url.into(),
-            api_key: api_key.map(Zeroizing::new),
+            api_key,
             model: model.into(),
             timeout: Duration::from_secs(60),
             backoff: Duration::from_millis(500),
@@ -112,7 +114,7 @@ impl Remote {
             json!({"model": self.settings.model, "input": texts, "encoding_format": "float"});
         let mut request = self.client.post(&self.endpoint).json(&body);
         if let Some(key) = &self.settings.api_key {
-            request = request.bearer_auth(key.as_str());
+            request = request.bearer_auth(key.expose());
         }
         let response = request.send().await.map_err(Attempt::from)?;
         if !response.status().is_success() {

@@ -53,7 +53,7 @@ async fn answer(mut stream: TcpStream, failure: Option<&'static str>) {
 }
 
 fn remote(url: &str) -> Remote {
-    let mut settings = Settings::new(url, Some("s3cret".to_owned()), "small");
+    let mut settings = Settings::new(url, Some("s3cret".into()), "small");
     settings.backoff = Duration::from_millis(1);
     Remote::new(settings).unwrap()
 }

@@ -193,7 +193,8 @@ mod tests {
     const LIMITS: Limits = Limits { bytes: 16, time: Duration::from_secs(5) };
 
     /// Answers every connection with these bytes; returns the base URL.
-    async fn server(answer: &'static str) -> Result<String, std::io::Error> {
+    async fn server(answer: impl Into<String>) -> Result<String, std::io::Error> {
+        let answer = answer.into();
         let listener = TcpListener::bind("127.0.0.1:0").await?;
         let address = listener.local_addr()?;
         tokio::spawn(async move {
@@ -232,6 +233,27 @@ mod tests {
             let refused = fetcher.get(url, LIMITS).await.err();
             assert_eq!(refused, Some(FetchError::Refused(Refused::NotPublic)), "{url}");
         }
+    }
+
+    #[tokio::test]
+    async fn a_redirect_leads_nowhere_a_url_may_not() -> Result<(), Box<dyn std::error::Error>> {
+        for (answer, why) in [
+            ("http://169.254.169.254/", Refused::NotPublic),
+            ("http://127.0.0.1:1/", Refused::NotPublic),
+            ("//[::ffff:127.0.0.1]:1/", Refused::NotPublic),
+            ("http://2130706433:1/", Refused::NotPublic),
+            ("http://a:b@1.1.1.1/", Refused::Credentials),
+        ] {
+            let answer =
+                format!("HTTP/1.1 307 Go\r\nlocation: {answer}\r\ncontent-length: 0\r\n\r\n");
+            let url = server(answer).await?;
+            // As for public URLs, but for the first one, which has to be on this machine.
+            let client = Client::builder().redirect(followed(Reach::Public)).no_proxy().build()?;
+            let request = Request::new(reqwest::Method::GET, url.parse()?);
+            let fetched = receive(&client, request, 16).await;
+            assert_eq!(fetched.err(), Some(FetchError::Refused(why)), "{why}");
+        }
+        Ok(())
     }
 
     #[tokio::test]

@@ -78,8 +78,10 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
     if let Some(mapped) = address.to_ipv4() {
         return is_public_v4(mapped);
     }
-    let [first, second, ..] = address.segments();
+    let [first, second, third, ..] = address.segments();
     match (first, second) {
+        // 64:ff9b:1::/48 is for translation within a site, to whatever the site likes.
+        (0x64, 0xff9b) if third != 0 => false,
         // 64:ff9b::/96 and 2002::/16 carry an IPv4 address that a gateway would reach.
         (0x64, 0xff9b) => {
             let [.., a, b] = address.segments();
@@ -91,8 +93,9 @@ fn is_public_v6(address: Ipv6Addr) -> bool {
             let [[a, b], [c, d]] = [a.to_be_bytes(), b.to_be_bytes()];
             is_public_v4(Ipv4Addr::new(a, b, c, d))
         }
-        // Only 2000::/3 is handed out; the documentation block 2001:db8::/32 is not.
-        (0x2001, 0xdb8) => false,
+        // Only 2000::/3 is handed out. Of it 2001::/23 is for protocols (Teredo carries an IPv4 address), 2001:db8::/32 and
+        // 3fff::/20 are for documentation.
+        (0x2001, 0..0x200 | 0xdb8) | (0x3fff, 0..0x1000) => false,
         _ => first & 0xe000 == 0x2000,
     }
 }
@@ -129,6 +132,10 @@ mod tests {
             "http://[::ffff:127.0.0.1]/",
             "http://[64:ff9b::7f00:1]/",
             "http://[2002:7f00:1::]/",
+            "http://[64:ff9b:1::808:808]/",
+            "http://[2001:0:7f00:1::]/",
+            "http://[2001:2::1]/",
+            "http://[3fff:fff::1]/",
             "http://10.1.2.3/",
             "http://172.31.0.1/",
             "http://192.168.1.1/",
@@ -151,7 +158,12 @@ mod tests {
 
     #[test]
     fn public_addresses_and_names_pass() {
-        for url in ["https://example.org/v1", "http://1.1.1.1/", "http://[2606:4700::1111]/"] {
+        for url in [
+            "https://example.org/v1",
+            "http://1.1.1.1/",
+            "http://[2606:4700::1111]/",
+            "http://[2001:4860:4860::8888]/",
+        ] {
             assert!(check(url).is_ok(), "{url}");
         }
     }

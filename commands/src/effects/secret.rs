@@ -5,8 +5,13 @@ use std::fmt;
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+/// What stands for the hidden part of a key.
+const HIDDEN: &str = "***";
+/// Bytes of a secret that is one wherever it stands.
+const TELLING: usize = 6;
+
 /// A password, a token, a key: never printed, wiped from memory when dropped.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 pub struct Sensitive(Zeroizing<String>);
 
 impl<'de> serde::Deserialize<'de> for Sensitive {
@@ -33,6 +38,26 @@ impl Sensitive {
         hex(&Sha256::digest(self.0.as_bytes()))
     }
 
+    /// What is shown of a key: its ends, or nothing of a short one.
+    pub fn masked(&self) -> String {
+        let characters: Vec<char> = self.expose().chars().collect();
+        match characters.len() {
+            ..=8 => HIDDEN.to_owned(),
+            length => {
+                let end = |range: &[char]| range.iter().collect::<String>();
+                format!("{}{HIDDEN}{}", end(&characters[..4]), end(&characters[length - 4..]))
+            }
+        }
+    }
+
+    /// What somebody else wrote, without this secret. One of a few characters may be a word like any other and stays.
+    pub fn hidden_in(&self, text: String) -> String {
+        match self.0.len() >= TELLING && text.contains(self.expose()) {
+            true => text.replace(self.expose(), "[key]"),
+            false => text,
+        }
+    }
+
     /// Whether both are the same; takes the same time wherever they differ.
     pub fn matches(&self, other: &str) -> bool {
         same(self.expose(), other)
@@ -45,10 +70,22 @@ impl From<String> for Sensitive {
     }
 }
 
+impl From<&str> for Sensitive {
+    fn from(text: &str) -> Self {
+        Self::from(text.to_owned())
+    }
+}
+
 impl fmt::Debug for Sensitive {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("[redacted]")
     }
+}
+
+/// Whether this is what is shown of a key instead of one.
+pub fn is_masked(text: &str) -> bool {
+    let length = text.chars().count();
+    text == HIDDEN || (length == 11 && text.chars().skip(4).take(3).eq(HIDDEN.chars()))
 }
 
 /// Whether two texts are the same. Time depends on the first one's length only.
@@ -72,6 +109,29 @@ mod tests {
     #[test]
     fn nothing_is_printed() {
         assert_eq!(format!("{:?}", Sensitive::from("hunter2".to_owned())), "[redacted]");
+    }
+
+    #[test]
+    fn a_key_shows_its_ends_only() {
+        let masked = |key: &str| Sensitive::from(key.to_owned()).masked();
+        assert_eq!(masked("sk-0123456789"), "sk-0***6789");
+        for short in ["", "12345678", "密钥"] {
+            assert_eq!(masked(short), "***");
+        }
+        assert_eq!(masked("密钥一二三四五六七"), "密钥一二***四五六七");
+        assert!(is_masked(&masked("sk-0123456789")) && is_masked(&masked("short")));
+        for key in ["sk-0123456789", "", "a***b", "sk-***-long-key"] {
+            assert!(!is_masked(key), "{key}");
+        }
+    }
+
+    #[test]
+    fn what_others_write_loses_the_key() {
+        let hidden = |key: &str, text: &str| Sensitive::from(key.to_owned()).hidden_in(text.into());
+        assert_eq!(hidden("sk-012", "Bearer sk-012, sk-012"), "Bearer [key], [key]");
+        assert_eq!(hidden("sk-012", "sk-01"), "sk-01");
+        assert_eq!(hidden("a", "a cat"), "a cat");
+        assert_eq!(hidden("", "text"), "text");
     }
 
     #[test]

@@ -20,6 +20,16 @@ fn an_agent_needs_a_name() {
 }
 
 #[test]
+fn an_agent_is_of_a_size_that_lists_can_show() {
+    let prompt = Some("x".repeat(LARGEST_CONFIG));
+    let config = Box::new(Config { system_prefix: prompt, ..*named("a") });
+    let create = Command::Create { owner: "alice".into(), config: config.clone() };
+    given::<Agent>([]).when(create).then_refused(Refusal::TooLarge);
+    let reconfigure = Command::Reconfigure { config, forgone: 0 };
+    given::<Agent>([created("a")]).when(reconfigure).then_refused(Refusal::TooLarge);
+}
+
+#[test]
 fn an_abandoned_creation_never_comes_to_an_end() {
     let forgo = |name: &str| Command::Forgo { name: name.to_owned() };
     given::<Agent>([]).when(forgo("a")).then([Event::CreationAbandoned {}]);

@@ -2,7 +2,8 @@
 
 use super::{DoneStep, Event, Interrupt, Refusal, Request, Step, TurnUsage};
 use crate::{
-    ids::NodeId,
+    Revision,
+    ids::{NodeId, RunId},
     message::{Line, Message},
 };
 use serde_json::Value;
@@ -33,6 +34,8 @@ pub struct Active {
     pub begun: BTreeSet<String>,
     /// Steps of the app that are done.
     pub steps: BTreeMap<String, DoneStep>,
+    /// The runs that work for it, each with the last of its events that is here, too.
+    pub sub_runs: BTreeMap<RunId, Revision>,
     /// Somebody wants it stopped.
     pub interrupt: Option<Interrupt>,
 }
@@ -65,6 +68,7 @@ impl Active {
             calls: vec![],
             begun: BTreeSet::new(),
             steps: BTreeMap::new(),
+            sub_runs: BTreeMap::new(),
             interrupt: None,
         }
     }
@@ -72,7 +76,7 @@ impl Active {
     /// Checks each step against the state the steps before it led to; repeated steps vanish.
     pub(super) fn advance(&self, steps: &[Step]) -> Result<Vec<Event>, Refusal> {
         let (mut lines, mut turns, mut speaking) = (self.lines, self.turns, self.speaking.clone());
-        let mut calls = self.calls.clone();
+        let (mut calls, mut sub_runs) = (self.calls.clone(), self.sub_runs.clone());
         let mut events = Vec::with_capacity(steps.len());
         for step in steps {
             match step {
@@ -142,6 +146,25 @@ impl Active {
                         events.push(Event::AppStepFinished { step, done, usage });
                     }
                 }
+                Step::Relay { first, relayed } => {
+                    let (run, revision) = (relayed.run, relayed.revision);
+                    if sub_runs.get(&run).is_some_and(|known| *known >= revision) {
+                        continue;
+                    }
+                    if *first != lines {
+                        return Err(Refusal::Moved);
+                    }
+                    sub_runs.insert(run, revision);
+                    lines += relayed.lines.len() as u64;
+                    events.push(Event::SubRunRelayed {
+                        run,
+                        revision,
+                        first: *first,
+                        lines: relayed.lines.clone(),
+                        message: relayed.message.clone(),
+                        usage: relayed.usage.clone(),
+                    });
+                }
                 Step::End { outcome, index, line, error } => {
                     if *index != lines {
                         return Err(Refusal::Moved);
@@ -205,6 +228,13 @@ impl Active {
                     message.content = Some(told.as_str().into());
                 }
                 self.messages.push(message);
+            }
+            Event::SubRunRelayed { run, revision, lines, usage, .. } => {
+                if self.sub_runs.get(run).is_none_or(|known| known < revision) {
+                    self.sub_runs.insert(*run, *revision);
+                    self.lines += lines.len() as u64;
+                    self.usage.extend(usage.clone());
+                }
             }
             Event::MessagePosted(message) => self.messages.push((**message).clone()),
             Event::InterruptRequested(interrupt) => self.interrupt = Some(interrupt.clone()),

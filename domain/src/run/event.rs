@@ -2,7 +2,8 @@
 
 use super::{DoneStep, Settings};
 use crate::{
-    ids::{AgentId, ConversationId, NodeId, UserId},
+    Revision,
+    ids::{AgentId, ConversationId, NodeId, RunId, UserId},
     message::{Line, Message},
 };
 use serde::{Deserialize, Serialize};
@@ -90,6 +91,24 @@ pub enum Event {
         /// What its models cost.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         usage: Vec<TurnUsage>,
+    },
+    /// What is in the log of a run that works for this one, up to `revision`, is also part of this one: its lines are sent
+    /// here, too.
+    SubRunRelayed {
+        /// The run that works for this one.
+        run: RunId,
+        /// The last of its events that is here by now.
+        revision: Revision,
+        /// Index of the first line.
+        first: u64,
+        /// The lines.
+        lines: Vec<Line>,
+        /// The message that is complete with it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        message: Option<Box<Message>>,
+        /// What the turn that is complete with it cost.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        usage: Option<TurnUsage>,
     },
     /// Somebody wants the run stopped.
     InterruptRequested(Interrupt),
@@ -179,6 +198,27 @@ pub struct Request {
     /// How the agent shall work.
     #[serde(default)]
     pub settings: Settings,
+    /// The run it works for; `None` when a person asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<Parent>,
+}
+
+impl Request {
+    /// How many runs it works for, one for another: 0 when a person asked.
+    pub fn depth(&self) -> u32 {
+        self.parent.as_ref().map_or(0, |parent| parent.depth)
+    }
+}
+
+/// The run that another run works for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parent {
+    /// The run.
+    pub run: RunId,
+    /// The call by which it gave the work away.
+    pub call: String,
+    /// From 1: how far the run is from what a person asked.
+    pub depth: u32,
 }
 
 /// What one model turn cost.

@@ -35,9 +35,9 @@ pub fn lines_in<'a>(
         line: &'a RawValue,
     }
     Ok(match kind {
-        "LinesRecorded" => {
+        "LinesRecorded" | "SubRunRelayed" => {
             let Recorded { first, lines } = serde_json::from_str(data.get())?;
-            Some(Lines { first, lines, end: false })
+            (!lines.is_empty()).then_some(Lines { first, lines, end: false })
         }
         "RunEnded" => {
             let Ended { index, line } = serde_json::from_str(data.get())?;

@@ -9,18 +9,19 @@ mod app_turn;
 mod event;
 mod lines;
 mod next;
+mod saved;
 mod settings;
 #[cfg(test)]
 mod tests;
 
 use crate::{
-    Decider, Kind,
+    Decider, Kind, Revision,
     ids::{NodeId, RunId},
     message::{Line, Message},
 };
 pub use active::{Active, OpenCall};
 pub use app_turn::{AppTurn, DoneStep, Origin};
-pub use event::{Event, Interrupt, Outcome, Request, Surface, TurnUsage};
+pub use event::{Event, Interrupt, Outcome, Parent, Request, Surface, TurnUsage};
 pub use lines::{Lines, lines_in};
 pub use next::Next;
 pub use settings::{Budget, ChosenProvider, Memory, Settings, SubAgent};
@@ -117,6 +118,13 @@ pub enum Step {
         /// What its models cost.
         usage: Vec<TurnUsage>,
     },
+    /// Something a run that works for this one has in its log.
+    Relay {
+        /// Index of the first line.
+        first: u64,
+        /// What it is.
+        relayed: Relayed,
+    },
     /// The run is over.
     End {
         /// How.
@@ -128,6 +136,21 @@ pub enum Step {
         /// What went wrong, if something did.
         error: Option<String>,
     },
+}
+
+/// What a run that works for another one has in its log, up to an event.
+#[derive(Debug, Clone)]
+pub struct Relayed {
+    /// The run.
+    pub run: RunId,
+    /// The event.
+    pub revision: Revision,
+    /// Lines to be sent.
+    pub lines: Vec<Line>,
+    /// The message that is complete.
+    pub message: Option<Box<Message>>,
+    /// What the turn that is complete cost.
+    pub usage: Option<TurnUsage>,
 }
 
 /// The state.

@@ -77,6 +77,7 @@ mod tests {
             agent_name: "a".to_owned(),
             messages: vec![],
             settings,
+            parent: None,
         }));
         let state = std::iter::once(request).chain(events);
         match state.fold(Run::default(), |run, event| run.evolve(&event)) {

@@ -1,7 +1,10 @@
 //! How an agent works in one run.
 
 use super::AppTurn;
-use crate::ids::{AgentId, KnowledgeBaseId, ProviderId, SecretId, UserId};
+use crate::{
+    ids::{AgentId, KnowledgeBaseId, ProviderId, SecretId, UserId},
+    mcp_server::RunServer,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -66,6 +69,12 @@ pub struct Settings {
     /// Agents made up for this run, to which work may be given.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub custom_sub_agents: Vec<SubAgent>,
+    /// MCP servers of this run alone.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub mcp_servers: Vec<RunServer>,
+    /// Whether the chosen model is known to take nothing but text.
+    #[serde(skip_serializing_if = "is_false")]
+    pub text_only: bool,
     /// What the model remembers.
     #[serde(skip_serializing_if = "is_session")]
     pub memory: Memory,

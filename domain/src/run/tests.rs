@@ -23,6 +23,7 @@ fn request() -> Box<Request> {
         agent_name: "SimpleAgent".to_owned(),
         messages: vec![],
         settings: Settings::default(),
+        parent: None,
     })
 }
 
@@ -244,9 +245,64 @@ fn the_state_knows_which_calls_are_open_and_what_the_model_reads() {
     assert_eq!(run.messages[1].text(), "all of it");
 }
 
+fn sub_run() -> RunId {
+    RunId(Uuid::nil()).delegated("a", 0)
+}
+
+fn relay(first: u64, revision: u64, n: u64) -> Step {
+    let lines = (first..first + n).map(line).collect();
+    let revision = Revision(revision);
+    let relayed = Relayed { run: sub_run(), revision, lines, message: None, usage: None };
+    Step::Relay { first, relayed }
+}
+
+fn relayed(first: u64, revision: u64, n: u64) -> Event {
+    Event::SubRunRelayed {
+        run: sub_run(),
+        revision: Revision(revision),
+        first,
+        lines: (first..first + n).map(line).collect(),
+        message: None,
+        usage: Some(TurnUsage::default()),
+    }
+}
+
+#[test]
+fn what_a_sub_agent_says_is_relayed_once() {
+    let Event::SubRunRelayed { run, revision, first, lines, message, .. } = relayed(2, 5, 2) else {
+        unreachable!()
+    };
+    let new = Event::SubRunRelayed { run, revision, first, lines, message, usage: None };
+    given::<Run>([requested(), recorded(0, 1), relayed(1, 4, 1)])
+        .when(tools(A, vec![relay(2, 4, 1), relay(2, 5, 2), relay(4, 5, 2)]))
+        .then([new]);
+    given::<Run>([requested(), recorded(0, 1)])
+        .when(tools(A, vec![relay(2, 4, 1)]))
+        .then_refused(Refusal::Moved);
+}
+
+#[test]
+fn what_a_sub_agent_cost_counts_once() {
+    let events = [requested(), relayed(0, 4, 1), relayed(1, 4, 1), relayed(1, 6, 1)];
+    let run = events.iter().fold(Run::default(), Decider::evolve);
+    let Run::Active(run) = run else { unreachable!() };
+    assert_eq!((run.usage.len(), run.lines, run.messages.len()), (2, 2, 0));
+}
+
+#[test]
+fn runs_of_sub_agents_have_their_ids_from_call_and_task() {
+    let run = RunId(Uuid::nil());
+    assert_eq!(run.delegated("a", 0), run.delegated("a", 0));
+    for other in [run.delegated("a", 1), run.delegated("b", 0), sub_run().delegated("a", 0)] {
+        assert_ne!(run.delegated("a", 0), other);
+    }
+}
+
 #[test]
 fn lines_are_found_in_the_events_that_carry_them() {
-    for (event, first, count, end) in [(recorded(3, 2), 3, 2, false), (ended(5), 5, 1, true)] {
+    for (event, first, count, end) in
+        [(recorded(3, 2), 3, 2, false), (relayed(3, 0, 2), 3, 2, false), (ended(5), 5, 1, true)]
+    {
         let (kind, data) = crate::codec::encode(&event).unwrap();
         let found = lines_in(&kind, &data).unwrap().unwrap();
         assert_eq!((found.first, found.lines.len(), found.end), (first, count, end));

@@ -62,6 +62,7 @@ pub fn request() -> RunEvent {
         node: NODE,
         agent_id: None,
         agent_name: "Rewriter".to_owned(),
+        parent: None,
         messages: vec![],
         settings: Settings { app: Some(Box::new(turn)), ..Settings::default() },
     }))

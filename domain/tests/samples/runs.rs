@@ -1,12 +1,14 @@
 //! The events of a run, the largest there are.
 
-use super::{CONVERSATION, NODE, SECRET, object, stored};
+use super::{CONVERSATION, NODE, RUN, SECRET, object, stored};
 use crate::Stored;
 use annals_domain::{
+    Revision,
+    mcp_server::{Endpoint, Protocol, RunServer},
     message::{Line, Message},
     run::{
-        self, Budget, ChosenProvider, DoneStep, Event, Interrupt, Memory, Outcome, Request, Run,
-        Settings, SubAgent, Surface, TurnUsage,
+        self, Budget, ChosenProvider, DoneStep, Event, Interrupt, Memory, Outcome, Parent, Request,
+        Run, Settings, SubAgent, Surface, TurnUsage,
     },
 };
 use anyhow::Result;
@@ -49,6 +51,7 @@ fn request(surface: Surface) -> Box<Request> {
         agent_name: "Sage Assistant".to_owned(),
         messages: vec![message],
         settings: Settings::default(),
+        parent: None,
     })
 }
 
@@ -92,6 +95,15 @@ fn full_request() -> Event {
                 available_workflows: None,
                 system_context: Some(object(json!({"a": 1}))),
             }],
+            mcp_servers: vec![RunServer {
+                name: "docs".to_owned(),
+                endpoint: Endpoint {
+                    protocol: Protocol::StreamableHttp,
+                    url: "https://docs.example/mcp".to_owned(),
+                },
+                api_key: Some(SECRET),
+            }],
+            text_only: true,
             memory: Memory::User,
             budget: Budget {
                 max_model_len: Some(32_000),
@@ -102,6 +114,7 @@ fn full_request() -> Event {
             },
             app: None,
         },
+        parent: Some(Parent { run: RUN, call: "c".to_owned(), depth: 1 }),
         ..*request(Surface::SageStream)
     }))
 }
@@ -171,6 +184,24 @@ pub fn all() -> Result<Vec<Stored>> {
                 step: "echo1".to_owned(),
                 done: Box::default(),
                 usage: vec![],
+            },
+        ],
+        SubRunRelayed => [
+            Event::SubRunRelayed {
+                run: RUN,
+                revision: Revision(3),
+                first: 1,
+                lines: vec![line(r#"{"role": "assistant", "content": "汉\n"}"#)?],
+                message: Some(Box::new(said())),
+                usage: Some(usage(None)),
+            },
+            Event::SubRunRelayed {
+                run: RUN,
+                revision: Revision(4),
+                first: 2,
+                lines: vec![],
+                message: None,
+                usage: None,
             },
         ],
         MessagePosted => [Event::MessagePosted(Box::new(said()))],

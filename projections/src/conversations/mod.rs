@@ -49,6 +49,7 @@ impl Projection for Conversations {
             "ToolFinished",
             "MessagePosted",
             "AppStepFinished",
+            "SubRunRelayed",
             "RunEnded",
         ]
     }
@@ -151,9 +152,10 @@ async fn apply_run(
             add_usage(db, recorded, id, &[usage]).await?;
             insert_messages(db, recorded, id).await
         }
-        Event::TurnAbandoned { .. } | Event::ToolFinished { .. } | Event::MessagePosted(_) => {
-            insert_messages(db, recorded, id).await
-        }
+        Event::TurnAbandoned { .. }
+        | Event::ToolFinished { .. }
+        | Event::MessagePosted(_)
+        | Event::SubRunRelayed { .. } => insert_messages(db, recorded, id).await,
         Event::RunEnded { outcome, index, error, .. } => {
             sqlx::query(
                 "with ended as (
@@ -212,8 +214,10 @@ async fn insert_run(
     let query = query.map_or_else(|| "\"\"".to_owned(), ToString::to_string);
     sqlx::query(
         "insert into runs (run_id, conversation_id, owner, session_id, surface, agent_id, query,
-             node, attempt, usage, forgotten, requested_at, updated_at, position, revision)
-         values ($1, $5, $6, $7, $8, $9, $10::text::json, $11, 1, '[]', false, $2, $2, $4, $3)",
+             node, attempt, usage, forgotten, requested_at, updated_at, position, revision, parent)
+         select $1, coalesce(p.conversation_id, $5), $6, $7, $8, $9, $10::text::json, $11, 1, '[]',
+             coalesce(p.forgotten, false), $2, $2, $4, $3, $12
+         from (values (1)) one left join runs p on p.run_id = $12",
     )
     .bind(id.0)
     .bind(recorded.recorded_at)
@@ -226,13 +230,15 @@ async fn insert_run(
     .bind(request.agent_id.as_ref().map(|agent| &agent.0))
     .bind(query)
     .bind(request.node.0)
+    .bind(request.parent.as_ref().map(|parent| parent.run.0))
     .execute(db)
     .await?;
     Ok(())
 }
 
 /// Inserts the event's messages, as the log has them, in one statement and counts them. A message id the conversation
-/// already has changes nothing: clients send messages again.
+/// already has changes nothing: clients send messages again. What a run says that works for another one is inserted when
+/// that one relays it.
 async fn insert_messages(
     db: &mut PgConnection,
     recorded: &Recorded,
@@ -251,7 +257,7 @@ async fn insert_messages(
              insert into messages (conversation_id, message_id, run_id, position, ordinal, role, message)
              select r.conversation_id, m.id, r.run_id, $2, m.ordinal::int, m.role, m.body::json
              from unnest($3::text[], $4::text[], $5::text[]) with ordinality as m(id, role, body, ordinal)
-             join runs r on r.run_id = $1 and not r.forgotten
+             join runs r on r.run_id = $1 and not r.forgotten and r.parent is null
              on conflict (conversation_id, message_id) do nothing
              returning conversation_id, role
          ), counted as (
@@ -281,6 +287,7 @@ fn messages_in(recorded: &Recorded) -> Result<Vec<Message>, ApplyError> {
         Event::TurnCompleted { message, .. } | Event::TurnAbandoned { message, .. } => {
             message.into_iter().map(|message| *message).collect()
         }
+        Event::SubRunRelayed { message, .. } => message.into_iter().map(|m| *m).collect(),
         Event::ToolFinished { message, .. } | Event::MessagePosted(message) => vec![*message],
         Event::RunClaimed { .. }
         | Event::TurnStarted { .. }

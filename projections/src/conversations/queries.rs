@@ -75,11 +75,13 @@ pub struct RunRow {
     pub requested_at: DateTime<Utc>,
     /// When something last happened, lines apart.
     pub updated_at: DateTime<Utc>,
+    /// The run it works for; `None` when a person asked.
+    pub parent: Option<Uuid>,
 }
 
 const RUN: &str =
     "select run_id, conversation_id, owner, session_id, surface, agent_id, query, node,
-     attempt, outcome, error, lines, usage, requested_at, updated_at from runs";
+     attempt, outcome, error, lines, usage, requested_at, updated_at, parent from runs";
 
 /// Order of a list of conversations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -231,7 +233,8 @@ pub async fn snapshot(db: &PgPool, id: ConversationId) -> sqlx::Result<Option<Sn
     .await?;
     messages.reverse();
     let run = sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "{RUN} where conversation_id = $1 and not forgotten order by position desc limit 1"
+        "{RUN} where conversation_id = $1 and parent is null and not forgotten
+         order by position desc limit 1"
     )))
     .bind(id.0)
     .fetch_optional(&mut *view)
@@ -295,8 +298,8 @@ pub async fn latest_run(
 ) -> sqlx::Result<Option<(ConversationId, Option<RunId>)>> {
     let row: Option<(Uuid, Option<Uuid>)> = sqlx::query_as(
         "select c.conversation_id,
-             (select run_id from runs r where r.conversation_id = c.conversation_id and not forgotten
-              order by position desc limit 1)
+             (select run_id from runs r where r.conversation_id = c.conversation_id
+                and parent is null and not forgotten order by position desc limit 1)
          from conversations c where session_id = $1 and ($2::text is null or owner = $2)
          order by updated_at desc limit 1",
     )
@@ -332,13 +335,13 @@ pub async fn run(db: &PgPool, id: RunId) -> sqlx::Result<Option<RunRow>> {
         .await
 }
 
-/// Runs of agents that go on, in order of their start; `owner` `None` for everybody's.
+/// Runs of agents that people asked for and that go on, in order of their start; `owner` `None` for everybody's.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn going_on(db: &PgPool, owner: Option<&UserId>) -> sqlx::Result<Vec<RunRow>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "{RUN} where outcome is null and not forgotten and surface <> 'llmstack'
+        "{RUN} where outcome is null and parent is null and not forgotten and surface <> 'llmstack'
              and ($1::text is null or owner = $1)
          order by position limit $2"
     )))

@@ -18,6 +18,19 @@ async fn guessing_is_slowed_down_per_account_and_address() {
 }
 
 #[tokio::test]
+async fn programs_that_know_the_password_may_all_log_in_at_once() {
+    let server = server(&[]).await;
+    let logins = (0..24).map(|_| server.login("admin", ADMIN_PASSWORD));
+    for login in futures::future::join_all(logins).await {
+        assert_eq!(login.told(), (200, 200, "登录成功"));
+    }
+    let wrong = (0..24).map(|_| server.login("admin", "wrong"));
+    let told = futures::future::join_all(wrong).await;
+    assert_eq!(told.iter().filter(|answer| answer.status == 500).count(), 10);
+    assert_eq!(told.iter().filter(|answer| answer.status == 429).count(), 14);
+}
+
+#[tokio::test]
 async fn an_api_token_is_as_good_as_a_login() {
     let server = server(&[]).await;
     let ann = UserId(server.given_user("ann", Role::Creator).await);

@@ -1,22 +1,18 @@
-//! A node of its own for each test, served on loopback.
+//! A node of its own for each test, and what it answers to callers who say who they are in whatever way.
 
-use api::{compose::Node, config::Config, serve};
+pub use annals_tests::app::PASSWORD as ADMIN_PASSWORD;
+use annals_tests::app::TestApp;
 use commands::log::Filter;
 use domain::{Position, user::Role};
 use reqwest::{Client, Method, Response, header::SET_COOKIE};
 use serde_json::{Value, json};
-use sqlx::{Connection, PgConnection};
-use std::{
-    net::SocketAddr,
-    sync::atomic::{AtomicU32, Ordering},
-};
-use tokio::net::TcpListener;
 
-pub const ADMIN_PASSWORD: &str = "the admin's password";
 pub const SYNC_SECRET: &str = "between servers";
+const DEFAULTS: [(&str, &str); 2] =
+    [("ANNALS_ALLOW_REGISTRATION", "true"), ("ANNALS_RBAC_SYNC_SECRET", SYNC_SECRET)];
 
 pub struct Server {
-    pub node: Node,
+    pub node: TestApp,
     pub base: String,
     pub http: Client,
 }
@@ -28,29 +24,14 @@ pub struct Answer {
 }
 
 pub async fn server(settings: &[(&str, &str)]) -> Server {
-    server_on(&database().await, settings).await
+    let settings = [&DEFAULTS, settings].concat();
+    Server::around(TestApp::start_with(&settings).await.unwrap())
 }
 
 /// A node on this database, as after a restart.
 pub async fn server_on(database: &str, settings: &[(&str, &str)]) -> Server {
-    let data = std::env::temp_dir().join(format!("annals-access-{}", uuid::Uuid::now_v7()));
-    let data = data.to_string_lossy().into_owned();
-    let defaults = [
-        ("DATABASE_URL", database),
-        ("ANNALS_DATA", &data),
-        ("ANNALS_MASTER_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
-        ("ANNALS_ADMIN_PASSWORD", ADMIN_PASSWORD),
-        ("ANNALS_ALLOW_REGISTRATION", "true"),
-        ("ANNALS_RBAC_SYNC_SECRET", SYNC_SECRET),
-    ];
-    let pairs = defaults.iter().chain(settings).map(|(k, v)| ((*k).to_owned(), (*v).to_owned()));
-    let node = Node::start(Config::from_values(pairs).unwrap()).await.unwrap();
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let base = format!("http://{}", listener.local_addr().unwrap());
-    let router = serve::router(node.app.clone());
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    tokio::spawn(async move { axum::serve(listener, service).await });
-    Server { node, base, http: Client::new() }
+    let settings = [&DEFAULTS, settings].concat();
+    Server::around(TestApp::on(database, &settings).await.unwrap())
 }
 
 impl Drop for Server {
@@ -61,6 +42,11 @@ impl Drop for Server {
 }
 
 impl Server {
+    fn around(node: TestApp) -> Self {
+        let http = Client::builder().no_proxy().build().unwrap();
+        Self { base: node.base_url.clone(), node, http }
+    }
+
     pub async fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
         self.send(Method::GET, path, headers, None).await
     }
@@ -146,19 +132,4 @@ impl Answer {
 
 pub fn system() -> domain::Metadata {
     domain::Metadata::system(uuid::Uuid::now_v7())
-}
-
-pub async fn database() -> String {
-    static NEXT: AtomicU32 = AtomicU32::new(0);
-    let server = embedded::testing::server_url().await.unwrap();
-    let number = NEXT.fetch_add(1, Ordering::Relaxed);
-    let name = format!("access_{}_{number}", std::process::id());
-    let mut db = PgConnection::connect(&server).await.unwrap();
-    for statement in [format!("drop database if exists {name}"), format!("create database {name}")]
-    {
-        sqlx::raw_sql(sqlx::AssertSqlSafe(statement)).execute(&mut db).await.unwrap();
-    }
-    let (base, query) = server.split_once('?').unwrap_or((&server, ""));
-    let host = base.rsplit_once('/').unwrap().0;
-    format!("{host}/{name}?{query}")
 }

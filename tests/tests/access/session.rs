@@ -102,3 +102,20 @@ async fn a_new_password_ends_the_other_logins_at_once() {
     let refused = server.post("/api/user/change-password", &[], anonymous).await;
     assert_eq!(refused.told(), (401, 401, "未登录"));
 }
+
+#[tokio::test]
+async fn where_everybody_speaks_tls_cookies_are_secure_and_nothing_is_kept_on_the_way() {
+    let public = [("ANNALS_PUBLIC_URL", "https://chat.example.org")];
+    for (settings, secure) in [(&public[..], true), (&[], false)] {
+        let server = server(settings).await;
+        let login = server.login("admin", ADMIN_PASSWORD).await;
+        assert_eq!(login.cookie.unwrap().ends_with("; secure"), secure);
+        let page = server.http.get(format!("{}/sage/login", server.base)).send().await.unwrap();
+        let form = page.headers()["set-cookie"].to_str().unwrap();
+        assert_eq!(form.ends_with("; secure"), secure, "{form}");
+        for path in ["/api/auth/session", "/api/auth/providers", "/api/user/list"] {
+            let answer = server.http.get(format!("{}{path}", server.base)).send().await.unwrap();
+            assert_eq!(answer.headers()["cache-control"], "no-store", "{path}");
+        }
+    }
+}

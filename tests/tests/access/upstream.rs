@@ -1,6 +1,6 @@
 use crate::{
     browser::{Browser, location},
-    server::{ADMIN_PASSWORD, Server, database, server, server_on},
+    server::{ADMIN_PASSWORD, Server, server, server_on},
 };
 use annals_tests::identity_provider::{Flaw, IdentityProvider};
 use domain::user::Role;
@@ -71,14 +71,13 @@ async fn a_new_person_comes_in_and_comes_back() {
 #[tokio::test]
 async fn a_restart_between_there_and_back_changes_nothing() {
     let provider = IdentityProvider::start().await.unwrap();
-    let database = database().await;
     let settings = trusting(&provider, json!({}));
     let settings: Vec<_> = settings.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    let first = server_on(&database, &settings).await;
+    let first = server(&settings).await;
     let mut browser = Browser::new();
     let back = to_the_provider(&mut browser, &first, "").await;
     // The node goes on elsewhere, under the same name for browsers.
-    let second = server_on(&database, &settings).await;
+    let second = server_on(&first.node.database_url(), &settings).await;
     let back = back.replace(&first.base, &second.base);
     assert_eq!(location(&browser.get(&back).await), "/agent/chat");
     assert_eq!(who(&mut browser, &second).await["username"], "ann");

@@ -126,6 +126,18 @@ async fn strangers_change_nothing() -> Result<()> {
     )
     .await?;
     assert_eq!(status, 422);
+    for odd in [json!({"w": "one"}), json!({"w": [1]}), json!({"w": null}), json!(["w"])] {
+        let body = json!({"name": "x", "availableWorkflows": odd});
+        let (status, _) = answer(room.ann.request(Method::PUT, &path).json(&body)).await?;
+        assert_eq!(status, 422, "{odd}");
+    }
+    let large = json!({"name": "x", "systemPrefix": "x".repeat(256 << 10)});
+    for request in [
+        room.ann.request(Method::PUT, &path).json(&large),
+        room.ann.post("/api/agent/create").json(&large),
+    ] {
+        assert_eq!(refused(request).await?, "Agent 配置过大（上限 256 KB）");
+    }
     let nobody = room.node.nobody()?.request(Method::PUT, &path).json(&whole());
     assert_eq!(answer(nobody).await?.0, 401);
     assert_eq!(room.node.app.log.head().await?, before, "nothing is written");

@@ -91,3 +91,35 @@ async fn a_shared_agent_brings_its_owners_provider_and_shows_no_key() -> Result<
     assert_eq!(refused(room.bob.post("/api/web-stream").json(&body)).await?, "模型提供商不存在");
     room.close().await
 }
+
+#[tokio::test]
+async fn with_a_shared_agent_everybody_works_in_a_workspace_of_their_own() -> Result<()> {
+    let room = Room::open().await?;
+    let path = agent(&room.ann, &json!({"name": "Shared"})).await?;
+    let users = json!({"user_ids": [room.bob.user]});
+    let workspace = format!("{path}/file_workspace");
+    let upload = |who: &Person, name: &str| {
+        let part = format!(
+            "--line\r\ncontent-disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\r\nx\r\n--line--\r\n"
+        );
+        let request = who.post(&format!("{workspace}/upload")).body(part);
+        request.header("content-type", "multipart/form-data; boundary=line")
+    };
+    let files = async |who: &Person| -> Result<Vec<String>> {
+        let listed = data(who.post(&workspace)).await?;
+        let files = listed["files"].as_array().unwrap().iter();
+        Ok(files.map(|file| file["path"].as_str().unwrap().to_owned()).collect())
+    };
+    data(upload(&room.ann, "anns.txt")).await?;
+    refused(upload(&room.bob, "bobs.txt")).await?;
+    data(room.ann.post(&format!("{path}/auth")).json(&users)).await?;
+    data(upload(&room.bob, "bobs.txt")).await?;
+    refused(upload(&room.cid, "cids.txt")).await?;
+    let found = [files(&room.ann).await?, files(&room.bob).await?, files(&room.cid).await?];
+    assert_eq!(found, [vec!["anns.txt".to_owned()], vec!["bobs.txt".to_owned()], vec![]]);
+    let gone = format!("{workspace}/delete?file_path=anns.txt");
+    refused(room.bob.request(Method::DELETE, &gone)).await?;
+    data(room.bob.request(Method::DELETE, &gone.replace("anns", "bobs"))).await?;
+    assert_eq!(files(&room.ann).await?, ["anns.txt"]);
+    room.close().await
+}

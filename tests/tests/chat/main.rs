@@ -5,6 +5,8 @@
 mod active;
 mod agents;
 mod conversations;
+mod delegation;
+mod extra_mcp;
 mod interrupts;
 mod refusals;
 mod resume;
@@ -12,3 +14,4 @@ mod room;
 mod stream;
 mod tools;
 mod turns;
+mod whole;

@@ -26,9 +26,14 @@ pub struct Room {
 
 impl Room {
     pub async fn open() -> Result<Self> {
+        Self::open_with(&[]).await
+    }
+
+    pub async fn open_with(more: &[(&str, &str)]) -> Result<Self> {
         let model = ModelServer::start(Script::default()).await?;
         let url = model.base_url();
         let settings = [("ANNALS_LLM_BASE_URL", url.as_str()), ("ANNALS_LLM_MODEL", "test-model")];
+        let settings = [&settings, more].concat();
         let tools: Vec<Arc<dyn Tools>> = vec![Arc::new(Scripted::default())];
         let node = TestApp::with_tools(&settings, tools).await?;
         let ann = node.user("ann", Role::Creator).await?;

@@ -7,6 +7,7 @@
 
 mod client;
 mod tools;
+mod whole;
 mod world;
 
 use annals_tests::{

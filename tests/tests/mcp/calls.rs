@@ -31,6 +31,20 @@ async fn tools_of_both_transports_answer() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_server_that_repeats_its_key_gives_it_away_to_nobody() -> Result<()> {
+    let room = Room::open(&[]).await?;
+    let key = "key-of-the-server";
+    let server = McpServer::start(Some(key))?;
+    data(add(&room.ann, "new", &server.url(), Some(key))).await?;
+    data(add_sse(&room.ann, "old", &server.sse_url(), Some(key))).await?;
+    for tool in ["echo", "old__echo"] {
+        let answer = room.call(&room.ann, tool, &format!("Bearer {key}!")).await;
+        assert_eq!(answer, Some(Outcome::success("Bearer [key]!")));
+    }
+    room.close().await
+}
+
+#[tokio::test]
 async fn a_restarted_server_is_reached_again_by_the_next_call() -> Result<()> {
     let room = Room::open(&[]).await?;
     let mut server = McpServer::start(None)?;

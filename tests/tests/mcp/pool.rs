@@ -4,7 +4,7 @@ use annals_tests::mcp_server::McpServer;
 use anyhow::Result;
 use commands::effects::{
     fetch::Reach,
-    mcp::{Clients, Listener, McpError, Pool, Target, Times, outcome},
+    mcp::{Clients, Listener, McpError, Pool, Target, Times},
     tools::Outcome,
 };
 use domain::mcp_server::{Endpoint, Protocol, Tool};
@@ -25,9 +25,14 @@ fn both(server: &McpServer) -> [Target; 2] {
     ]
 }
 
+fn tool(name: &str, idempotent: bool) -> Tool {
+    let (name, description) = (name.to_owned(), String::new());
+    Tool { name, description, parameters: json!({}), idempotent }
+}
+
 async fn echo(pool: &Pool, target: &Target) -> Result<Outcome, McpError> {
     let arguments = Map::from_iter([("text".to_owned(), json!("hi"))]);
-    pool.call(target, "echo", &arguments).await.map(outcome)
+    pool.call(target, &tool("echo", true), &arguments).await
 }
 
 #[tokio::test]
@@ -37,7 +42,8 @@ async fn a_slow_tool_meets_its_deadline_and_holds_up_nobody() -> Result<()> {
     let (slow, quick) = (McpServer::start(None)?, McpServer::start(None)?);
     for target in both(&slow) {
         let nothing = Map::new();
-        let waiting = pool.call(&target, "slow", &nothing);
+        let slow_tool = tool("slow", false);
+        let waiting = pool.call(&target, &slow_tool, &nothing);
         let others = async {
             slow.asked_for("tools/call").await;
             let quick = both(&quick).map(|target| Target { id: "quick".to_owned(), ..target });
@@ -125,6 +131,22 @@ async fn news_of_tools_are_heard_while_connected() -> Result<()> {
         assert_eq!(heard.recv().await.unwrap(), ["echo", "old"]);
         server.change_tools(&["echo", "new"]);
         while heard.recv().await.unwrap() != ["echo", "new"] {}
+    }
+    Ok(())
+}
+
+/// Every call finds a server that was restarted since the last one, which the connection may not have noticed.
+#[tokio::test]
+async fn a_restart_between_calls_is_noticed_by_no_idempotent_call() -> Result<()> {
+    let pool = Pool::new(Clients::default(), Times::default(), None);
+    let mut server = McpServer::start(None)?;
+    for _ in 0..10 {
+        for target in both(&server) {
+            assert_eq!(echo(&pool, &target).await, Ok(Outcome::success("hi")));
+        }
+        let address = server.address();
+        drop(server);
+        server = McpServer::listen(address, None)?;
     }
     Ok(())
 }

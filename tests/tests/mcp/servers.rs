@@ -4,6 +4,7 @@ use super::room::{Room, add, add_sse, answer, data, delete, listed, put};
 use annals_tests::mcp_server::McpServer;
 use anyhow::Result;
 use domain::mcp_server::Event;
+use reqwest::Method;
 use serde_json::json;
 
 const KEY: &str = "sk-very-secret-key";
@@ -148,8 +149,14 @@ async fn an_administrator_adds_servers_for_everybody() -> Result<()> {
     assert_eq!(listed(&room.bob).await?[0]["user_id"], "");
     assert_eq!(room.names(&room.bob).await?, ["echo", "fail", "slow"]);
     assert_eq!(room.call(&room.bob, "echo", "hi").await.unwrap().content, "hi");
-    let (status, body) = answer(delete(&room.bob, "all")).await?;
-    assert_eq!((status, &body["message"]), (500, &json!("无权操作该MCP服务器")));
+    for (request, message) in [
+        (delete(&room.bob, "all"), "无权删除该MCP服务器"),
+        (room.bob.post("/api/mcp/all/refresh"), "无权操作该MCP服务器"),
+        (room.bob.request(Method::PUT, "/api/mcp/all/toggle"), "无权操作该MCP服务器"),
+    ] {
+        let (status, body) = answer(request).await?;
+        assert_eq!((status, &body["message"]), (500, &json!(message)));
+    }
     data(delete(&room.ann, "all")).await?;
     room.close().await
 }

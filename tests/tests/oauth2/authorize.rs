@@ -1,5 +1,5 @@
 use crate::world::{CALLBACK, VERIFIER, World, answered, but, location, query, said, wish};
-use anyhow::Result;
+use anyhow::{Context, Result};
 use reqwest::{Method, Url, header::COOKIE};
 
 #[tokio::test]
@@ -61,6 +61,15 @@ async fn prompts_are_heeded() -> Result<()> {
     assert!(again.starts_with("/sage/login?next=") && !again.contains("prompt"), "{again}");
     let page = world.authorize(&cookie, &with("spa", "consent")).await?;
     assert_eq!(page.status(), 200);
+    // After a login that was asked for, the consent that was asked for, too; and no way round in circles.
+    let there = world.authorize(&cookie, &with("spa", "login consent")).await?;
+    let there = Url::parse(&format!("http://x.invalid{}", location(&there)?))?;
+    let back = there.query_pairs().next().context("no next")?.1.into_owned();
+    let page = world.get(&back).header(COOKIE, &cookie).send().await?;
+    assert_eq!((page.status().as_u16(), back.ends_with("&prompt=consent")), (200, true), "{back}");
+    let path = format!("/oauth2/authorize?%70rompt=select%5faccount&{}", query(&wish("spa"))?);
+    let there = world.get(&path).header(COOKIE, &cookie).send().await?;
+    assert!(!location(&there)?.contains("rompt"), "{}", location(&there)?);
     let both = world.authorize(&cookie, &with("spa", "none login")).await?;
     assert_eq!(both.status(), 400);
     world.stop().await

@@ -101,3 +101,26 @@ async fn a_local_provider_works_as_long_as_its_owner_administers() -> Result<()>
     assert_eq!(room.model.calls().count(), 0);
     room.close().await
 }
+
+#[tokio::test]
+async fn pictures_go_to_models_that_take_them() -> Result<()> {
+    let room = Room::open().await?;
+    let image = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AA"}});
+    let parts = json!([{"type": "text", "text": "what is it?"}, image]);
+    for (sees, more) in [(true, json!({})), (false, json!({})), (false, json!({"model": "other"}))]
+    {
+        let mut body = room.local();
+        body["supports_multimodal"] = json!(sees);
+        let made = data(room.root.post("/api/llm-provider/create").json(&body)).await?;
+        let body = json!({"provider_id": made["id"], "llm_model_config": more,
+            "messages": [{"role": "user", "content": parts}]});
+        room.said(&room.root, &body).await?;
+        let told = room.model.calls().all().pop().unwrap().body["messages"].clone();
+        let told = told.as_array().unwrap().last().unwrap()["content"].clone();
+        // Of another model than the saved one nobody knows what it takes.
+        let goes = sees || more != json!({});
+        assert_eq!(told[1] == parts[1], goes, "{told}");
+        assert_eq!((&told[0], told[1]["type"] == "text"), (&parts[0], !goes), "{told}");
+    }
+    room.close().await
+}

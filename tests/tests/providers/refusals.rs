@@ -132,12 +132,14 @@ async fn only_administrators_save_and_verify_inner_addresses() -> Result<()> {
     }
     assert_eq!(room.model.calls().count(), 0);
     assert_eq!(data(room.ann.get("/api/llm-provider/list")).await?, json!([made]));
-    let english = room.ann.post(CREATE).header("accept-language", "en");
     let body = json!({"base_url": "http://127.0.0.1/v1", "api_keys": [KEY], "model": "m"});
-    assert_eq!(
-        refused(english.json(&body)).await?,
-        "Cannot save provider. the URL does not lead to a public address"
-    );
+    for (language, message) in [
+        ("zh", "无法保存提供商: URL 不是公网地址"),
+        ("en", "Cannot save provider. the URL does not lead to a public address"),
+    ] {
+        let create = room.ann.post(CREATE).header("accept-language", language);
+        assert_eq!(refused(create.json(&body)).await?, message);
+    }
     room.close().await
 }
 

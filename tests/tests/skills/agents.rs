@@ -76,3 +76,33 @@ async fn an_agents_skill_is_changed_by_whoever_changes_the_agent() -> Result<()>
     data(delete(ann, &named)).await?;
     hall.close().await
 }
+
+#[tokio::test]
+async fn with_whom_an_agent_is_shared_sees_the_skills_it_works_with_and_no_others() -> Result<()> {
+    let hall = Hall::open().await?;
+    let (ann, bob) = (&hall.ann, &hall.bob);
+    let agent = hall.agent(ann, "Helper", &["selected"]).await?;
+    for name in ["selected", "private"] {
+        put(ann, name, "user", &[]).await?;
+    }
+    let users = json!({"user_ids": [bob.user]});
+    data(ann.post(&format!("/api/agent/{agent}/auth")).json(&users)).await?;
+    let path = format!("/api/skills/agent-available?agent_id={agent}");
+    let available = async |who| -> Result<usize> {
+        Ok(data(who).await?["skills"].as_array().map_or(0, Vec::len))
+    };
+    assert_eq!(available(ann.get(&path)).await?, 2);
+    assert_eq!(available(bob.get(&path)).await?, 1);
+    assert_eq!(listed(bob, &format!("?agent_id={agent}")).await?.len(), 1);
+    let named = format!("name=selected&agent_id={agent}");
+    let content = bob.get(&format!("/api/skills/content?{named}"));
+    failed(&answer(content).await?, 500, "Skill 'selected' not found");
+    let fields = [("is_agent", "true"), ("agent_id", agent.as_str())];
+    let upload = answer(upload(bob, "a.zip", &skill("x", "y")?, &fields)).await?;
+    failed(&upload, 500, "无权更新该Agent");
+    // Nor does a run load what was not selected.
+    let place = super::loading::place(bob, Some(&agent), &["selected", "private"]);
+    let tools = super::loading::tools(&hall, &place).await?;
+    assert_eq!(tools[0].parameters["properties"]["skill_name"]["enum"], json!(["selected"]));
+    hall.close().await
+}

@@ -1,5 +1,6 @@
 //! A node, an administrator, two people who do not know each other, and their archives.
 
+pub use annals_tests::skill_archive::{upload, zip};
 use annals_tests::{
     app::{Person, TestApp},
     audit::audit,
@@ -14,8 +15,6 @@ use domain::{
 };
 use reqwest::{Method, RequestBuilder};
 use serde_json::{Value, json};
-use std::io::{Cursor, Write};
-use zip::{ZipWriter, write::SimpleFileOptions};
 
 pub struct Hall {
     pub node: TestApp,
@@ -79,42 +78,10 @@ pub fn text(name: &str, description: &str) -> String {
     format!("---\nname: {name}\ndescription: {description}\n---\n# {name}\n")
 }
 
-/// An archive of these files.
-pub fn zip(files: &[(&str, &[u8])]) -> Result<Vec<u8>> {
-    let mut zip = ZipWriter::new(Cursor::new(Vec::new()));
-    for (name, bytes) in files {
-        zip.start_file(*name, SimpleFileOptions::default())?;
-        zip.write_all(bytes)?;
-    }
-    Ok(zip.finish()?.into_inner())
-}
-
 /// The archive of a skill with one more file.
 pub fn skill(name: &str, description: &str) -> Result<Vec<u8>> {
     let text = text(name, description);
     zip(&[("folder/SKILL.md", text.as_bytes()), ("folder/scripts/run.py", b"print(1)\n")])
-}
-
-/// An upload with these text fields.
-pub fn upload(
-    person: &Person,
-    file: &str,
-    archive: &[u8],
-    fields: &[(&str, &str)],
-) -> RequestBuilder {
-    let mut body = Vec::new();
-    let mut part = |head: &str, value: &[u8]| {
-        body.extend_from_slice(b"--line\r\ncontent-disposition: form-data; name=");
-        body.extend_from_slice(head.as_bytes());
-        body.extend_from_slice(b"\r\n\r\n");
-        body.extend_from_slice(value);
-        body.extend_from_slice(b"\r\n");
-    };
-    part(&format!("\"file\"; filename=\"{file}\""), archive);
-    fields.iter().for_each(|(name, value)| part(&format!("\"{name}\""), value.as_bytes()));
-    body.extend_from_slice(b"--line--\r\n");
-    let request = person.post("/api/skills/upload").body(body);
-    request.header("content-type", "multipart/form-data; boundary=line")
 }
 
 /// Uploads a skill that is taken.

@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 use commands::effects::tools::{Call, Outcome, Place, Status, Tool};
 use serde_json::json;
 
-fn place(person: &Person, agent: Option<&str>, skills: &[&str]) -> Place {
+pub fn place(person: &Person, agent: Option<&str>, skills: &[&str]) -> Place {
     Place {
         owner: person.user.clone(),
         admin: false,
@@ -19,7 +19,7 @@ fn place(person: &Person, agent: Option<&str>, skills: &[&str]) -> Place {
     }
 }
 
-async fn tools(hall: &Hall, place: &Place) -> Result<Vec<Tool>> {
+pub async fn tools(hall: &Hall, place: &Place) -> Result<Vec<Tool>> {
     let all = hall.node.app.tools.list(place).await?;
     Ok(all.into_iter().filter(|tool| tool.name == "load_skill").collect())
 }

@@ -248,3 +248,60 @@ async fn a_conversation_has_a_list_of_tasks() -> Result<()> {
     assert_eq!((code, &body["message"]), (500, &json!("会话 s-1 已完成或者不存在")));
     room.close().await
 }
+
+#[tokio::test]
+async fn arguments_go_by_either_name() -> Result<()> {
+    let room = Room::open().await?;
+    for (params, arguments) in [
+        (json!({"timezone": "Asia/Tokyo"}), json!({"timezone": "UTC"})),
+        (json!({"timezone": "Asia/Tokyo"}), Value::Null),
+        (Value::Null, json!({"timezone": "Asia/Tokyo"})),
+    ] {
+        let body = json!({"tool_name": "current_time", "tool_params": params,
+            "arguments": arguments});
+        let told = data(room.ann.post("/api/tools/exec").json(&body)).await?;
+        assert_eq!(told["timezone"], "Asia/Tokyo", "{body}");
+    }
+    room.close().await
+}
+
+#[tokio::test]
+async fn everybody_who_appends_at_once_is_heard() -> Result<()> {
+    let room = Room::open().await?;
+    let append = |n: u32| {
+        let line = json!({"file_path": "log.txt", "content": format!("{n}\n"), "mode": "append"});
+        data(room.tool(&room.ann, "file_write", line))
+    };
+    futures::future::try_join_all((0..24).map(append)).await?;
+    let read = json!({"file_path": "log.txt", "include_line_numbers": false});
+    let read = data(room.tool(&room.ann, "file_read", read)).await?;
+    let mut lines: Vec<u32> =
+        read["content"].as_str().unwrap().lines().map(str::parse).collect::<Result<_, _>>()?;
+    lines.sort_unstable();
+    assert_eq!(lines, (0..24).collect::<Vec<_>>());
+    room.close().await
+}
+
+#[tokio::test]
+async fn an_empty_workspace_is_searched_without_complaint() -> Result<()> {
+    let room = Room::open().await?;
+    for path in [json!("."), json!("/"), json!(""), Value::Null, json!("nothing.txt")] {
+        let found = room.tool(&room.ann, "grep", json!({"pattern": "x", "path": path}));
+        data(found).await?;
+    }
+    room.close().await
+}
+
+#[tokio::test]
+async fn a_pattern_that_nests_too_deep_is_refused() -> Result<()> {
+    let room = Room::open().await?;
+    room.write("a.txt", "x").await?;
+    let deep = format!("{}{}", "{a,".repeat(249), "}".repeat(249));
+    for (tool, arguments) in
+        [("glob", json!({"pattern": deep})), ("grep", json!({"pattern": "x", "glob": deep}))]
+    {
+        let refused = raised(room.tool(&room.ann, tool, arguments)).await?;
+        assert!(refused.starts_with("工具执行失败: \"{a,"), "{refused}");
+    }
+    room.close().await
+}

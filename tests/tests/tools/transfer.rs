@@ -63,6 +63,8 @@ async fn a_folder_comes_out_as_a_zip() -> Result<()> {
         zip.file_names().map(|name| Ok(name?.into_owned())).collect::<Result<Vec<String>>>()?;
     names.sort();
     assert_eq!(names, ["a.txt", "e", "in/größe.md"]);
+    let packed = zip.by_name("a.txt")?.last_modified();
+    assert!(packed.is_some_and(|at| at.year() >= 2020), "{packed:?}");
     let mut text = String::new();
     zip.by_name("in/größe.md")?.read_to_string(&mut text)?;
     assert!(text == large);
@@ -73,16 +75,17 @@ async fn a_folder_comes_out_as_a_zip() -> Result<()> {
 async fn nothing_private_is_downloaded() -> Result<()> {
     let room = Room::open().await?;
     let before = room.node.settled().await?;
-    for url in [
-        format!("{}/livez", room.node.base_url),
-        "http://169.254.169.254/latest/meta-data".to_owned(),
-        "http://localhost:1/".to_owned(),
-        "file:///etc/passwd".to_owned(),
-        "nonsense".to_owned(),
+    let here = format!("{}/livez", room.node.base_url);
+    for (url, why) in [
+        (here.as_str(), "URL 不是公网地址"),
+        ("http://169.254.169.254/latest/meta-data", "URL 不是公网地址"),
+        ("http://localhost:1/", "URL 不是公网地址"),
+        ("file:///etc/passwd", "仅支持 http 和 https URL"),
+        ("nonsense", "URL 无效"),
     ] {
         let body = json!({"source_url": url, "filename": "x.txt"});
         let fetched = room.ann.post(&room.at("/download_from_url")).json(&body);
-        assert!(raised(fetched).await?.starts_with("下载失败: "), "{url}");
+        assert_eq!(raised(fetched).await?, format!("下载失败: {why}"), "{url}");
     }
     assert_eq!(room.news(before).await?, Vec::<String>::new());
     room.close().await
@@ -110,5 +113,27 @@ async fn a_form_without_a_file_is_refused() -> Result<()> {
     let request = request.header("content-type", "multipart/form-data; boundary=line").body(form);
     let (status, body) = answer(request).await?;
     assert_eq!((status, &body["detail"][0]["loc"]), (422, &json!(["body", "file"])));
+    room.close().await
+}
+
+#[tokio::test]
+async fn a_file_is_known_as_one_however_its_name_is_written() -> Result<()> {
+    let room = Room::open().await?;
+    for (written, kept) in [
+        (b"filename=\"gr\xc3\xbc\xc3\x9f.txt\"".as_slice(), "grüß.txt"),
+        (b"filename*=UTF-8''%E6%8A%A5%20a.txt", "报 a.txt"),
+        (b"filename=\"\xff.txt\"", "\u{fffd}.txt"),
+        (b"filename*=utf-8''..%2F..%2Fevil.txt", "evil.txt"),
+    ] {
+        let parts: [&[u8]; 3] = [
+            b"--line\r\ncontent-disposition: form-data; name=\"file\"; ",
+            written,
+            b"\r\n\r\nx\r\n--line--\r\n",
+        ];
+        let request = room.ann.post(&room.at("/upload"));
+        let request = request.header("content-type", "multipart/form-data; boundary=line");
+        let arrived = data(request.body(parts.concat())).await?;
+        assert_eq!(arrived["path"], kept);
+    }
     room.close().await
 }

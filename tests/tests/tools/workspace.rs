@@ -197,6 +197,53 @@ async fn everybody_has_their_own_files() -> Result<()> {
 }
 
 #[tokio::test]
+async fn people_an_agent_is_shared_with_have_files_of_their_own() -> Result<()> {
+    let room = Room::open().await?;
+    room.write("hers.txt", "ann's").await?;
+    let share = |users: Value| {
+        let path = format!("/api/agent/{}/auth", room.agent);
+        room.ann.post(&path).json(&json!({"user_ids": users}))
+    };
+    data(share(json!([room.bob.user]))).await?;
+    assert_eq!(data(room.bob.post(&room.at(""))).await?["files"], json!([]));
+    data(upload(&room.bob, &room.at("/upload"), "his.txt", "", b"bob's")).await?;
+    let arguments = json!({"file_path": "his.txt"});
+    data(room.tool(&room.bob, "file_read", arguments)).await?;
+    let his = data(room.bob.post(&room.at(""))).await?;
+    assert_eq!(
+        (&his["files"][0]["path"], &his["user_id"]),
+        (&json!("his.txt"), &json!(room.bob.user))
+    );
+    assert_eq!(room.paths("").await?, ["hers.txt"]);
+    let get = room.bob.get(&room.at("/download?file_path=hers.txt"));
+    assert_eq!(raised(get).await?, "文件不存在: hers.txt");
+    data(share(json!([]))).await?;
+    assert_eq!(data(room.bob.post(&room.at(""))).await?["files"], json!([]));
+    room.close().await
+}
+
+#[tokio::test]
+async fn an_agent_takes_its_workspaces_with_it() -> Result<()> {
+    let room = Room::open().await?;
+    for path in ["a.txt", "b/c.txt"] {
+        room.write(path, "x").await?;
+    }
+    let other = json!({"tool_name": "file_write",
+        "tool_params": {"file_path": "kept.txt", "content": "x"}, "agent_id": "default_agent"});
+    data(room.ann.post("/api/tools/exec").json(&other)).await?;
+    let listed = || async {
+        room.node.settled().await?;
+        let rows = sqlx::query_scalar("select path from workspace_files order by path");
+        anyhow::Ok(rows.fetch_all(&room.node.app.db).await? as Vec<String>)
+    };
+    assert_eq!(listed().await?, ["a.txt", "b/c.txt", "kept.txt"]);
+    data(delete(&room.ann, &format!("/api/agent/{}", room.agent))).await?;
+    assert_eq!(listed().await?, ["kept.txt"]);
+    assert_eq!(room.paths("").await?, Vec::<String>::new());
+    room.close().await
+}
+
+#[tokio::test]
 async fn each_path_is_looked_up_for_itself() -> Result<()> {
     let room = Room::open().await?;
     room.write("docs/a.txt", "a").await?;

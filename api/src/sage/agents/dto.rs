@@ -4,7 +4,8 @@ use crate::sage::conversations::iso;
 use domain::agent::Config;
 use projections::agents::Agent;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// The agent as clients see it. Every key is always there; unset ones are null.
 #[derive(Debug, Serialize)]
@@ -74,7 +75,7 @@ pub(super) struct Body {
     #[serde(default, alias = "system_context")]
     system_context: Option<Map<String, Value>>,
     #[serde(default, alias = "available_workflows")]
-    available_workflows: Option<Map<String, Value>>,
+    available_workflows: Option<BTreeMap<String, Vec<String>>>,
     #[serde(default, alias = "available_tools")]
     available_tools: Option<Vec<String>>,
     #[serde(default, alias = "available_sub_agent_ids")]
@@ -107,7 +108,9 @@ impl From<Body> for Config {
             name: body.name.replace('\0', ""),
             system_prefix: body.system_prefix,
             system_context: body.system_context,
-            available_workflows: body.available_workflows,
+            available_workflows: body
+                .available_workflows
+                .map(|named| named.into_iter().map(|(name, steps)| (name, json!(steps))).collect()),
             available_tools: body.available_tools,
             available_sub_agent_ids: body.available_sub_agent_ids,
             available_skills: body.available_skills,

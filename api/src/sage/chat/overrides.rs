@@ -91,8 +91,6 @@ impl Overrides {
     /// Settings of a run from the saved agent, the request, and the tags before the user's text. The model and the
     /// knowledge bases are left to the caller.
     pub fn settings(self, saved: Config, messages: &[Message]) -> Settings {
-        let mut system_context = saved.system_context.unwrap_or_default();
-        system_context.extend(self.system_context.unwrap_or_default());
         let asked = messages.iter().rev().find(|message| message.role == "user");
         let asked = asked.map(Message::text).unwrap_or_default();
         let tags = control_tags(&asked);
@@ -104,7 +102,8 @@ impl Overrides {
             .filter(|(tag, value)| *tag == "skill" && !value.is_empty())
             .map(|(_, value)| (*value).to_owned())
             .collect();
-        let mut skills = self.available_skills.or(saved.available_skills).unwrap_or_default();
+        let mut skills =
+            self.available_skills.or_else(|| saved.available_skills.clone()).unwrap_or_default();
         skills.extend(
             asked_skills
                 .iter()
@@ -114,39 +113,46 @@ impl Overrides {
         );
         let on = |flag: Option<Flag>| flag.map(|Flag(flag)| flag);
         let deep = on(self.deep_thinking).or(tagged("enable_deep_thinking"));
-        let memory = self.memory_type.or(saved.memory_type);
-        let sub_agents = self.available_sub_agent_ids.or(saved.available_sub_agent_ids);
+        let mode = self.agent_mode.or_else(|| saved.agent_mode.clone());
+        // Whoever sends agents, or a mode in which there are some, wants them to work, unless they say otherwise.
+        let multi_agent = saved.multi_agent == Some(true)
+            || self.available_sub_agent_ids.as_ref().is_some_and(|ids| !ids.is_empty())
+            || self.custom_sub_agents.as_ref().is_some_and(|agents| !agents.is_empty())
+            || mode.as_deref().is_some_and(Settings::delegates);
         let recorded = [
-            ("agent_mode", self.agent_mode.or(saved.agent_mode)),
-            ("provider_id", self.provider_id.or(saved.llm_provider_id)),
+            ("agent_mode", mode),
+            ("provider_id", self.provider_id.or_else(|| saved.llm_provider_id.clone())),
             ("fast_provider_id", self.fast_provider_id),
         ];
         let recorded = recorded.into_iter().filter_map(|(name, value)| {
             let value = value.filter(|value| !value.is_empty())?;
             Some((name.to_owned(), value.into()))
         });
+        let mut settings = Settings::saved(saved);
+        settings.system_context.extend(self.system_context.unwrap_or_default());
+        let sub_agents = self.available_sub_agent_ids;
+        let sub_agents = sub_agents.map(|ids| ids.into_iter().map(AgentId).collect());
         Settings {
-            system_prefix: self.system_prefix.or(saved.system_prefix),
-            system_context,
-            max_loop_count: self.max_loop_count.or(saved.max_loop_count),
-            tools: self.available_tools.or(saved.available_tools).unwrap_or_default(),
+            system_prefix: self.system_prefix.or(settings.system_prefix),
+            max_loop_count: self.max_loop_count.or(settings.max_loop_count),
+            tools: self.available_tools.unwrap_or(settings.tools),
             skills,
             asked_skills,
-            workflows: self.available_workflows.or(saved.available_workflows).unwrap_or_default(),
-            deep_thinking: deep.or(saved.deep_thinking).unwrap_or(false),
+            workflows: self.available_workflows.unwrap_or(settings.workflows),
+            deep_thinking: deep.unwrap_or(settings.deep_thinking),
             plan: tagged("enable_plan").unwrap_or(false),
             more_suggest: on(self.more_suggest).unwrap_or(false),
             force_summary: on(self.force_summary).unwrap_or(false),
-            multi_agent: on(self.multi_agent).or(saved.multi_agent).unwrap_or(false),
-            sub_agents: sub_agents.unwrap_or_default().into_iter().map(AgentId).collect(),
+            multi_agent: on(self.multi_agent).unwrap_or(multi_agent),
+            sub_agents: sub_agents.unwrap_or(settings.sub_agents),
             custom_sub_agents: self.custom_sub_agents.unwrap_or_default(),
-            memory: match memory.as_deref() {
-                Some("user") => Memory::User,
-                _ => Memory::Session,
+            memory: match self.memory_type {
+                Some(named) => Memory::named(Some(&named)),
+                None => settings.memory,
             },
             budget: self.context_budget_config.unwrap_or_default(),
             overrides: recorded.collect(),
-            ..Settings::default()
+            ..settings
         }
     }
 
@@ -234,6 +240,29 @@ mod tests {
         assert_eq!(found.overrides["provider_id"], "q");
         assert_eq!(found.budget.max_model_len, Some(100));
         assert_eq!(found.custom_sub_agents[0].name, "n");
+    }
+
+    #[test]
+    fn work_is_given_away_by_wish_by_mode_or_because_there_are_agents() {
+        let boss = |mode: &str, multi_agent| Config {
+            agent_mode: Some(mode.to_owned()),
+            multi_agent: Some(multi_agent),
+            available_sub_agent_ids: Some(names(&["agent_1"])),
+            ..Config::default()
+        };
+        for (request, saved, expected) in [
+            (json!({}), boss("simple", true), true),
+            (json!({}), boss("simple", false), false),
+            (json!({}), boss("team", false), true),
+            (json!({"agent_mode": "simple"}), boss("team", false), false),
+            (json!({"agent_mode": "fibre"}), boss("simple", false), true),
+            (json!({"multi_agent": false}), boss("team", true), false),
+            (json!({"custom_sub_agents": [{"name": "n"}]}), boss("simple", false), true),
+            (json!({"available_sub_agent_ids": []}), boss("simple", false), false),
+        ] {
+            let found = settings(request.clone(), saved, "hi").multi_agent;
+            assert_eq!(found, expected, "{request}");
+        }
     }
 
     #[test]

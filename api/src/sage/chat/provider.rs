@@ -30,6 +30,7 @@ pub(super) async fn choose(
     };
     if let Some(row) = &row {
         settings.parameters = row.config.parameters();
+        settings.text_only = !row.config.supports_multimodal;
     }
     settings.provider = row.as_ref().map(models::chosen).or(agents);
     Ok(row.map(|row| row.config.max_model_len.into()))

@@ -9,7 +9,7 @@ use crate::{
 };
 use commands::{
     chat::Ask,
-    effects::{Sensitive, outbound},
+    effects::{Sensitive, outbound, tools::mcp_run},
 };
 use domain::{
     ids::{AgentId, KnowledgeBaseId, ProviderId, SecretId, UserId},
@@ -50,6 +50,8 @@ pub(super) struct StreamRequest {
     agent_name: Option<String>,
     #[serde(default)]
     llm_model_config: Option<ModelConfig>,
+    #[serde(default)]
+    extra_mcp_config: Option<Map<String, Value>>,
     #[serde(flatten)]
     overrides: Overrides,
 }
@@ -119,7 +121,13 @@ pub(super) async fn ask(
     let agent_id = agent.map(|agent| AgentId(agent.agent_id));
     let known = known_facts(app, &owner, agent_id.as_ref(), &settings.knowledge_bases).await?;
     settings.system_context.extend(known);
+    let servers = request.extra_mcp_config.unwrap_or_default();
+    let servers = mcp_run::parse(&servers, app.mcp.reach(false))
+        .map_err(|unusable| invalid(&["extra_mcp_config"], unusable.to_string()))?;
     choose_model(app, request.llm_model_config.unwrap_or_default(), &mut settings).await?;
+    let servers = app.mcp.keep_for_run(&app.vault, servers).await;
+    settings.mcp_servers =
+        servers.map_err(|error| Fault::Core(Error::Unavailable(error.to_string())))?;
     let window = window.filter(|_| settings.provider.is_some());
     settings.budget.max_model_len = settings.budget.max_model_len.or(window);
     let saved_name = Some(saved.name).filter(|name| !name.is_empty());
@@ -193,6 +201,7 @@ async fn choose_model(
         }
         settings.base_url = Some(url.trim_end_matches('/').to_owned());
         (settings.provider, settings.parameters) = (None, Map::new());
+        settings.text_only = false;
         if let Some(key) = config.api_key.filter(|key| !key.expose().is_empty()) {
             let secret = SecretId(Uuid::now_v7());
             let subject = format!("run-model-{secret}");
@@ -204,6 +213,8 @@ async fn choose_model(
         }
     }
     settings.model = config.model.filter(|model| !model.is_empty());
+    // What another model of the same provider takes is not known.
+    settings.text_only &= settings.model.is_none();
     let window = config.max_model_len.as_ref().and_then(Value::as_u64);
     settings.budget.max_model_len = settings.budget.max_model_len.or(window);
     let parameters = [

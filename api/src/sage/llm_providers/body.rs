@@ -4,7 +4,7 @@ use crate::{
     core::{Error, Problem},
     sage::Fault,
 };
-use commands::{effects::Sensitive, llm_providers::is_masked};
+use commands::effects::{Sensitive, secret::is_masked};
 use domain::llm_provider::{Change, Config, Patch};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Number, Value, json};

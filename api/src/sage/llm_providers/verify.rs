@@ -1,6 +1,6 @@
 //! Does a provider work? It is asked, and nothing is kept.
 
-use super::{Body, Fault, Reply, Result, returned, text, worded};
+use super::{Body, Fault, Reply, Result, Text, bad_url, returned, text, worded};
 use crate::{
     app::App,
     core::{Caller, Json, Path, extract::OptionalJson},
@@ -10,8 +10,9 @@ use commands::{
     effects::{
         Sensitive,
         model::{Endpoint, complete::Unanswered, openai::OpenAi, verify},
+        secret::is_masked,
     },
-    llm_providers::{self as use_cases, is_masked},
+    llm_providers as use_cases,
 };
 use domain::{ids::ProviderId, llm_provider::Config};
 use serde_json::{Value, json};
@@ -121,12 +122,18 @@ async fn candidate(
     key: &Sensitive,
 ) -> std::result::Result<Candidate, Fault> {
     let reach = app.models.reach(caller.admin);
-    let base_url = use_cases::base_url(&config.base_url, reach).await.map_err(failed)?;
+    let base_url = use_cases::base_url(&config.base_url, reach).await;
+    let base_url = base_url.map_err(|error| unverified(bad_url(error)))?;
     let client = app.models.verifier(&base_url, reach).map_err(failed)?;
-    let endpoint = Endpoint { base_url, api_key: key.expose().into(), model: config.model };
+    let endpoint = Endpoint { base_url, api_key: key.clone(), model: config.model };
     Ok(Candidate { client, endpoint })
 }
 
 fn failed(error: impl Display) -> Fault {
-    returned(text(format!("验证失败: {error}"), format!("Verification failed: {error}")))
+    let said = error.to_string();
+    unverified(text(said.clone(), said))
+}
+
+fn unverified(why: Text) -> Fault {
+    returned(why.prefixed("验证失败: ", "Verification failed: "))
 }

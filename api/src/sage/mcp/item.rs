@@ -2,7 +2,6 @@
 
 use super::{Fault, vault};
 use crate::app::App;
-use commands::effects::Sensitive;
 use domain::{
     ids::{McpServerId, SecretId},
     mcp_server::Protocol,
@@ -39,7 +38,7 @@ pub(super) async fn items(app: &App, servers: Vec<McpServer>) -> Result<Vec<Item
 async fn shown(app: &App, server: McpServer) -> Result<Item, Fault> {
     let id = McpServerId::from(server.server_id.as_str());
     let key = app.mcp.servers.key(&id, server.api_key.map(SecretId)).await.map_err(vault)?;
-    Ok(item(server, key.as_ref().map(masked)))
+    Ok(item(server, key.map(|key| key.masked())))
 }
 
 fn item(server: McpServer, api_key: Option<String>) -> Item {
@@ -59,28 +58,5 @@ fn item(server: McpServer, api_key: Option<String>) -> Item {
         tools: server.tools.iter().map(tool).collect(),
         created_at: super::super::conversations::iso(server.created_at),
         updated_at: super::super::conversations::iso(server.updated_at),
-    }
-}
-
-/// Enough of a key to know it again, too little to use it.
-pub(super) fn masked(key: &Sensitive) -> String {
-    let key: Vec<char> = key.expose().chars().collect();
-    if key.len() <= 8 {
-        return "***".to_owned();
-    }
-    let (first, last) = (&key[..4], &key[key.len() - 4..]);
-    first.iter().copied().chain("***".chars()).chain(last.iter().copied()).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn keys_are_masked() {
-        let masked = |key: &str| masked(&Sensitive::from(key.to_owned()));
-        assert_eq!(masked("12345678"), "***");
-        assert_eq!(masked("123456789"), "1234***6789");
-        assert_eq!(masked("汉汉汉汉123456789"), "汉汉汉汉***6789");
     }
 }

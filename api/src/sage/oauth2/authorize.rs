@@ -35,7 +35,7 @@ pub async fn authorize(
         return if wish.prompts("none") {
             back("login_required")
         } else {
-            to_login(&app, uri.path(), query)
+            to_login(&app, uri.path(), &wish, query)
         };
     };
     if wish.client.skip_consent && !wish.prompts("consent") {
@@ -170,13 +170,16 @@ fn prompt(params: &Params) -> Result<Vec<String>> {
 }
 
 /// Sends the browser to the login page, and from there back here, without the wish to log in again.
-fn to_login(app: &App, path: &str, query: &str) -> Result<Response> {
-    let kept = |part: &&str| {
-        let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        name != "prompt" || value == "consent"
-    };
-    let query: Vec<&str> = query.split('&').filter(kept).collect();
-    let next = format!("{path}?{}", query.join("&"));
+fn to_login(app: &App, path: &str, wish: &Wish<'_>, query: &str) -> Result<Response> {
+    let mut kept = form_urlencoded::Serializer::new(String::new());
+    kept.extend_pairs(
+        form_urlencoded::parse(query.as_bytes()).filter(|(name, _)| name != "prompt"),
+    );
+    let rest: Vec<_> = wish.prompt.iter().filter(|word| *word != "login").map(|w| &**w).collect();
+    if !rest.is_empty() {
+        kept.append_pair("prompt", &rest.join(" "));
+    }
+    let next = format!("{path}?{}", kept.finish());
     let next: String = form_urlencoded::byte_serialize(next.as_bytes()).collect();
     see(&format!("{}/login?next={next}", app.config.web_base_path), StatusCode::FOUND)
 }

@@ -2,13 +2,10 @@
 
 use crate::{
     core::{Error, upload},
-    sage::{Fault, Text, text},
+    sage::{Fault, Text, outbound, text},
 };
 use commands::{
-    effects::{
-        fetch::FetchError, front_matter::NoFrontMatter, outbound::Refused,
-        skill_archive::Unpackable,
-    },
+    effects::{front_matter::NoFrontMatter, skill_archive::Unpackable},
     execute,
     skills::Error as Failed,
 };
@@ -62,11 +59,9 @@ fn reason(error: Failed) -> Result<Text, Fault> {
         Failed::Unpackable(error) => unpackable(&error),
         Failed::Front(error) => front(&error),
         Failed::Refused(refusal) => refusal_text(refusal),
-        Failed::Fetch(error) => fetch(&error),
+        Failed::Fetch(error) => outbound::unfetched(&error),
         Failed::TooLarge => with_reason("SKILL.md 过大", &Failed::TooLarge.to_string()),
-        Failed::Status(status) => {
-            text(format!("服务器返回 HTTP {status}"), format!("the server answered HTTP {status}"))
-        }
+        Failed::Status(status) => outbound::answered(status),
         Failed::Busy => return Err(Error::Unavailable(Failed::Busy.to_string()).into()),
         Failed::Blobs(error) => return Err(Error::Unavailable(error.to_string()).into()),
         Failed::Failed(failure) => return Err(failure.into()),
@@ -125,19 +120,6 @@ fn front(error: &NoFrontMatter) -> Text {
         NoFrontMatter::Missing => "SKILL.md 必须以 '---' 包围的 YAML front matter 开头".to_owned(),
         NoFrontMatter::TooLarge => "SKILL.md 的 front matter 过大".to_owned(),
         NoFrontMatter::Unreadable(why) => format!("SKILL.md 的 front matter 无效: {why}"),
-    };
-    with_reason(zh, &error.to_string())
-}
-
-fn fetch(error: &FetchError) -> Text {
-    let zh = match error {
-        FetchError::Refused(Refused::NotAUrl) => "URL 无效",
-        FetchError::Refused(Refused::Scheme) => "仅支持 http 和 https URL",
-        FetchError::Refused(Refused::Credentials) => "URL 不能包含用户名或密码",
-        FetchError::Refused(Refused::NotPublic) => "URL 不是公网地址",
-        FetchError::TooLarge(_) => "文件过大",
-        FetchError::TooSlow(_) => "下载超时",
-        FetchError::Unreachable(_) => "无法连接服务器",
     };
     with_reason(zh, &error.to_string())
 }

@@ -12,6 +12,7 @@ use axum::{
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
 };
+use chrono::{DateTime, Datelike, Timelike, Utc};
 use commands::{
     effects::blobs::Blobs,
     workspaces::{Error as WorkspaceError, Listed},
@@ -115,7 +116,8 @@ async fn pack(
     let reading = async {
         for file in files {
             let Some(name) = file.path.below(folder) else { continue };
-            if parts.send(Part::File(name.to_owned(), file.content.size)).await.is_err() {
+            let (name, size, modified_at) = (name.to_owned(), file.content.size, file.modified_at);
+            if parts.send(Part::File { name, size, modified_at }).await.is_err() {
                 break;
             }
             let unavailable =
@@ -140,7 +142,7 @@ async fn pack(
 
 /// What is packed, in order.
 enum Part {
-    File(String, u64),
+    File { name: String, size: u64, modified_at: DateTime<Utc> },
     Bytes(Bytes),
     End,
 }
@@ -149,9 +151,9 @@ fn write(mut parts: Receiver<Part>, out: Outgoing) -> io::Result<()> {
     let mut zip = ZipWriter::new_stream(out);
     while let Some(part) = parts.blocking_recv() {
         match part {
-            Part::File(name, size) => {
+            Part::File { name, size, modified_at } => {
                 let options = SimpleFileOptions::default().large_file(size >= 1 << 32);
-                zip.start_file(name, options)?;
+                zip.start_file(name, options.last_modified_time(dated(modified_at)))?;
             }
             Part::Bytes(bytes) => zip.write_all(&bytes)?,
             Part::End => {
@@ -161,6 +163,15 @@ fn write(mut parts: Receiver<Part>, out: Outgoing) -> io::Result<()> {
         }
     }
     Err(io::ErrorKind::UnexpectedEof.into())
+}
+
+/// A time as zips have it: to two seconds, in UTC, from 1980 on.
+fn dated(at: DateTime<Utc>) -> zip::DateTime {
+    let small = |part: u32| u8::try_from(part).unwrap_or_default();
+    let year = u16::try_from(at.year()).unwrap_or_default();
+    let [month, day] = [at.month(), at.day()].map(small);
+    let [hour, minute, second] = [at.hour(), at.minute(), at.second()].map(small);
+    zip::DateTime::from_date_and_time(year, month, day, hour, minute, second).unwrap_or_default()
 }
 
 /// The client, for a thread that writes.

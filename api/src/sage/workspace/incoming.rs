@@ -7,7 +7,7 @@ use crate::{
         Caller, Json, Path,
         upload::{self, Form, Incoming, Part, Refused, Rules},
     },
-    sage::{Fault, Reply, Result, text},
+    sage::{Fault, Reply, Result, Text, agents, outbound, text},
 };
 use axum::extract::State;
 use commands::effects::{
@@ -103,12 +103,11 @@ pub(super) async fn from_url(
     };
     let fetched = match Fetcher::new(reach).get(&body.source_url, LIMITS).await {
         Ok(fetched) if fetched.status < 400 => Ok(fetched),
-        Ok(fetched) => Err(format!("HTTP {}", fetched.status)),
-        Err(error) => Err(error.to_string()),
+        Ok(fetched) => Err(outbound::answered(fetched.status)),
+        Err(error) => Err(outbound::unfetched(&error)),
     };
-    let fetched = fetched.map_err(|why| {
-        Fault::raised(text(format!("下载失败: {why}"), format!("Download failed: {why}")))
-    })?;
+    let failed = |why: Text| Fault::raised(why.prefixed("下载失败: ", "Download failed: "));
+    let fetched = fetched.map_err(failed)?;
     let last = fetched.url.path_segments().and_then(|mut names| names.next_back());
     let name = named.unwrap_or_else(|| match last {
         Some(name) if FilePath::parse(name).is_ok() => name.to_owned(),
@@ -152,10 +151,5 @@ async fn usable(
     agent_id: &str,
 ) -> std::result::Result<Workspace, Fault> {
     let found = workspace(app, caller, agent_id, None).await?;
-    found.ok_or_else(|| {
-        Fault::raised(text(
-            format!("Agent '{agent_id}' 不存在"),
-            format!("Agent '{agent_id}' does not exist"),
-        ))
-    })
+    found.ok_or_else(|| Fault::raised(agents::missing(agent_id)))
 }

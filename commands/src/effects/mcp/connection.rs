@@ -1,18 +1,18 @@
 //! One connection to one server.
 
 use super::{
-    McpError, Target, Times, catalogue, check,
+    McpError, Target, Times, catalogue, check, content,
     http::{self, Http},
     sse::SseTransport,
 };
-use crate::effects::fetch::Reach;
+use crate::effects::{Sensitive, fetch::Reach, tools::Outcome};
 use domain::mcp_server::{Protocol, TOOLS, Tool};
 use reqwest::Client;
 use rmcp::{
     ClientHandler, RoleClient, ServiceExt,
     model::{
-        CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ClientConfig,
-        Implementation, PaginatedRequestParams,
+        CallToolRequestParams, CallToolResponse, ClientCapabilities, ClientConfig, Implementation,
+        PaginatedRequestParams,
     },
     service::{NotificationContext, RunningService},
     transport::streamable_http_client::{
@@ -65,6 +65,8 @@ impl Clients {
 pub struct Connection {
     service: RunningService<RoleClient, Ears>,
     times: Times,
+    /// Servers like to repeat it in what they say.
+    key: Option<Sensitive>,
 }
 
 /// Hears what the server says on its own account; it may ask for nothing.
@@ -93,6 +95,7 @@ impl Connection {
         timeout(times.connect, Self::shake_hands(clients, target, times))
             .await
             .unwrap_or(Err(McpError::TooSlow(times.connect)))
+            .map_err(|error| error.without(target.api_key.as_ref()))
     }
 
     async fn shake_hands(
@@ -116,7 +119,7 @@ impl Connection {
                 ears.serve(SseTransport::open(client, url, target.api_key.clone()).await?).await?
             }
         };
-        Ok(Self { service, times })
+        Ok(Self { service, times, key: target.api_key.clone() })
     }
 
     /// Whether it is over.
@@ -139,7 +142,8 @@ impl Connection {
             return Ok(vec![]);
         }
         let listed = timeout(self.times.list, self.pages()).await;
-        listed.unwrap_or(Err(McpError::TooSlow(self.times.list)))
+        let listed = listed.unwrap_or(Err(McpError::TooSlow(self.times.list)));
+        listed.map_err(|error| error.without(self.key.as_ref()))
     }
 
     async fn pages(&self) -> Result<Vec<Tool>, McpError> {
@@ -157,7 +161,7 @@ impl Connection {
         Ok(catalogue::remembered(told))
     }
 
-    /// Calls a tool. When this future is dropped, the server is told that nobody waits any more.
+    /// Calls a tool; its answer is without the key. When this future is dropped, the server is told that nobody waits any more.
     ///
     /// # Errors
     /// As [`McpError`]. The caller sets the deadline.
@@ -165,10 +169,11 @@ impl Connection {
         &self,
         tool: &str,
         arguments: &Map<String, Value>,
-    ) -> Result<CallToolResult, McpError> {
+    ) -> Result<Outcome, McpError> {
         let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.clone());
-        match self.service.call_tool_once(params).await? {
-            CallToolResponse::Complete(result) => Ok(result),
+        let answer = self.service.call_tool_once(params).await.map_err(McpError::from);
+        match answer.map_err(|error| error.without(self.key.as_ref()))? {
+            CallToolResponse::Complete(result) => Ok(content::outcome(result, self.key.as_ref())),
             _ => Err(McpError::not_mcp("the tool wants input that nobody can give here")),
         }
     }

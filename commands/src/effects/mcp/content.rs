@@ -1,20 +1,24 @@
 //! What a tool answered, as a model reads it.
 
-use crate::effects::tools::Outcome;
+use crate::effects::{Sensitive, tools::Outcome};
 use rmcp::model::{CallToolResult, ContentBlock, ResourceContents};
 use std::fmt::Write;
 
 /// Most bytes of an answer that are passed on.
 const MOST: usize = 256 * 1024;
 
-/// The answer as text: texts are joined, structured content is JSON, of everything else it says what it was.
-pub fn outcome(answer: CallToolResult) -> Outcome {
+/// The answer as text: texts are joined, structured content is JSON, of everything else it says what it was. The key is left
+/// out: everybody's servers are called by people whom it is hidden from.
+pub(super) fn outcome(answer: CallToolResult, key: Option<&Sensitive>) -> Outcome {
     let parts: Vec<String> = answer.content.iter().map(part).collect();
     let text = match (parts.is_empty(), answer.structured_content) {
         (true, Some(structured)) => structured.to_string(),
         _ => parts.join("\n"),
     };
-    let text = shortened(text);
+    let text = shortened(match key {
+        Some(key) => key.hidden_in(text),
+        None => text,
+    });
     match answer.is_error {
         Some(true) => Outcome::error(text),
         _ => Outcome::success(text),
@@ -61,7 +65,7 @@ mod tests {
     use serde_json::{Value, json};
 
     fn answer(value: Value) -> Outcome {
-        outcome(serde_json::from_value(value).expect("an answer"))
+        outcome(serde_json::from_value(value).expect("an answer"), None)
     }
 
     #[test]

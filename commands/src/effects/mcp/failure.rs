@@ -1,6 +1,6 @@
 //! Why a server did not do what it was asked.
 
-use crate::effects::outbound::Refused;
+use crate::effects::{Sensitive, outbound::Refused};
 use rmcp::{
     service::{ClientInitializeError, ServiceError},
     transport::streamable_http_client::{
@@ -50,6 +50,14 @@ impl McpError {
     /// Whether the connection is of no use any more.
     pub fn ends_connection(&self) -> bool {
         !matches!(self, Self::Said(_) | Self::TooSlow(_))
+    }
+
+    /// The same without the key, should the server have repeated it.
+    pub(super) fn without(self, key: Option<&Sensitive>) -> Self {
+        match (self, key) {
+            (Self::Said(text), Some(key)) => Self::Said(key.hidden_in(text.to_string()).into()),
+            (other, _) => other,
+        }
     }
 
     fn said(error: &rmcp::ErrorData) -> Self {
@@ -139,5 +147,19 @@ fn of_http(error: &StreamableHttpError<reqwest::Error>) -> McpError {
         }
         StreamableHttpError::ResponseBodyTooLarge { .. } => McpError::not_mcp("answer too large"),
         _ => McpError::Broken,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_error_repeats_the_key() {
+        let key = Sensitive::from("key-of-the-server".to_owned());
+        let said = McpError::Said("key-of-the-server is wrong".into());
+        assert_eq!(said.clone().without(Some(&key)), McpError::Said("[key] is wrong".into()));
+        assert_eq!(said.clone().without(None), said);
+        assert_eq!(McpError::Broken.without(Some(&key)), McpError::Broken);
     }
 }

@@ -11,7 +11,6 @@ mod pool;
 mod sse;
 
 pub use connection::{Clients, Connection};
-pub use content::outcome;
 pub use failure::McpError;
 pub use pool::{Listener, Pool};
 

@@ -1,12 +1,12 @@
 //! One connection per server, opened when it is first needed and again when it broke.
 
 use super::{Clients, Connection, McpError, Target, Times};
+use crate::effects::tools::Outcome;
 use domain::mcp_server::Tool;
 use futures::{
     FutureExt,
     future::{BoxFuture, Shared},
 };
-use rmcp::model::CallToolResult;
 use serde_json::{Map, Value};
 use std::{
     collections::HashMap,
@@ -72,13 +72,14 @@ impl Pool {
     /// Calls a tool, connecting first if need be; all of it within `times.call`.
     ///
     /// # Errors
-    /// As [`McpError`]. Nothing is tried twice but what the server says it has not begun.
+    /// As [`McpError`]. Nothing is tried twice but what the server has surely not begun, and tools that may be called twice: a
+    /// server that restarted is often noticed only by a call that gets no answer.
     pub async fn call(
         &self,
         target: &Target,
-        tool: &str,
+        tool: &Tool,
         arguments: &Map<String, Value>,
-    ) -> Result<CallToolResult, McpError> {
+    ) -> Result<Outcome, McpError> {
         let within = self.0.times.call;
         timeout(within, self.talk(target, tool, arguments))
             .await
@@ -92,9 +93,8 @@ impl Pool {
     pub async fn tools(&self, target: &Target) -> Result<Vec<Tool>, McpError> {
         let live = self.connection(target).await?;
         let told = live.connection.tools().await;
-        let gone = self.may_try_again(target, &live, told.as_ref().err());
         // To ask twice does no harm.
-        if !gone && told != Err(McpError::Broken) {
+        if !self.may_try_again(target, &live, told.as_ref().err(), true) {
             return told;
         }
         self.connection(target).await?.connection.tools().await
@@ -108,24 +108,35 @@ impl Pool {
     async fn talk(
         &self,
         target: &Target,
-        tool: &str,
+        tool: &Tool,
         arguments: &Map<String, Value>,
-    ) -> Result<CallToolResult, McpError> {
+    ) -> Result<Outcome, McpError> {
         let live = self.connection(target).await?;
-        let answer = live.connection.call(tool, arguments).await;
-        if !self.may_try_again(target, &live, answer.as_ref().err()) {
+        let answer = live.connection.call(&tool.name, arguments).await;
+        if !self.may_try_again(target, &live, answer.as_ref().err(), tool.idempotent) {
             return answer;
         }
-        self.connection(target).await?.connection.call(tool, arguments).await
+        self.connection(target).await?.connection.call(&tool.name, arguments).await
     }
 
-    /// Gives up a connection that is of no use after this error; whether the server has surely not begun what it was asked.
-    fn may_try_again(&self, target: &Target, live: &Arc<Live>, error: Option<&McpError>) -> bool {
+    /// Gives up a connection that is of no use after this error; whether to ask again can do no harm: the server has surely not
+    /// begun what it was asked, or may do it twice.
+    fn may_try_again(
+        &self,
+        target: &Target,
+        live: &Arc<Live>,
+        error: Option<&McpError>,
+        idempotent: bool,
+    ) -> bool {
         let Some(error) = error else { return false };
         if error.ends_connection() {
             self.give_up(&target.id, live);
         }
-        *error == McpError::Gone
+        match error {
+            McpError::Gone | McpError::Unreachable => true,
+            McpError::Broken => idempotent,
+            _ => false,
+        }
     }
 
     async fn connection(&self, target: &Target) -> Result<Arc<Live>, McpError> {

@@ -1,7 +1,8 @@
 //! The body of a chat completion, turned into deltas as its bytes arrive.
 
 use super::sse::{Decoder, Event, TooLong};
-use super::{Delta, ModelError, Secret, excerpt};
+use super::{Delta, ModelError, excerpt};
+use crate::effects::Sensitive;
 use serde_json::Value;
 
 /// The state of one answer between two pieces of its body. How the body is cut makes no difference to what comes out.
@@ -9,7 +10,7 @@ use serde_json::Value;
 pub(super) struct Answer {
     shape: Shape,
     limit: usize,
-    key: Secret,
+    key: Sensitive,
     /// Whether any part of it was a completion.
     began: bool,
     finish: Option<String>,
@@ -28,7 +29,7 @@ enum Shape {
 impl Answer {
     /// An answer whose lines (or whole body, when it is one JSON document) hold at most `limit` bytes. `key` is what
     /// no error may show.
-    pub fn new(limit: usize, key: Secret) -> Self {
+    pub fn new(limit: usize, key: Sensitive) -> Self {
         let (finish, usage) = (None, None);
         Self { shape: Shape::Unknown, limit, key, began: false, finish, usage, done: false }
     }
@@ -140,7 +141,7 @@ impl Answer {
             return Ok(());
         }
         if event.name == b"error" {
-            let reason = excerpt::of_body(data, self.key.reveal());
+            let reason = excerpt::of_body(data, self.key.expose());
             return self.failed(ModelError::Reported(reason), out);
         }
         match serde_json::from_slice::<Value>(data) {
@@ -152,7 +153,7 @@ impl Answer {
     fn chunk(&mut self, mut json: Value, out: &mut Vec<Delta>) -> Result<(), ModelError> {
         let error = json.get("error").is_some_and(|error| !error.is_null());
         if error || json["object"] == "error" {
-            let reason = excerpt::of_json(&json, self.key.reveal());
+            let reason = excerpt::of_json(&json, self.key.expose());
             return self.failed(ModelError::Reported(reason), out);
         }
         self.usage(json["usage"].take());
@@ -209,7 +210,7 @@ impl Answer {
     }
 
     fn malformed(&self, data: &[u8]) -> ModelError {
-        ModelError::Malformed(excerpt::of_body(data, self.key.reveal()))
+        ModelError::Malformed(excerpt::of_body(data, self.key.expose()))
     }
 }
 

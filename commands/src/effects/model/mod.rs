@@ -9,10 +9,10 @@ mod parameters;
 pub(super) mod sse;
 pub mod verify;
 
+use super::Sensitive;
 use futures::{future::BoxFuture, stream::BoxStream};
 use serde_json::{Map, Value};
-use std::{fmt, sync::Arc, time::Duration};
-use zeroize::Zeroizing;
+use std::{sync::Arc, time::Duration};
 
 /// What a model sends, in order, until it is finished or fails.
 pub type Deltas = BoxStream<'static, Result<Delta, ModelError>>;
@@ -49,6 +49,8 @@ pub struct Request {
     pub tools: Vec<Value>,
     /// Further parameters of the call (`temperature`, `max_tokens`, …). Only what is set is sent.
     pub parameters: Map<String, Value>,
+    /// Asks for the answer as one document. What cannot be long needs no stream.
+    pub whole: bool,
     /// What retrieval found for the last user message, best first. Read by the offline provider only: for all others
     /// the caller writes it into `messages`.
     pub passages: Vec<Passage>,
@@ -60,43 +62,9 @@ pub struct Endpoint {
     /// The URL above `/chat/completions`, such as `https://host/v1`.
     pub base_url: String,
     /// Sent as bearer token; empty means no `Authorization` header.
-    pub api_key: Secret,
+    pub api_key: Sensitive,
     /// The model's name at that endpoint.
     pub model: String,
-}
-
-/// Text that is shown to nobody and wiped from memory when dropped.
-#[derive(Clone, Default)]
-pub struct Secret(Zeroizing<String>);
-
-impl Secret {
-    /// The text itself, for the one place that sends it.
-    pub fn reveal(&self) -> &str {
-        &self.0
-    }
-
-    /// Whether there is nothing to hide.
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
-    }
-}
-
-impl From<String> for Secret {
-    fn from(text: String) -> Self {
-        Self(Zeroizing::new(text))
-    }
-}
-
-impl From<&str> for Secret {
-    fn from(text: &str) -> Self {
-        text.to_owned().into()
-    }
-}
-
-impl fmt::Debug for Secret {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if self.is_empty() { "Secret(none)" } else { "Secret(…)" })
-    }
 }
 
 /// A piece of a document that retrieval found.
@@ -179,7 +147,7 @@ mod tests {
     fn a_key_shows_in_no_debug_output() {
         let endpoint = Endpoint { api_key: "sk-very-secret".into(), ..Endpoint::default() };
         let shown = format!("{:?}", Request { endpoint, ..Request::default() });
-        assert!(shown.contains("Secret(…)"), "{shown}");
+        assert!(shown.contains("[redacted]"), "{shown}");
         assert!(!shown.contains("very"), "{shown}");
     }
 }

@@ -1,7 +1,8 @@
 //! Any endpoint that speaks the OpenAI chat-completions protocol.
 
 use super::answer::Answer;
-use super::{Deltas, Model, ModelError, Request, Secret, excerpt, parameters};
+use super::{Deltas, Model, ModelError, Request, excerpt, parameters};
+use crate::effects::Sensitive;
 use crate::effects::outbound::PublicOnly;
 use bytes::Bytes;
 use futures::future::BoxFuture;
@@ -113,7 +114,7 @@ struct Call<'a> {
     client: Client,
     limits: &'a Limits,
     url: Url,
-    key: Secret,
+    key: Sensitive,
     authorization: Option<header::HeaderValue>,
     body: Map<String, Value>,
     tries: u32,
@@ -170,7 +171,9 @@ impl<'a> Call<'a> {
 
     async fn send(&self) -> Result<(Response, Bytes), Setback> {
         let mut call = self.client.post(self.url.clone()).json(&self.body);
-        call = call.header(header::ACCEPT, "text/event-stream");
+        let stream = self.body.get("stream").is_some_and(|stream| stream == true);
+        let kind = if stream { "text/event-stream" } else { "application/json" };
+        call = call.header(header::ACCEPT, kind);
         if let Some(authorization) = self.authorization.clone() {
             call = call.header(header::AUTHORIZATION, authorization);
         }
@@ -189,7 +192,7 @@ impl<'a> Call<'a> {
     }
 
     fn unreachable(&self, error: reqwest::Error) -> Setback {
-        self.closed(excerpt::of_error(error, self.key.reveal()))
+        self.closed(excerpt::of_error(error, self.key.expose()))
     }
 
     fn closed(&self, reason: std::sync::Arc<str>) -> Setback {
@@ -215,7 +218,7 @@ impl<'a> Call<'a> {
         {
             return Setback::Without(field);
         }
-        let excerpt = excerpt::of_body(&body, self.key.reveal());
+        let excerpt = excerpt::of_body(&body, self.key.expose());
         let error = ModelError::Status { status: status.as_u16(), tries: self.tries, excerpt };
         match status.as_u16() {
             408 | 429 | 500 | 502 | 503 | 504 => Setback::Passing(error, pause),
@@ -229,7 +232,7 @@ impl<'a> Call<'a> {
     }
 }
 
-fn deltas(mut response: Response, first: Bytes, limits: Limits, key: Secret) -> Deltas {
+fn deltas(mut response: Response, first: Bytes, limits: Limits, key: Sensitive) -> Deltas {
     Box::pin(async_stream::stream! {
         let mut answer = Answer::new(limits.line, key.clone());
         let mut out = Vec::new();
@@ -275,12 +278,12 @@ async fn read(
     idle: Duration,
     latest: Instant,
     limits: &Limits,
-    key: &Secret,
+    key: &Sensitive,
 ) -> Result<Option<Bytes>, ModelError> {
     let until = Instant::now() + idle;
     match timeout_at(until.min(latest), response.chunk()).await {
         Ok(Ok(piece)) => Ok(piece),
-        Ok(Err(error)) => Err(ModelError::Broken(excerpt::of_error(error, key.reveal()))),
+        Ok(Err(error)) => Err(ModelError::Broken(excerpt::of_error(error, key.expose()))),
         Err(_) => Err(ModelError::Idle(if until <= latest { idle } else { limits.keep_alive })),
     }
 }
@@ -306,8 +309,10 @@ fn body(request: &Request) -> Map<String, Value> {
     if !request.tools.is_empty() {
         body.insert("tools".to_owned(), Value::Array(request.tools.clone()));
     }
-    body.insert("stream".to_owned(), true.into());
-    body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+    body.insert("stream".to_owned(), (!request.whole).into());
+    if !request.whole {
+        body.insert("stream_options".to_owned(), json!({"include_usage": true}));
+    }
     body
 }
 
@@ -325,11 +330,11 @@ fn completions(base: &str) -> Result<Url, ModelError> {
     Ok(url)
 }
 
-fn authorization(key: &Secret) -> Result<Option<header::HeaderValue>, ModelError> {
-    if key.is_empty() {
+fn authorization(key: &Sensitive) -> Result<Option<header::HeaderValue>, ModelError> {
+    if key.expose().is_empty() {
         return Ok(None);
     }
-    let bearer = zeroize::Zeroizing::new(format!("Bearer {}", key.reveal()));
+    let bearer = zeroize::Zeroizing::new(format!("Bearer {}", key.expose()));
     let Ok(mut value) = header::HeaderValue::from_str(&bearer) else {
         return Err(ModelError::Misconfigured("its API key holds characters no header can carry"));
     };

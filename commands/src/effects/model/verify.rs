@@ -86,7 +86,7 @@ pub async fn structure(model: &dyn Model, endpoint: &Endpoint) -> Result<Structu
 
 fn request(endpoint: &Endpoint, content: Value, parameters: Map<String, Value>) -> Request {
     let messages = vec![json!({"role": "user", "content": content})];
-    Request { endpoint: endpoint.clone(), messages, parameters, ..Request::default() }
+    Request { endpoint: endpoint.clone(), messages, parameters, whole: true, ..Request::default() }
 }
 
 fn object(value: Value) -> Map<String, Value> {

@@ -9,10 +9,12 @@ use super::{
     },
 };
 use crate::workspaces::{Error, Workspaces};
-use domain::workspace_file::{Basis, Content, FilePath, Refusal};
+use domain::workspace_file::{Basis, Content, FileId, FilePath, Refusal};
 use futures::future::{BoxFuture, ready};
 use serde::Deserialize;
 use serde_json::{Value, json};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use tokio::sync::{Mutex, MutexGuard};
 use update::{Operation, updated};
 
 /// Most bytes of a text that is read or changed as a whole.
@@ -23,12 +25,15 @@ const LINES: usize = 400;
 const ANSWER: usize = 40_000;
 /// Characters of one line that are shown.
 const LINE: usize = 2_000;
-/// How often a change is made anew when others change the same file at the same moment.
+/// How often a change is made anew when other nodes, or uploads, change the same file at the same moment.
 const ATTEMPTS: usize = 8;
+/// Changes that are made at once; those of one file take turns.
+const TURNS: usize = 64;
 
 /// Files of the workspace.
 pub struct Files {
     workspaces: Workspaces,
+    turns: [Mutex<()>; TURNS],
 }
 
 #[derive(Deserialize)]
@@ -71,7 +76,7 @@ struct Update {
 impl Files {
     /// Files in these workspaces.
     pub fn new(workspaces: Workspaces) -> Self {
-        Self { workspaces }
+        Self { workspaces, turns: std::array::from_fn(|_| Mutex::default()) }
     }
 
     async fn read(&self, place: &Place, call: &Call) -> Answer {
@@ -119,6 +124,14 @@ impl Files {
         json_answer(&json!({"status": "success", "file_path": path, "size": size}))
     }
 
+    /// The turn of a change to this file. Two files may share one; the call's deadline bounds the wait.
+    async fn turn(&self, place: &Place, path: &FilePath) -> MutexGuard<'_, ()> {
+        let mut hasher = DefaultHasher::new();
+        FileId::of(&workspace(place), path).hash(&mut hasher);
+        let turn = usize::try_from(hasher.finish() % TURNS as u64).unwrap_or_default();
+        self.turns[turn].lock().await
+    }
+
     /// Makes a new text from the old one. When somebody else was faster, it is made from theirs: nothing is lost.
     async fn change(
         &self,
@@ -127,6 +140,7 @@ impl Files {
         path: &FilePath,
         make: impl Fn(Option<&str>) -> Answer,
     ) -> Answer {
+        let _turn = self.turn(place, path).await;
         for _ in 0..ATTEMPTS {
             let old = self.text(place, path).await?;
             let text = make(old.as_ref().map(|(text, _)| text.as_str()))?;

@@ -13,7 +13,7 @@ use crate::workspaces::{
 };
 use domain::workspace_file::{FilePath, MAX_FILES};
 use futures::future::{BoxFuture, ready};
-use globset::{GlobBuilder, GlobMatcher};
+use globset::{GlobBuilder, GlobSet};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -113,7 +113,7 @@ fn inner<'a>(path: &'a FilePath, folder: Option<&FilePath>) -> &'a str {
 }
 
 /// `*` stays within a name; a pattern without a slash is looked for in every folder.
-fn matcher(pattern: &str) -> Result<GlobMatcher, String> {
+fn matcher(pattern: &str) -> Result<GlobSet, String> {
     if pattern.is_empty() || pattern.len() > PATTERN {
         return Err(format!("a pattern has 1 to {PATTERN} bytes"));
     }
@@ -123,7 +123,9 @@ fn matcher(pattern: &str) -> Result<GlobMatcher, String> {
         false => format!("**/{pattern}"),
     };
     let glob = GlobBuilder::new(&anywhere).literal_separator(true).build();
-    Ok(glob.map_err(|error| format!("{pattern:?}: {}", error.kind()))?.compile_matcher())
+    // A set of one: a matcher alone panics at patterns that nest too deep.
+    let set = glob.and_then(|glob| GlobSet::new([glob]));
+    set.map_err(|error| format!("{pattern:?}: {}", error.kind()))
 }
 
 impl Tools for Find {

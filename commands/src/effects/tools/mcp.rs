@@ -4,7 +4,7 @@ use super::{
     Call, Outcome, Place, Source, Tool, Tools, ToolsUnavailable,
     mcp_names::{self, Shown},
 };
-use crate::effects::mcp::{McpError, Pool, Target, Times, outcome};
+use crate::effects::mcp::{McpError, Pool, Target, Times};
 use domain::{
     ids::{McpServerId, UserId},
     mcp_server::{self, Connection},
@@ -88,7 +88,7 @@ impl Tools for McpTools {
                 Ok(target) => target,
                 Err(unavailable) => return Some(Outcome::error(unavailable.to_string())),
             };
-            let tool = &server.tools[found.tool].name;
+            let tool = &server.tools[found.tool];
             Some(told(self.pool.call(&target, tool, &call.arguments).await))
         })
     }
@@ -115,6 +115,6 @@ pub(super) fn described(
 }
 
 /// Whatever goes wrong is for the model to read.
-pub(super) fn told(answer: Result<rmcp::model::CallToolResult, McpError>) -> Outcome {
-    answer.map_or_else(|error| Outcome::error(error.to_string()), outcome)
+pub(super) fn told(answer: Result<Outcome, McpError>) -> Outcome {
+    answer.unwrap_or_else(|error| Outcome::error(error.to_string()))
 }

@@ -149,7 +149,7 @@ impl Tools for RunTools {
         Box::pin(async move {
             let known = self.known().await;
             let found = names(known).into_iter().find(|shown| shown.name == call.name)?;
-            let tool = &known[found.server].1[found.tool].name;
+            let tool = &known[found.server].1[found.tool];
             let target = &self.servers[found.server];
             Some(told(self.pool.call(target, tool, &call.arguments).await))
         })

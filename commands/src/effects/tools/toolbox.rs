@@ -1,8 +1,8 @@
 //! All tools of an installation, from several sources.
 
 use super::{Call, Outcome, Place, Tool, Tools, ToolsUnavailable};
-use futures::future::BoxFuture;
-use std::{collections::HashSet, sync::Arc};
+use futures::{FutureExt, future::BoxFuture};
+use std::{collections::HashSet, panic::AssertUnwindSafe, sync::Arc};
 
 /// Sources in the order of their precedence: a name that two of them know belongs to the first.
 #[derive(Clone, Default)]
@@ -38,8 +38,11 @@ impl Tools for Toolbox {
     fn call<'a>(&'a self, place: &'a Place, call: &'a Call) -> BoxFuture<'a, Option<Outcome>> {
         Box::pin(async move {
             for source in &self.0 {
-                if let Some(outcome) = source.call(place, call).await {
-                    return Some(outcome);
+                // A tool that panics has failed; whoever called it goes on.
+                match AssertUnwindSafe(source.call(place, call)).catch_unwind().await {
+                    Ok(None) => {}
+                    Ok(Some(outcome)) => return Some(outcome),
+                    Err(_) => return Some(Outcome::error("the tool broke")),
                 }
             }
             None
@@ -74,17 +77,21 @@ mod tests {
         }
     }
 
-    fn place() -> Place {
-        Place {
-            owner: UserId::from("alice"),
-            admin: false,
-            agent: None,
-            conversation: None,
-            session_id: String::new(),
-            run: None,
-            knowledge_bases: vec![],
-            skills: vec![],
+    /// A source whose every tool breaks.
+    struct Broken;
+
+    impl Tools for Broken {
+        fn list<'a>(&'a self, _: &'a Place) -> BoxFuture<'a, Result<Vec<Tool>, ToolsUnavailable>> {
+            Box::pin(async { Ok(vec![]) })
         }
+
+        fn call<'a>(&'a self, _: &'a Place, _: &'a Call) -> BoxFuture<'a, Option<Outcome>> {
+            Box::pin(async { panic!("as asked") })
+        }
+    }
+
+    fn place() -> Place {
+        Place::outside(UserId::from("alice"), false)
     }
 
     #[tokio::test]
@@ -102,5 +109,13 @@ mod tests {
         assert_eq!(toolbox.call(&place(), &call("a")).await, Some(Outcome::success("first")));
         assert_eq!(toolbox.call(&place(), &call("c")).await, None);
         Ok(())
+    }
+
+    #[tokio::test]
+    async fn a_tool_that_panics_has_failed() {
+        let toolbox = Toolbox::new(vec![Arc::new(Broken)]);
+        let call = Call { id: "1".to_owned(), name: "a".to_owned(), arguments: Map::new() };
+        let outcome = toolbox.call(&place(), &call).await;
+        assert_eq!(outcome, Some(Outcome::error("the tool broke")));
     }
 }

@@ -107,9 +107,9 @@ impl PostgresLog {
         tokio::spawn(writer.run());
 
         let closing = CancellationToken::new();
-        let listen = neighbours::listen(options, node, tail.clone());
+        let listen = neighbours::listen(options, node.clone(), tail.clone());
         tokio::spawn(closing.clone().run_until_cancelled_owned(listen));
-        let fill = neighbours::fill(reader.clone(), tail.clone(), company);
+        let fill = neighbours::fill(reader.clone(), node, tail.clone(), company);
         tokio::spawn(closing.clone().run_until_cancelled_owned(fill));
 
         let patience = settings.patience;

@@ -18,8 +18,8 @@ use tokio::time::MissedTickBehavior;
 
 /// The channel on which a batch is announced: node, space, last position.
 const CHANNEL: &str = "annals_log";
-/// How a listening connection is called in `pg_stat_activity`; one per node.
-const APPLICATION: &str = "annals-log-listener";
+/// How a listening connection is called in `pg_stat_activity`, before the node's name; one per node.
+const LISTENER: &str = "annals-log-listener";
 /// How often the head is read although nobody announced anything.
 const POLL: Duration = Duration::from_secs(1);
 /// Pause after a failure.
@@ -32,7 +32,7 @@ const FAR: u64 = 50_000;
 /// Hears the announcements of other nodes, for ever.
 pub(super) async fn listen(options: PgConnectOptions, node: Box<str>, tail: Arc<Tail>) {
     // A pool of one: the listener wants to own the way to its connection.
-    let options = options.application_name(APPLICATION);
+    let options = options.application_name(&format!("{LISTENER} {node}"));
     let pool = PgPoolOptions::new().max_connections(1).connect_lazy_with(options);
     loop {
         if let Err(error) = hear(&pool, &node, &tail).await {
@@ -57,7 +57,12 @@ async fn hear(pool: &PgPool, node: &str, tail: &Tail) -> sqlx::Result<()> {
 }
 
 /// Fills the gaps of the tail and keeps an eye on who else is there, for ever.
-pub(super) async fn fill(reader: Reader, tail: Arc<Tail>, company: Arc<AtomicBool>) {
+pub(super) async fn fill(
+    reader: Reader,
+    node: Box<str>,
+    tail: Arc<Tail>,
+    company: Arc<AtomicBool>,
+) {
     let mut known = tail.watch_known();
     let mut poll = tokio::time::interval(POLL);
     poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -71,7 +76,7 @@ pub(super) async fn fill(reader: Reader, tail: Arc<Tail>, company: Arc<AtomicBoo
         };
         let target = tokio::select! {
             target = announced => Ok(target),
-            _ = poll.tick() => look_around(&reader, &company).await,
+            _ = poll.tick() => look_around(&reader, &node, &company).await,
         };
         let filled = match target {
             Ok(target) => fill_to(&reader, &tail, target).await,
@@ -86,8 +91,14 @@ pub(super) async fn fill(reader: Reader, tail: Arc<Tail>, company: Arc<AtomicBoo
 
 /// Where the log ends. A node that listens alone need not announce what it writes, which spares every commit a lock that
 /// all databases of the server share; one that has just come finds what it has missed by its own poll.
-async fn look_around(reader: &Reader, company: &AtomicBool) -> Result<Position, ReadError> {
-    company.store(reader.connections(APPLICATION).await? > 1, Relaxed);
+async fn look_around(
+    reader: &Reader,
+    node: &str,
+    company: &AtomicBool,
+) -> Result<Position, ReadError> {
+    // This node's own listener may not have connected yet, and must not be taken for another one, nor missed.
+    let others = reader.connections(LISTENER, &format!("{LISTENER} {node}")).await?;
+    company.store(others > 0, Relaxed);
     reader.head().await
 }
 

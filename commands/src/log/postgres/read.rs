@@ -26,7 +26,8 @@ const PAUSE: Duration = Duration::from_millis(20);
 const HEAD: &str = "select position from log_head";
 const CONNECTIONS: &str = "
     select count(*) from pg_stat_activity
-    where application_name = $1 and datname = current_database()";
+    where starts_with(application_name, $1) and application_name <> $2
+      and datname = current_database()";
 const PAGE: &str = "
     select position, revision, recorded_at, id, stream, type, data, metadata from events
     where position > $1 order by position limit $2";
@@ -116,9 +117,10 @@ impl Reader {
         persist(head).await.map(|head: i64| Position(head.cast_unsigned()))
     }
 
-    /// How many connections of this database bear the name.
-    pub(super) async fn connections(&self, name: &str) -> Result<i64, ReadError> {
-        persist(move || sqlx::query_scalar(CONNECTIONS).bind(name).fetch_one(&self.pool)).await
+    /// How many connections of this database have a name that begins so, but for the one of this name.
+    pub(super) async fn connections(&self, prefix: &str, but: &str) -> Result<i64, ReadError> {
+        let count = || sqlx::query_scalar(CONNECTIONS).bind(prefix).bind(but);
+        persist(|| count().fetch_one(&self.pool)).await
     }
 
     /// How many events `stream` has, and where those of `ids` stand that are in the log.

@@ -5,6 +5,7 @@
 //! are declared idempotent are made again.
 
 use super::{
+    delegate,
     lines::Voice,
     perform::{Performance, Stage, halted},
     recorder::{Entry, Halt, Recorder},
@@ -25,10 +26,23 @@ const AT_ONCE: usize = 8;
 /// How long a call may take whose tool says nothing about it.
 const DEADLINE: Duration = Duration::from_secs(60);
 /// The longest time a tool may claim for a call.
-const LONGEST: Duration = Duration::from_secs(1_800);
+pub(super) const LONGEST: Duration = Duration::from_secs(1_800);
 
 /// A call that is made once this is polled, and what comes of it.
-type Making<'a> = BoxFuture<'a, (&'a OpenCall, Outcome)>;
+type Making<'a> = BoxFuture<'a, (&'a OpenCall, Made)>;
+
+/// What comes of a call.
+pub(super) struct Made {
+    pub outcome: Outcome,
+    /// What the runs that worked for it have added to this one.
+    pub relayed: Vec<Event>,
+}
+
+impl From<Outcome> for Made {
+    fn from(outcome: Outcome) -> Self {
+        Self { outcome, relayed: vec![] }
+    }
+}
 
 impl Performance<'_> {
     /// Makes all open calls. Each result is written as soon as it is there.
@@ -51,7 +65,7 @@ impl Performance<'_> {
         let mut finished = Vec::new();
         let mut calls = stream::iter(self.to_be_made(recorder, stage)).buffer_unordered(AT_ONCE);
         loop {
-            let (call, outcome) = tokio::select! {
+            let (call, made) = tokio::select! {
                 biased;
                 halt = halted(&mut news) => return (finished, Some(halt)),
                 done = calls.next() => match done {
@@ -59,8 +73,9 @@ impl Performance<'_> {
                     None => return (finished, None),
                 },
             };
-            let (entries, event) = self.result(call, &outcome);
+            let (entries, event) = self.result(call, &made.outcome);
             recorder.write(entries).await;
+            finished.extend(made.relayed);
             finished.push(event);
         }
     }
@@ -77,29 +92,33 @@ impl Performance<'_> {
         self.active.calls.iter().flat_map(|call| self.result(call, &outcome).0).collect()
     }
 
-    async fn make(&self, recorder: &Recorder, stage: &Stage, call: &OpenCall) -> Outcome {
+    async fn make(&self, recorder: &Recorder, stage: &Stage, call: &OpenCall) -> Made {
         let tool = stage.tools.iter().find(|tool| tool.name == call.name);
         if call.begun.is_some() && !tool.is_some_and(|tool| tool.idempotent) {
             return Outcome::error(
                 "interrupted: the server stopped while this call was going on; nobody knows whether it took effect",
-            );
+            )
+            .into();
         }
-        let Some(tool) = tool else { return unknown(&call.name, &stage.tools) };
+        let Some(tool) = tool else { return unknown(&call.name, &stage.tools).into() };
         let arguments = match arguments(&call.arguments) {
             Ok(arguments) => arguments,
-            Err(reason) => return Outcome::error(reason),
+            Err(reason) => return Outcome::error(reason).into(),
         };
         let begin = Entry::StartTool { call: call.id.clone(), name: call.name.clone() };
         if !recorder.written(vec![begin]).await {
             // The run is lost, which the performer learns from `halt`.
             return std::future::pending().await;
         }
-        let (tools, place) = (self.reply.tools.clone(), stage.place.clone());
+        if call.name == delegate::NAME && !stage.team.is_empty() {
+            return self.delegate(recorder, stage, call, &arguments).await;
+        }
+        let (tools, place) = (stage.toolbox.clone(), stage.place.clone());
         let wish = Call { id: call.id.clone(), name: call.name.clone(), arguments };
         // A task of its own: a tool that panics or never yields takes nothing with it, and is stopped when dropped.
         let task = tokio::spawn(async move { tools.call(&place, &wish).await });
         let deadline = tool.deadline.unwrap_or(DEADLINE).min(LONGEST);
-        match tokio::time::timeout(deadline, AbortOnDropHandle::new(task)).await {
+        let outcome = match tokio::time::timeout(deadline, AbortOnDropHandle::new(task)).await {
             Ok(Ok(Some(outcome))) => outcome,
             Ok(Ok(None)) => unknown(&call.name, &stage.tools),
             Ok(Err(error)) => {
@@ -107,7 +126,8 @@ impl Performance<'_> {
                 Outcome::error("the tool failed unexpectedly")
             }
             Err(_) => Outcome::error(format!("the tool did not finish within {deadline:?}")),
-        }
+        };
+        outcome.into()
     }
 
     /// The line of a result with its event, which are written together.
@@ -129,7 +149,7 @@ fn unknown(name: &str, tools: &[Tool]) -> Outcome {
 }
 
 /// No arguments at all are none.
-fn arguments(sent: &str) -> Result<Map<String, Value>, String> {
+pub(super) fn arguments(sent: &str) -> Result<Map<String, Value>, String> {
     if sent.trim().is_empty() {
         return Ok(Map::new());
     }

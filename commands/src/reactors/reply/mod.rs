@@ -4,12 +4,15 @@
 mod budget;
 mod calls;
 mod closing;
+mod delegate;
 pub(crate) mod lines;
 mod offered;
 pub(crate) mod perform;
 mod pieces;
 mod prompt;
 pub(crate) mod recorder;
+mod relay;
+mod reports;
 mod results;
 mod system;
 mod takeover;
@@ -29,7 +32,7 @@ use crate::{
 };
 use domain::{
     Metadata, Position,
-    ids::{ConversationId, KnowledgeBaseId, NodeId, RunId, UserId},
+    ids::{AgentId, ConversationId, KnowledgeBaseId, NodeId, RunId, UserId},
     message::Message,
     run::{Event, Request, Run, Settings},
 };
@@ -72,6 +75,18 @@ pub trait Surroundings: Send + Sync {
         run: RunId,
     ) -> BoxFuture<'a, Result<Place, Unavailable>>;
 
+    /// The agents to which this run may give work, as far as its owner may use them.
+    fn team<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Vec<Delegate>, Unavailable>>;
+
+    /// The tools that the run has for itself; `None` when it has none.
+    fn run_tools<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Option<Arc<dyn Tools>>, Unavailable>>;
+
     /// What the owner's other conversations were about, newest first; empty unless the run asks for it.
     fn remembered<'a>(
         &'a self,
@@ -99,6 +114,21 @@ pub struct Choice {
     pub model: Arc<dyn Model>,
     /// Where, with which key and model name.
     pub endpoint: Endpoint,
+}
+
+/// An agent to which a run may give work.
+#[derive(Debug, Clone)]
+pub struct Delegate {
+    /// As the model names it; unique among those of its run.
+    pub key: String,
+    /// For people; lines carry it.
+    pub name: String,
+    /// What it is good for.
+    pub description: String,
+    /// The saved agent it is.
+    pub agent_id: Option<AgentId>,
+    /// How it works.
+    pub settings: Settings,
 }
 
 /// The reactor. Cheap to share.
@@ -205,7 +235,7 @@ impl Reply {
     }
 
     async fn run(
-        &self,
+        self: &Arc<Self>,
         id: RunId,
         metadata: Metadata,
         halt: Arc<watch::Sender<Option<Halt>>>,
@@ -222,7 +252,7 @@ impl Reply {
                     .await;
                 return Ok(());
             }
-            perform::Performance::new(self, id, active, halt).play(run, metadata).await;
+            perform::Performance { reply: self, id, active, metadata, halt }.play(run).await;
         }
         Ok(())
     }

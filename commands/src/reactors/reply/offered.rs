@@ -1,9 +1,10 @@
 //! Which tools a run's model is offered.
 
-use super::{Reply, Unavailable};
-use crate::effects::tools::{Place, Tool};
+use super::Unavailable;
+use crate::effects::tools::{Place, Tool, Toolbox, Tools};
 use domain::run::Settings;
-use std::{collections::HashSet, time::Duration};
+use std::{collections::HashSet, sync::Arc, time::Duration};
+use tokio::time::timeout;
 
 /// How long the tools' places may take to say what they have.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -21,28 +22,54 @@ const OF_SKILLS: [&str; 8] = [
     "execute_shell_command",
 ];
 
-impl Reply {
-    /// The tools that are named or brought by attachments, as far as they exist.
-    pub(super) async fn offered(
-        &self,
-        place: &Place,
-        settings: &Settings,
-    ) -> Result<Vec<Tool>, Unavailable> {
-        let wanted = wanted(place, settings);
-        if wanted.is_empty() {
-            return Ok(vec![]);
+/// The tools that are named or brought by attachments, as far as they are installed, and all that the run has for itself;
+/// with the place where they are called. A name belongs to what is installed. What the run has for itself is left out when
+/// it does not answer.
+pub(super) async fn offered(
+    installed: Arc<dyn Tools>,
+    own: Option<Arc<dyn Tools>>,
+    place: &Place,
+    settings: &Settings,
+) -> Result<(Vec<Tool>, Arc<dyn Tools>), Unavailable> {
+    let wanted = wanted(place, settings);
+    if wanted.is_empty() && own.is_none() {
+        return Ok((vec![], installed));
+    }
+    let (listed, own) = tokio::join!(timeout(PATIENCE, installed.list(place)), brought(own, place));
+    let mut tools = match listed {
+        Ok(Ok(tools)) => tools,
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "a run cannot get its tools");
+            return Err(Unavailable("the tools are not available".into()));
         }
-        let listed = tokio::time::timeout(PATIENCE, self.tools.list(place)).await;
-        let mut tools = match listed {
-            Ok(Ok(tools)) => tools,
-            Ok(Err(error)) => {
-                tracing::warn!(%error, "a run cannot get its tools");
-                return Err(Unavailable("the tools are not available".into()));
-            }
-            Err(_) => return Err(Unavailable("the tools do not answer".into())),
-        };
+        Err(_) => return Err(Unavailable("the tools do not answer".into())),
+    };
+    let Some((mut more, own)) = own else {
         tools.retain(|tool| wanted.contains(tool.name.as_str()));
-        Ok(tools)
+        return Ok((tools, installed));
+    };
+    more.retain(|tool| tools.iter().all(|other| other.name != tool.name));
+    tools.retain(|tool| wanted.contains(tool.name.as_str()));
+    tools.extend(more);
+    Ok((tools, Arc::new(Toolbox::new(vec![installed, own]))))
+}
+
+/// What the run has for itself, and where that is called.
+async fn brought(
+    own: Option<Arc<dyn Tools>>,
+    place: &Place,
+) -> Option<(Vec<Tool>, Arc<dyn Tools>)> {
+    let own = own?;
+    match timeout(PATIENCE, own.list(place)).await {
+        Ok(Ok(tools)) => Some((tools, own.clone())),
+        Ok(Err(error)) => {
+            tracing::info!(%error, "a run goes on without the tools it brought");
+            None
+        }
+        Err(_) => {
+            tracing::info!("a run goes on without the tools it brought: they do not answer");
+            None
+        }
     }
 }
 

@@ -1,9 +1,9 @@
 //! One performance of one run: model turns and tool calls in turn, then what closes it, one end line.
 
 use super::{
-    Choice, Reply, Unavailable,
+    Choice, Delegate, Reply, Unavailable, delegate,
     lines::{Piece, Voice},
-    new_message_id,
+    new_message_id, offered,
     prompt::{self, Background},
     recorder::{Entry, Halt, Recorder},
     system,
@@ -12,7 +12,7 @@ use super::{
 use crate::{
     effects::{
         model,
-        tools::{Place, Tool},
+        tools::{Place, Tool, Tools},
     },
     execute::Loaded,
 };
@@ -22,7 +22,7 @@ use domain::{
     run::{Active, Event, Interrupt, Next, Outcome, Run, TurnUsage},
 };
 use serde_json::Value;
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicUsize};
 use tokio::sync::watch;
 
 /// Messages of the conversation that are looked at for the prompt.
@@ -30,11 +30,14 @@ const HISTORY: u32 = 400;
 /// After so many take-overs a run is given up: it may be what brings the nodes down.
 const ATTEMPTS: u32 = 5;
 
+/// A run being performed.
 pub(super) struct Performance<'a> {
-    pub(super) reply: &'a Reply,
+    pub(super) reply: &'a Arc<Reply>,
     pub(super) id: RunId,
     /// The run as it will be when all that was handed to the recorder is written.
     pub(super) active: Active,
+    /// Of all that is written.
+    pub(super) metadata: Metadata,
     pub(super) halt: Arc<watch::Sender<Option<Halt>>>,
 }
 
@@ -43,80 +46,101 @@ pub(super) struct Stage {
     pub(super) choice: Choice,
     pub(super) background: Background,
     pub(super) place: Arc<Place>,
+    /// Where tools are called.
+    pub(super) toolbox: Arc<dyn Tools>,
     /// What may be called.
     pub(super) tools: Vec<Tool>,
+    /// To whom work may be given.
+    pub(super) team: Vec<Delegate>,
+    /// How many runs work or have worked for this one.
+    pub(super) begun: AtomicUsize,
 }
 
-impl<'a> Performance<'a> {
-    pub fn new(
-        reply: &'a Reply,
-        id: RunId,
-        active: Active,
-        halt: Arc<watch::Sender<Option<Halt>>>,
-    ) -> Self {
-        Self { reply, id, active, halt }
-    }
+/// How a performance comes to its end.
+enum Ending {
+    /// All is said.
+    Completed,
+    /// Something failed, in the middle of what was said.
+    Failed(Option<Said>, String),
+    /// It has to stop.
+    Halted(Option<Said>, Halt),
+}
 
+impl Performance<'_> {
     /// Plays the run to its end, or until it is taken away.
-    pub async fn play(mut self, run: Loaded<Run>, metadata: Metadata) {
+    pub async fn play(mut self, run: Loaded<Run>) {
         if let Some(wish) = &self.active.interrupt {
             self.halt.send_replace(Some(Halt::Interrupted(wish.clone())));
         }
-        let log = self.reply.log.clone();
+        let (log, metadata) = (self.reply.log.clone(), self.metadata.clone());
         let recorder = Recorder::start(log, run, self.reply.node, metadata, self.halt.clone());
-        if let Some(last) = self.act(&recorder).await {
+        let last = match self.act(&recorder).await {
+            Ending::Completed => Some(self.completed()),
+            Ending::Failed(said, error) => {
+                self.recall(&recorder).await;
+                Some(self.failed(said, &error))
+            }
+            Ending::Halted(said, Halt::Interrupted(wish)) => {
+                self.recall(&recorder).await;
+                Some(self.interrupted(&wish, said))
+            }
+            // Left to its next performer.
+            Ending::Halted(_, Halt::Lost | Halt::Draining) => None,
+        };
+        if let Some(last) = last {
             recorder.write(last).await;
         }
         recorder.finish().await;
     }
 
-    /// The entries that end the run; `None` when somebody else will.
-    async fn act(&mut self, recorder: &Recorder) -> Option<Vec<Entry>> {
+    async fn act(&mut self, recorder: &Recorder) -> Ending {
         if let Some(halt) = self.halt.borrow().clone() {
-            return self.halted(halt, None);
+            return Ending::Halted(None, halt);
         }
         if self.active.attempt > 1 && self.active.request.surface.attached() {
             let reason = "connection lost".to_owned();
-            return self.halted(Halt::Interrupted(Interrupt { reason, replaced: false }), None);
+            return Ending::Halted(None, Halt::Interrupted(Interrupt { reason, replaced: false }));
+        }
+        if self.works_for_nobody().await {
+            let reason = delegate::STOPPED.to_owned();
+            return Ending::Halted(None, Halt::Interrupted(Interrupt { reason, replaced: false }));
         }
         if self.active.attempt > ATTEMPTS {
-            return Some(self.failed(None, "the run was taken over too many times"));
+            return Ending::Failed(None, "the run was taken over too many times".to_owned());
         }
         let mut news = self.halt.subscribe();
         let prepared = tokio::select! {
             prepared = self.prepare() => prepared,
-            halt = halted(&mut news) => return self.halted(halt, None),
+            halt = halted(&mut news) => return Ending::Halted(None, halt),
         };
         let stage = match prepared {
             Ok(stage) => stage,
-            Err(Unavailable(reason)) => return Some(self.failed(None, &reason)),
+            Err(Unavailable(reason)) => return Ending::Failed(None, reason.to_string()),
         };
         let follows = stage.choice.model.follows_instructions();
         loop {
-            match self.active.next() {
+            let done = match self.active.next() {
                 Next::Calls => {
-                    if let Err(halt) = self.make_calls(recorder, &stage).await {
-                        return self.halted(halt, None);
-                    }
+                    let made = self.make_calls(recorder, &stage).await;
+                    made.map_err(|halt| Ending::Halted(None, halt))
                 }
-                Next::Turn => {
-                    if let Some(ended) = self.take_turn(recorder, &stage, Aim::Answer).await {
-                        return ended;
-                    }
+                Next::Turn => self.take_turn(recorder, &stage, Aim::Answer).await,
+                Next::LoopBreak => {
+                    self.break_loop(recorder).await;
+                    Ok(())
                 }
-                Next::LoopBreak => self.break_loop(recorder).await,
-                Next::Summary if follows => {
-                    if let Some(ended) = self.take_turn(recorder, &stage, Aim::Summary).await {
-                        return ended;
-                    }
-                }
+                Next::Summary if follows => self.take_turn(recorder, &stage, Aim::Summary).await,
                 Next::Suggestions if follows => {
-                    if let Err(halt) = self.suggest(recorder, &stage).await {
-                        return self.halted(halt, None);
-                    }
-                    return Some(self.completed());
+                    let suggested = self.suggest(recorder, &stage).await;
+                    return match suggested {
+                        Ok(()) => Ending::Completed,
+                        Err(halt) => Ending::Halted(None, halt),
+                    };
                 }
-                Next::Summary | Next::Suggestions | Next::End => return Some(self.completed()),
+                Next::Summary | Next::Suggestions | Next::End => return Ending::Completed,
+            };
+            if let Err(ending) = done {
+                return ending;
             }
         }
     }
@@ -126,7 +150,7 @@ impl<'a> Performance<'a> {
         let question = prompt::question(request);
         let around = &self.reply.surroundings;
         let (owner, bases) = (&request.owner, &request.settings.knowledge_bases);
-        let (history, passages, choice, place, remembered) = tokio::try_join!(
+        let (history, passages, choice, place, remembered, team, own) = tokio::try_join!(
             around.history(request.conversation, self.id, HISTORY),
             async {
                 if bases.is_empty() || question.trim().is_empty() {
@@ -137,19 +161,28 @@ impl<'a> Performance<'a> {
             around.model(&request.settings),
             around.place(request, self.id),
             around.remembered(request),
+            self.team(),
+            around.run_tools(request),
         )?;
-        let tools = self.reply.offered(&place, &request.settings).await?;
+        let installed = self.reply.tools.clone();
+        let (mut tools, toolbox) =
+            offered::offered(installed, own, &place, &request.settings).await?;
+        tools.extend(delegate::tool(&team));
         let background = Background { history, passages, remembered };
-        Ok(Stage { choice, background, place: Arc::new(place), tools })
+        let begun = AtomicUsize::new(self.active.sub_runs.len());
+        Ok(Stage { choice, background, place: Arc::new(place), toolbox, tools, team, begun })
     }
 
-    /// One turn of the model; with what ends the run, if it does.
+    /// One turn of the model.
+    ///
+    /// # Errors
+    /// With how the run ends, if it cannot go on.
     async fn take_turn(
         &mut self,
         recorder: &Recorder,
         stage: &Stage,
         aim: Aim,
-    ) -> Option<Option<Vec<Entry>>> {
+    ) -> Result<(), Ending> {
         let (tools, wish) = match aim {
             Aim::Answer => (prompt::definitions(&stage.tools), None),
             Aim::Summary => (vec![], Some(system::SUMMARY)),
@@ -161,10 +194,10 @@ impl<'a> Performance<'a> {
             Turn::Done { said, usage } => {
                 let step = (aim == Aim::Summary).then(|| "force_summary".to_owned());
                 self.complete(recorder, said, TurnUsage { model, usage, step }).await;
-                None
+                Ok(())
             }
-            Turn::Failed { said, error } => Some(Some(self.failed(Some(said), &error))),
-            Turn::Halted { said, halt } => Some(self.halted(halt, Some(said))),
+            Turn::Failed { said, error } => Err(Ending::Failed(Some(said), error)),
+            Turn::Halted { said, halt } => Err(Ending::Halted(Some(said), halt)),
         }
     }
 
@@ -180,6 +213,7 @@ impl<'a> Performance<'a> {
             tools,
             parameters: self.active.request.settings.parameters.clone(),
             passages: stage.background.passages.clone(),
+            whole: false,
         }
     }
 
@@ -226,14 +260,13 @@ impl<'a> Performance<'a> {
         entries
     }
 
-    /// Stops: an interrupted run is ended, a lost or handed-over one is left to its next performer.
-    fn halted(&self, halt: Halt, said: Option<Said>) -> Option<Vec<Entry>> {
-        let Halt::Interrupted(Interrupt { replaced, .. }) = halt else { return None };
+    /// Ends because somebody wants it.
+    fn interrupted(&self, wish: &Interrupt, said: Option<Said>) -> Vec<Entry> {
         let mut entries = self.abandon(said, "interrupted");
         entries.extend(self.cancelled());
-        let outcome = if replaced { Outcome::Replaced } else { Outcome::Interrupted };
+        let outcome = if wish.replaced { Outcome::Replaced } else { Outcome::Interrupted };
         entries.push(Entry::End { outcome, error: None });
-        Some(entries)
+        entries
     }
 
     fn abandon(&self, said: Option<Said>, reason: &str) -> Vec<Entry> {

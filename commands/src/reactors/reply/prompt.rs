@@ -57,11 +57,18 @@ pub(super) fn messages(
     let sent_again = |message: &&Message| new.iter().any(|n| n.message_id == message.message_id);
     let question = new.iter().rposition(|message| message.role == "user").unwrap_or(new.len());
     let (before, now) = new.split_at(question);
-    let past = background.history.iter().filter(|message| !sent_again(message)).chain(before);
-    let mut blocks = blocks(Place::Past, past.collect());
+    // What sub-agents said is theirs; what came of it is in the results of the calls.
+    let own = |message: &&Message| {
+        message.session_id.is_empty() || message.session_id == request.session_id
+    };
+    let history = background.history.iter().filter(own);
+    let past = history.filter(|message| !sent_again(message)).chain(before);
+    let text_only = settings.text_only;
+    let mut blocks = blocks(Place::Past, past.collect(), text_only);
     let (asked, after) = now.split_at(now.len().min(1));
-    blocks.extend(self::blocks(Place::Question, asked.iter().collect()));
-    blocks.extend(self::blocks(Place::Now, after.iter().chain(&run.messages).collect()));
+    blocks.extend(self::blocks(Place::Question, asked.iter().collect(), text_only));
+    let now = after.iter().chain(&run.messages).collect();
+    blocks.extend(self::blocks(Place::Now, now, text_only));
     budget::fit(&mut blocks, Room::beside(fixed, settings));
     let told = blocks.into_iter().flat_map(|block| block.messages);
     system.into_iter().chain(told).chain(wish).collect()
@@ -69,13 +76,13 @@ pub(super) fn messages(
 
 /// Messages as the model sees them, calls with their results. Not shown are abandoned attempts, what is said for people
 /// only, calls without result and results without call.
-fn blocks(place: Place, messages: Vec<&Message>) -> Vec<Block> {
+fn blocks(place: Place, messages: Vec<&Message>, text_only: bool) -> Vec<Block> {
     let abandoned = |message: &&Message| !message.metadata.contains_key("superseded");
     let messages: Vec<&Message> = messages.into_iter().filter(abandoned).collect();
     let mut blocks = Vec::new();
     for (at, message) in messages.iter().enumerate() {
         let told = match message.role.as_str() {
-            "user" => user(message).into_iter().collect(),
+            "user" => user(message, text_only).into_iter().collect(),
             "system" => vec![json!({"role": "system", "content": message.text()})],
             "assistant" if matches!(message.kind.as_str(), "query_suggest" | "loop_break") => {
                 continue;
@@ -93,7 +100,10 @@ fn blocks(place: Place, messages: Vec<&Message>) -> Vec<Block> {
     blocks
 }
 
-fn user(message: &Message) -> Option<Value> {
+/// What stands for a part that the model cannot take.
+const NO_TEXT: &str = "[a part that is no text was left out: the model takes text only]";
+
+fn user(message: &Message, text_only: bool) -> Option<Value> {
     let content = match &message.content {
         Some(Value::String(text)) => json!(without_control_tags(text)),
         Some(Value::Array(parts)) => {
@@ -101,6 +111,12 @@ fn user(message: &Message) -> Option<Value> {
             let first = parts.iter_mut().find_map(|part| part.get_mut("text"));
             if let Some(Value::String(text)) = first {
                 *text = without_control_tags(text).to_owned();
+            }
+            if text_only {
+                let other = |part: &&mut Value| !part["text"].is_string();
+                parts.iter_mut().filter(other).for_each(|part| {
+                    *part = json!({"type": "text", "text": NO_TEXT});
+                });
             }
             Value::Array(parts)
         }

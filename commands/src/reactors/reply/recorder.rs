@@ -9,12 +9,12 @@ use crate::{
     log::{AppendError, EventLog},
 };
 use domain::{
-    Metadata,
-    ids::NodeId,
+    Metadata, Revision,
+    ids::{NodeId, RunId},
     message::{Line, Message},
-    run::{Command, DoneStep, Interrupt, Outcome, Refusal, Run, Step, TurnUsage},
+    run::{Command, DoneStep, Interrupt, Outcome, Refusal, Relayed, Run, Step, TurnUsage},
 };
-use std::{sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
     sync::{mpsc, oneshot, watch},
     task::JoinHandle,
@@ -55,6 +55,7 @@ pub(crate) enum Entry {
         told: Option<String>,
     },
     Post(Box<Message>),
+    Relay(Relayed),
     StartStep {
         step: String,
     },
@@ -147,7 +148,11 @@ struct Pen {
 impl Pen {
     async fn write(mut self, mut waiting: mpsc::Receiver<Bundle>) {
         let Run::Active(active) = self.run.state() else { return };
-        let (mut index, session) = (active.lines, active.request.session_id.clone());
+        let mut count = Count {
+            lines: active.lines,
+            sub_runs: active.sub_runs.clone(),
+            session: active.request.session_id.clone(),
+        };
         let mut held = None;
         loop {
             let first = match held.take() {
@@ -160,7 +165,7 @@ impl Pen {
             let mut weight = weigh(&first.entries);
             let (mut steps, mut heard) = (Vec::new(), Vec::new());
             heard.extend(first.written);
-            number(first.entries, &mut index, &session, &mut steps);
+            count.number(first.entries, &mut steps);
             while let Ok(more) = waiting.try_recv() {
                 let heavier = weight + weigh(&more.entries);
                 if heavier > BATCH {
@@ -169,7 +174,7 @@ impl Pen {
                 }
                 weight = heavier;
                 heard.extend(more.written);
-                number(more.entries, &mut index, &session, &mut steps);
+                count.number(more.entries, &mut steps);
             }
             if !self.record(steps).await {
                 return;
@@ -247,7 +252,7 @@ impl Pen {
 }
 
 /// Whether trying again can help.
-fn passing(failure: &Failure) -> bool {
+pub(super) fn passing(failure: &Failure) -> bool {
     match failure {
         Failure::Contended(_) | Failure::Read(_) | Failure::Append(AppendError::Unavailable(_)) => {
             true
@@ -258,7 +263,9 @@ fn passing(failure: &Failure) -> bool {
 
 fn weigh(entries: &[Entry]) -> usize {
     let weight = |entry: &Entry| match entry {
-        Entry::Lines(lines) => lines.iter().map(|line| line.get().len()).sum(),
+        Entry::Lines(lines) | Entry::Relay(Relayed { lines, .. }) => {
+            lines.iter().map(|line| line.get().len()).sum()
+        }
         Entry::FinishTool { told, .. } => told.as_ref().map_or(0, String::len),
         Entry::FinishStep { done, .. } => done.output.to_string().len(),
         _ => 0,
@@ -266,39 +273,57 @@ fn weigh(entries: &[Entry]) -> usize {
     entries.iter().map(weight).sum()
 }
 
-/// Gives lines their index; neighbours become one step.
-fn number(entries: Vec<Entry>, index: &mut u64, session: &str, steps: &mut Vec<Step>) {
-    for entry in entries {
-        let step = match entry {
-            Entry::Lines(new) => {
-                let first = *index;
-                *index += new.len() as u64;
-                if let Some(Step::Lines { lines, .. }) = steps.last_mut() {
-                    lines.extend(new);
-                    continue;
+/// What was handed over so far, written or about to be.
+struct Count {
+    lines: u64,
+    sub_runs: BTreeMap<RunId, Revision>,
+    session: String,
+}
+
+impl Count {
+    /// Gives lines their index; neighbours become one step. What was relayed before vanishes.
+    fn number(&mut self, entries: Vec<Entry>, steps: &mut Vec<Step>) {
+        for entry in entries {
+            let first = self.lines;
+            let step = match entry {
+                Entry::Lines(new) => {
+                    self.lines += new.len() as u64;
+                    if let Some(Step::Lines { lines, .. }) = steps.last_mut() {
+                        lines.extend(new);
+                        continue;
+                    }
+                    Step::Lines { first, lines: new }
                 }
-                Step::Lines { first, lines: new }
-            }
-            Entry::BeginTurn { turn, message_id } => Step::BeginTurn { turn, message_id },
-            Entry::CompleteTurn { turn, message, usage } => {
-                Step::CompleteTurn { turn, message, usage }
-            }
-            Entry::AbandonTurn { turn, message, reason } => {
-                Step::AbandonTurn { turn, message, reason }
-            }
-            Entry::StartTool { call, name } => Step::StartTool { call, name },
-            Entry::FinishTool { message, told } => Step::FinishTool { message, told },
-            Entry::Post(message) => Step::Post(message),
-            Entry::StartStep { step } => Step::StartStep { step },
-            Entry::FinishStep { step, done, usage } => Step::FinishStep { step, done, usage },
-            Entry::EndWith { outcome, line, error } => {
-                Step::End { outcome, index: *index, line, error }
-            }
-            Entry::End { outcome, error } => {
-                let Some(line) = lines::stream_end(session, *index) else { continue };
-                Step::End { outcome, index: *index, line, error }
-            }
-        };
-        steps.push(step);
+                Entry::BeginTurn { turn, message_id } => Step::BeginTurn { turn, message_id },
+                Entry::CompleteTurn { turn, message, usage } => {
+                    Step::CompleteTurn { turn, message, usage }
+                }
+                Entry::AbandonTurn { turn, message, reason } => {
+                    Step::AbandonTurn { turn, message, reason }
+                }
+                Entry::StartTool { call, name } => Step::StartTool { call, name },
+                Entry::FinishTool { message, told } => Step::FinishTool { message, told },
+                Entry::Post(message) => Step::Post(message),
+                Entry::Relay(relayed) => {
+                    let known = self.sub_runs.get(&relayed.run);
+                    if known.is_some_and(|known| *known >= relayed.revision) {
+                        continue;
+                    }
+                    self.sub_runs.insert(relayed.run, relayed.revision);
+                    self.lines += relayed.lines.len() as u64;
+                    Step::Relay { first, relayed }
+                }
+                Entry::StartStep { step } => Step::StartStep { step },
+                Entry::FinishStep { step, done, usage } => Step::FinishStep { step, done, usage },
+                Entry::EndWith { outcome, line, error } => {
+                    Step::End { outcome, index: first, line, error }
+                }
+                Entry::End { outcome, error } => {
+                    let Some(line) = lines::stream_end(&self.session, first) else { continue };
+                    Step::End { outcome, index: first, line, error }
+                }
+            };
+            steps.push(step);
+        }
     }
 }

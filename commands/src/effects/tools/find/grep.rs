@@ -4,7 +4,6 @@ use super::{Find, NAMED, PATTERN, folder, inner, matcher};
 use crate::effects::tools::{
     Call, Place,
     builtin::{Answer, arguments, clipped, json_answer, told},
-    files::path,
 };
 use domain::workspace_file::FilePath;
 use regex::{Regex, RegexBuilder};
@@ -71,10 +70,10 @@ impl Find {
         let at = folder(wanted.path.as_deref())?;
         let mut files = self.files(place, at.as_ref()).await?;
         // The path may name a single file.
-        if let (Some(one), true) = (wanted.path.as_deref(), files.is_empty()) {
-            let folder = path(one)?.folders().last();
+        if let (Some(one), true) = (&at, files.is_empty()) {
+            let folder = one.folders().last();
             files = self.files(place, folder.as_ref()).await?;
-            files.retain(|file| Some(&file.path) == at.as_ref());
+            files.retain(|file| file.path == *one);
         }
         for file in files {
             if search.is_over() {

@@ -35,6 +35,7 @@ fn run(messages: Vec<Message>) -> Active {
         agent_name: "a".to_owned(),
         messages,
         settings: Settings { system_prefix: Some("Be brief.".to_owned()), ..Settings::default() },
+        parent: None,
     };
     Active::of(Box::new(request))
 }

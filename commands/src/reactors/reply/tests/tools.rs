@@ -115,6 +115,20 @@ impl Surroundings for Around {
         self.0.remembered(request)
     }
 
+    fn team<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Vec<Delegate>, Unavailable>> {
+        self.0.team(request)
+    }
+
+    fn run_tools<'a>(
+        &'a self,
+        request: &'a Request,
+    ) -> BoxFuture<'a, Result<Option<Arc<dyn Tools>>, Unavailable>> {
+        self.0.run_tools(request)
+    }
+
     fn orphans(&self) -> BoxFuture<'_, Result<Vec<(RunId, NodeId)>, Unavailable>> {
         self.0.orphans()
     }
