@@ -67,6 +67,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::knowledge_bases::KnowledgeBases),
         Arc::new(projections::documents::Documents),
         Arc::new(projections::passages::Passages),
+        Arc::new(projections::meanings::Meanings),
         Arc::new(projections::skills::Skills),
         Arc::new(projections::workspace_files::WorkspaceFiles),
         Arc::new(projections::todo_items::TodoItems),
@@ -231,7 +232,7 @@ impl Node {
             openai,
             endpoint,
             models: models.clone(),
-            workshop: Workshop::new(reach),
+            workshop: Workshop::new(reach, library.reader.clone()),
             mcp: mcp.clone(),
         });
         let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));

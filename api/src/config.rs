@@ -56,6 +56,10 @@ pub struct Config {
     pub llm: Option<Endpoint>,
     /// The embedding provider; `None` for the built-in one.
     pub embedding: Option<Endpoint>,
+    /// The folder of an embedding model on this machine; without [`Config::embedding`] only.
+    pub embedding_path: Option<PathBuf>,
+    /// A service that orders candidates anew; `None` for the order of the search.
+    pub rerank: Option<Endpoint>,
     /// Upstream providers that people may log in through, in [`AuthMode::Oauth`].
     pub auth_providers: Vec<Provider>,
     /// The mail server; `None` when mails only show in the log.
@@ -88,6 +92,9 @@ pub struct Config {
     pub releases_url: String,
     /// Log lines as JSON.
     pub log_json: Option<bool>,
+    /// The annals binary, where this process is one: it reads files of difficult formats in a process of its own. Not a
+    /// setting.
+    pub program: Option<PathBuf>,
     shown: BTreeMap<&'static str, String>,
 }
 
@@ -163,7 +170,11 @@ impl Config {
             let ours = name.starts_with("ANNALS_") || NAMES.iter().any(|(known, _)| *known == name);
             Some((name, value.into_string().ok()?)).filter(|_| ours)
         });
-        Self::from_values(file.into_iter().chain(environment))
+        let config = Self::from_values(file.into_iter().chain(environment))?;
+        // On Linux the name that stays right when another version takes the place of this one on the disk.
+        let own = PathBuf::from("/proc/self/exe");
+        let program = if own.exists() { Some(own) } else { env::current_exe().ok() };
+        Ok(Self { program, ..config })
     }
 
     /// From name-value pairs; later ones win, empty values count as unset.
@@ -220,6 +231,7 @@ impl Values {
             return Err(ConfigError::Bad { name: "EVENTSTORE_URL", reason });
         }
         let config = Config {
+            program: None,
             listen: self.parse("ANNALS_LISTEN", "an address such as 127.0.0.1:8000", |text| {
                 text.parse().ok()
             })?,
@@ -261,6 +273,12 @@ impl Values {
                 "ANNALS_EMBEDDING_BASE_URL",
                 "ANNALS_EMBEDDING_API_KEY",
                 "ANNALS_EMBEDDING_MODEL",
+            ])?,
+            embedding_path: self.embedding_path()?,
+            rerank: self.endpoint([
+                "ANNALS_RERANK_BASE_URL",
+                "ANNALS_RERANK_API_KEY",
+                "ANNALS_RERANK_MODEL",
             ])?,
             auth_providers: self.auth_providers()?,
             mail: self.mail()?,

@@ -19,7 +19,10 @@ mod work;
 pub use begin::{RunError, Wish, begin};
 pub use outcome::{Finished, Outlook, outcome};
 
-use crate::effects::fetch::{Fetcher, Reach};
+use crate::effects::{
+    extract::reader::Reader,
+    fetch::{Fetcher, Reach},
+};
 
 /// What the steps of apps work with, besides models.
 #[derive(Clone)]
@@ -28,11 +31,13 @@ pub struct Workshop {
     following: Fetcher,
     /// Calls URLs and follows none.
     direct: Fetcher,
+    /// Reads files.
+    reader: Reader,
 }
 
 impl Workshop {
     /// A workshop whose URLs, those in definitions and inputs, may lead this far.
-    pub fn new(reach: Reach) -> Self {
-        Self { following: Fetcher::new(reach), direct: Fetcher::undirected(reach) }
+    pub fn new(reach: Reach, reader: Reader) -> Self {
+        Self { following: Fetcher::new(reach), direct: Fetcher::undirected(reach), reader }
     }
 }

@@ -7,6 +7,7 @@ pub mod chat;
 pub mod effects;
 pub mod execute;
 pub mod identity;
+pub mod intake;
 pub mod links;
 pub mod llm_providers;
 pub mod log;

@@ -3,7 +3,9 @@
 //! Ingestion is performed by one node at a time. Starting an attempt hands out its number, and everything the attempt
 //! reports carries that number: a node that lost its claim is refused, so that no passage is ever stored twice.
 
-pub mod words;
+mod passage;
+
+pub use passage::{BlobHash, Passage};
 
 use crate::{
     Decider, Kind,
@@ -18,43 +20,6 @@ pub const MAX_FAILURES: u32 = 3;
 pub const MAX_ATTEMPTS: u32 = 6;
 /// Longest file name, in characters.
 pub const MAX_NAME: usize = 512;
-
-/// SHA-256 of a file in lower-case hex; the file lies under this name in the blob store.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct BlobHash(pub String);
-
-impl BlobHash {
-    /// Whether this is 64 lower-case hex digits, and so safe in a path.
-    pub fn is_valid(&self) -> bool {
-        self.0.len() == 64 && self.0.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    }
-}
-
-/// A piece of a document's text, small enough to be quoted.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Passage {
-    /// The extracted text from `start` to `end`.
-    pub text: String,
-    /// First byte within the extracted text (UTF-8).
-    pub start: u64,
-    /// One past the last byte.
-    pub end: u64,
-    /// The headings it stands under, outermost first, joined by ` > `; empty when there are none.
-    #[serde(default)]
-    pub heading: String,
-}
-
-impl Passage {
-    /// What is embedded and searched: the text below its headings.
-    pub fn indexed(&self) -> String {
-        if self.heading.is_empty() {
-            self.text.clone()
-        } else {
-            format!("{}\n{}", self.heading, self.text)
-        }
-    }
-}
 
 /// What happened to a document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -102,6 +67,9 @@ pub enum Event {
         text_bytes: u64,
         /// What it was recognised as, e.g. `text/markdown`.
         media_type: String,
+        /// The extracted text in the blob store, UTF-8: what the passages' offsets count. `None` in old events.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        text: Option<BlobHash>,
     },
     /// An attempt failed.
     IngestionFailed {
@@ -112,6 +80,8 @@ pub enum Event {
         /// Milliseconds until the next attempt; `None` when there will be none.
         retry_in_ms: Option<u64>,
     },
+    /// Somebody wants it read again from the beginning; what is found of it stays until then.
+    RereadRequested {},
     /// It is gone.
     DocumentDeleted {},
 }
@@ -162,6 +132,8 @@ pub enum Command {
         text_bytes: u64,
         /// What it was recognised as.
         media_type: String,
+        /// The extracted text in the blob store.
+        text: BlobHash,
     },
     /// The attempt came to nothing.
     Fail {
@@ -171,6 +143,11 @@ pub enum Command {
         reason: String,
         /// Milliseconds to wait before the next attempt, when the cause may pass.
         retry_in_ms: Option<u64>,
+    },
+    /// Read it again.
+    Reread {
+        /// Who asks.
+        by: Authority,
     },
     /// Remove it.
     Delete {
@@ -211,7 +188,9 @@ pub struct Document {
     pub file: Option<File>,
     /// Attempts started so far.
     pub attempts: u32,
-    /// Failures so far.
+    /// Those of them that do not count any more, because somebody asked for new ones.
+    pub forgiven: u32,
+    /// Failures so far that count.
     pub failures: u32,
 }
 
@@ -306,11 +285,11 @@ impl Decider for Document {
                 let (attempt, model, passages) = (*attempt, model.clone(), passages.clone());
                 Ok(vec![Event::PassagesStored { attempt, first: stored, model, passages }])
             }
-            Command::Finish { attempt, text_bytes, media_type } => {
+            Command::Finish { attempt, text_bytes, media_type, text } => {
                 self.claimed(*attempt)?;
                 let (attempt, text_bytes) = (*attempt, *text_bytes);
-                let media_type = media_type.clone();
-                Ok(vec![Event::DocumentIngested { attempt, text_bytes, media_type }])
+                let (media_type, text) = (media_type.clone(), Some(text.clone()));
+                Ok(vec![Event::DocumentIngested { attempt, text_bytes, media_type, text }])
             }
             Command::Fail { attempt, reason, retry_in_ms } => {
                 self.claimed(*attempt)?;
@@ -318,11 +297,19 @@ impl Decider for Document {
                 let (attempt, reason) = (*attempt, reason.clone());
                 Ok(vec![Event::IngestionFailed { attempt, reason, retry_in_ms }])
             }
-            Command::Delete { by } => match (&self.stage, &self.file) {
-                (Stage::Deleted, _) | (_, None) => Err(Refusal::Unknown),
-                (_, Some(file)) if by.covers(&file.owner) => Ok(vec![Event::DocumentDeleted {}]),
-                (_, Some(_)) => Err(Refusal::Unknown),
-            },
+            Command::Reread { by } => {
+                self.own(by)?;
+                match self.stage {
+                    // Whoever reads it has just begun.
+                    Stage::Ingesting { .. } => Ok(Vec::new()),
+                    Stage::Waiting if self.failures == 0 => Ok(Vec::new()),
+                    _ => Ok(vec![Event::RereadRequested {}]),
+                }
+            }
+            Command::Delete { by } => {
+                self.own(by)?;
+                Ok(vec![Event::DocumentDeleted {}])
+            }
         }
     }
 
@@ -355,6 +342,11 @@ impl Decider for Document {
                 self.failures += 1;
                 self.stage = if retry_in_ms.is_some() { Stage::Waiting } else { Stage::Failed };
             }
+            Event::RereadRequested {} => {
+                self.stage = Stage::Waiting;
+                self.forgiven = self.attempts;
+                self.failures = 0;
+            }
             Event::DocumentDeleted {} => self.stage = Stage::Deleted,
         }
         self
@@ -371,12 +363,22 @@ impl Document {
             }
             Stage::Ingesting { .. } | Stage::Waiting => {}
         }
-        if self.attempts >= MAX_ATTEMPTS {
-            let reason = format!("reading it was interrupted {} times", self.attempts);
+        let counted = self.attempts - self.forgiven;
+        if counted >= MAX_ATTEMPTS {
+            let reason = format!("reading it was interrupted {counted} times");
             let attempt = self.attempts;
             return Ok(vec![Event::IngestionFailed { attempt, reason, retry_in_ms: None }]);
         }
         Ok(vec![Event::IngestionStarted { attempt: self.attempts + 1, node }])
+    }
+
+    /// Whether it is there for this person.
+    fn own(&self, by: &Authority) -> Result<(), Refusal> {
+        match (&self.stage, &self.file) {
+            (Stage::Deleted, _) | (_, None) => Err(Refusal::Unknown),
+            (_, Some(file)) if by.covers(&file.owner) => Ok(()),
+            (_, Some(_)) => Err(Refusal::Unknown),
+        }
     }
 
     /// The number of passages stored so far by this attempt, which has to be the current one.

@@ -3,13 +3,20 @@
 use crate::{
     Decider, Kind,
     ids::{KnowledgeBaseId, UserId},
+    json,
 };
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Longest name, in characters.
 pub const MAX_NAME: usize = 255;
 /// Longest introduction, in characters.
 pub const MAX_INTRO: usize = 10_000;
+
+/// Most bytes of a setting, as JSON.
+pub const MAX_SETTING: usize = 32 << 10;
+/// The kind of knowledge bases whose files are tables of questions and answers.
+pub const QUESTIONS: &str = "qa";
 
 /// What happened to a knowledge base.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,6 +44,13 @@ pub enum Event {
         /// The new introduction.
         intro: String,
     },
+    /// It is used in another way now.
+    KnowledgeBaseConfigured {
+        /// What its clients keep with it: a JSON object, the whole of it.
+        setting: Value,
+    },
+    /// Every document on it is gone; it is still there.
+    KnowledgeBaseCleared {},
     /// It is gone, and with it every document on it.
     KnowledgeBaseDeleted {},
 }
@@ -84,6 +98,13 @@ pub enum Command {
         name: Option<String>,
         /// The new introduction.
         intro: Option<String>,
+        /// The new setting.
+        setting: Option<Value>,
+    },
+    /// Remove all its documents.
+    Clear {
+        /// Who asks.
+        by: Authority,
     },
     /// Remove it.
     Delete {
@@ -108,6 +129,8 @@ pub enum KnowledgeBase {
         intro: String,
         /// How its files are read.
         kind: String,
+        /// What its clients keep with it; `None` until they do.
+        setting: Option<Value>,
     },
     /// Gone.
     Deleted,
@@ -144,6 +167,9 @@ pub enum Refusal {
     /// Kind and language are words, not texts.
     #[error("type and language may have at most 64 characters each")]
     LongKind,
+    /// Not an object, or larger than [`MAX_SETTING`], or nested too deep.
+    #[error("a setting is a JSON object of at most {MAX_SETTING} bytes")]
+    BadSetting,
     /// A NUL character, which no database stores.
     #[error("texts may not contain NUL characters")]
     Nul,
@@ -154,7 +180,9 @@ impl crate::Refusal for Refusal {
         match self {
             Self::Unknown => Kind::Unknown,
             Self::Exists => Kind::Conflict,
-            Self::BadName | Self::LongIntro | Self::LongKind | Self::Nul => Kind::Invalid,
+            Self::BadName | Self::LongIntro | Self::LongKind | Self::BadSetting | Self::Nul => {
+                Kind::Invalid
+            }
         }
     }
 }
@@ -182,9 +210,9 @@ impl Decider for KnowledgeBase {
                 let (owner, kind, language) = (owner.clone(), kind.clone(), language.clone());
                 Ok(vec![Event::KnowledgeBaseCreated { owner, name, kind, intro, language }])
             }
-            Command::Update { by, name, intro } => {
+            Command::Update { by, name, intro, setting } => {
                 self.owner_for(by)?;
-                let Self::Open { name: old_name, intro: old_intro, .. } = self else {
+                let Self::Open { name: old_name, intro: old_intro, setting: old, .. } = self else {
                     return Err(Refusal::Unknown);
                 };
                 let mut events = Vec::new();
@@ -198,7 +226,16 @@ impl Decider for KnowledgeBase {
                 {
                     events.push(Event::KnowledgeBaseDescribed { intro });
                 }
+                if let Some(setting) = setting.as_ref().map(checked_setting).transpose()?
+                    && Some(&setting) != old.as_ref()
+                {
+                    events.push(Event::KnowledgeBaseConfigured { setting });
+                }
                 Ok(events)
+            }
+            Command::Clear { by } => {
+                self.owner_for(by)?;
+                Ok(vec![Event::KnowledgeBaseCleared {}])
             }
             Command::Delete { by } => {
                 self.owner_for(by)?;
@@ -207,26 +244,37 @@ impl Decider for KnowledgeBase {
         }
     }
 
-    fn evolve(self, event: &Event) -> Self {
-        match (self, event) {
-            (_, Event::KnowledgeBaseCreated { owner, name, kind, intro, .. }) => Self::Open {
-                owner: owner.clone(),
-                name: name.clone(),
-                intro: intro.clone(),
-                kind: kind.clone(),
-            },
-            (Self::Open { owner, intro, kind, .. }, Event::KnowledgeBaseRenamed { name }) => {
-                Self::Open { owner, name: name.clone(), intro, kind }
+    fn evolve(mut self, event: &Event) -> Self {
+        match (&mut self, event) {
+            (_, Event::KnowledgeBaseCreated { owner, name, kind, intro, .. }) => {
+                return Self::Open {
+                    owner: owner.clone(),
+                    name: name.clone(),
+                    intro: intro.clone(),
+                    kind: kind.clone(),
+                    setting: None,
+                };
             }
-            (Self::Open { owner, name, kind, .. }, Event::KnowledgeBaseDescribed { intro }) => {
-                Self::Open { owner, name, intro: intro.clone(), kind }
+            (_, Event::KnowledgeBaseDeleted {}) => return Self::Deleted,
+            (Self::Open { name, .. }, Event::KnowledgeBaseRenamed { name: new }) => {
+                name.clone_from(new);
             }
-            (_, Event::KnowledgeBaseDeleted {}) => Self::Deleted,
+            (Self::Open { intro, .. }, Event::KnowledgeBaseDescribed { intro: new }) => {
+                intro.clone_from(new);
+            }
+            (Self::Open { setting, .. }, Event::KnowledgeBaseConfigured { setting: new }) => {
+                *setting = Some(new.clone());
+            }
+            (Self::Open { .. }, Event::KnowledgeBaseCleared {}) => {}
             (
-                gone @ (Self::Unknown | Self::Deleted),
-                Event::KnowledgeBaseRenamed { .. } | Event::KnowledgeBaseDescribed { .. },
-            ) => gone,
+                Self::Unknown | Self::Deleted,
+                Event::KnowledgeBaseRenamed { .. }
+                | Event::KnowledgeBaseDescribed { .. }
+                | Event::KnowledgeBaseConfigured { .. }
+                | Event::KnowledgeBaseCleared {},
+            ) => {}
         }
+        self
     }
 }
 
@@ -251,81 +299,16 @@ fn checked_intro(intro: &str) -> Result<String, Refusal> {
     Ok(intro.to_owned())
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::testing::given;
-
-    fn created() -> Event {
-        Event::KnowledgeBaseCreated {
-            owner: "ann".into(),
-            name: "Docs".into(),
-            kind: "rag".into(),
-            intro: "all of them".into(),
-            language: "en".into(),
-        }
-    }
-
-    fn create(name: &str) -> Command {
-        Command::Create {
-            owner: "ann".into(),
-            name: name.into(),
-            kind: "rag".into(),
-            intro: "all of them".into(),
-            language: "en".into(),
-        }
-    }
-
-    fn update(by: Authority, name: Option<&str>, intro: Option<&str>) -> Command {
-        Command::Update { by, name: name.map(Into::into), intro: intro.map(Into::into) }
-    }
-
-    fn ann() -> Authority {
-        Authority::Person("ann".into())
-    }
-
-    fn bob() -> Authority {
-        Authority::Person("bob".into())
-    }
-
-    #[test]
-    fn a_name_is_trimmed_and_needed() {
-        given::<KnowledgeBase>([]).when(create(" Docs ")).then([created()]);
-        given::<KnowledgeBase>([]).when(create("  ")).then_refused(Refusal::BadName);
-        given::<KnowledgeBase>([]).when(create(&"x".repeat(256))).then_refused(Refusal::BadName);
-        given::<KnowledgeBase>([]).when(create("a\0b")).then_refused(Refusal::Nul);
-    }
-
-    #[test]
-    fn an_id_is_used_once() {
-        given::<KnowledgeBase>([created()]).when(create("Docs")).then_refused(Refusal::Exists);
-        given::<KnowledgeBase>([created(), Event::KnowledgeBaseDeleted {}])
-            .when(create("Docs"))
-            .then_refused(Refusal::Exists);
-    }
-
-    #[test]
-    fn only_what_changes_is_recorded() {
-        given::<KnowledgeBase>([created()])
-            .when(update(ann(), Some("Docs"), Some("some of them")))
-            .then([Event::KnowledgeBaseDescribed { intro: "some of them".into() }]);
-        given::<KnowledgeBase>([created()]).when(update(ann(), None, None)).then_nothing();
-    }
-
-    #[test]
-    fn a_stranger_meets_nothing_and_an_admin_everything() {
-        let history = || given::<KnowledgeBase>([created()]);
-        history().when(update(bob(), Some("Mine"), None)).then_refused(Refusal::Unknown);
-        history().when(Command::Delete { by: bob() }).then_refused(Refusal::Unknown);
-        history()
-            .when(Command::Delete { by: Authority::Admin })
-            .then([Event::KnowledgeBaseDeleted {}]);
-    }
-
-    #[test]
-    fn what_is_deleted_is_gone_for_its_owner_too() {
-        given::<KnowledgeBase>([created(), Event::KnowledgeBaseDeleted {}])
-            .when(Command::Delete { by: ann() })
-            .then_refused(Refusal::Unknown);
+fn checked_setting(setting: &Value) -> Result<Value, Refusal> {
+    let written = setting.to_string();
+    let fits = written.len() <= MAX_SETTING && !json::is_too_deep(written.as_bytes());
+    // A NUL is always written like this, and a backslash before it would be written twice.
+    let nul = written.replace("\\\\", "").contains("\\u0000");
+    match setting.is_object() && fits && !nul {
+        true => Ok(setting.clone()),
+        false => Err(Refusal::BadSetting),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@ pub mod document;
 pub mod envelope;
 pub mod grant;
 pub mod ids;
+pub mod intake;
 pub mod json;
 pub mod knowledge_base;
 pub mod llm_default;

@@ -1,11 +1,16 @@
 //! Documents as people list them, and the progress of their ingestion.
 
+mod intakes;
+
+pub use intakes::{Unsettled, present, unsettled};
+
 use crate::{ApplyError, Projection, column};
 use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Decider, Recorded, codec,
     document::{Document, Event},
     ids::{DocumentId, KnowledgeBaseId},
+    intake::{self, Intake},
     knowledge_base::{self, KnowledgeBase},
 };
 use futures::future::{BoxFuture, FutureExt};
@@ -34,7 +39,7 @@ impl Projection for Documents {
     }
 
     fn categories(&self) -> &'static [&'static str] {
-        &[KnowledgeBase::CATEGORY, Document::CATEGORY]
+        &[KnowledgeBase::CATEGORY, Intake::CATEGORY, Document::CATEGORY]
     }
 
     fn apply<'a>(
@@ -43,10 +48,10 @@ impl Projection for Documents {
         recorded: &'a Recorded,
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         async move {
-            if recorded.stream.category() == KnowledgeBase::CATEGORY {
-                shelf(db, recorded).await
-            } else {
-                apply(db, recorded).await
+            match recorded.stream.category() {
+                KnowledgeBase::CATEGORY => shelf(db, recorded).await,
+                Intake::CATEGORY => accepted(db, recorded).await,
+                _ => apply(db, recorded).await,
             }
         }
         .boxed()
@@ -55,15 +60,57 @@ impl Projection for Documents {
 
 async fn shelf(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyError> {
     use knowledge_base::Event as E;
-    let statement = match codec::decode(&recorded.kind, &recorded.data)? {
-        E::KnowledgeBaseCreated { .. } => "insert into document_shelves (id) values ($1)",
-        E::KnowledgeBaseDeleted {} => {
-            "with gone as (delete from document_shelves where id = $1)
-             delete from documents where knowledge_base = $1"
+    let id = recorded.stream.key();
+    let query = match &codec::decode(&recorded.kind, &recorded.data)? {
+        E::KnowledgeBaseCreated { kind, .. } => {
+            sqlx::query("insert into document_shelves (id, kind) values ($1, $2)")
+                .bind(id)
+                .bind(kind)
         }
-        E::KnowledgeBaseRenamed { .. } | E::KnowledgeBaseDescribed { .. } => return Ok(()),
+        E::KnowledgeBaseCleared {} => {
+            sqlx::query("update documents set gone = true where knowledge_base = $1").bind(id)
+        }
+        E::KnowledgeBaseDeleted {} => sqlx::query(
+            "with gone as (delete from document_shelves where id = $1)
+             delete from documents where knowledge_base = $1",
+        )
+        .bind(id),
+        E::KnowledgeBaseRenamed { .. }
+        | E::KnowledgeBaseDescribed { .. }
+        | E::KnowledgeBaseConfigured { .. } => return Ok(()),
     };
-    sqlx::query(statement).bind(recorded.stream.key()).execute(db).await?;
+    query.execute(db).await?;
+    Ok(())
+}
+
+/// An upload is there as soon as it is accepted, and what it replaces is gone, before the documents' own streams say so.
+async fn accepted(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyError> {
+    let intake::Event::FilesAccepted { owner, task, files, replaced } =
+        codec::decode(&recorded.kind, &recorded.data)?;
+    let replaced: Vec<&str> = replaced.iter().map(DocumentId::as_str).collect();
+    sqlx::query("update documents set gone = true where id = any($1)")
+        .bind(replaced)
+        .execute(&mut *db)
+        .await?;
+    sqlx::query(
+        "insert into documents
+            (id, revision, updated_at, created_at, knowledge_base, owner, task, name, blob, size, media_type,
+             status, attempts, passages, text_bytes, created, place)
+         select new.document, -1, $3, $3, s.id, $4, $5, new.name, new.blob, new.size, new.media_type, 0, 0, 0, 0, $6,
+            new.place
+         from document_shelves s, rows from (json_to_recordset($1::json) as
+            (document text, name text, blob text, size bigint, media_type text)) with ordinality
+            as new (document, name, blob, size, media_type, place)
+         where s.id = $2",
+    )
+    .bind(serde_json::to_string(&files)?)
+    .bind(recorded.stream.key())
+    .bind(recorded.recorded_at)
+    .bind(owner.as_str())
+    .bind(task)
+    .bind(column(recorded.position.0))
+    .execute(db)
+    .await?;
     Ok(())
 }
 
@@ -80,7 +127,8 @@ async fn apply(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
                     (id, revision, updated_at, created_at, knowledge_base, owner, task, name, blob, size, media_type,
                      status, attempts, passages, text_bytes, created)
                  select $1, $2, $3, $3, id, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, $11
-                 from document_shelves where id = $4",
+                 from document_shelves where id = $4
+                 on conflict (id) do update set revision = excluded.revision",
             )
             .bind(knowledge_base.as_str())
             .bind(owner.as_str())
@@ -100,12 +148,13 @@ async fn apply(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
             "update documents set revision = $2, updated_at = $3, passages = passages + $4 where id = $1",
         )
         .bind(column(passages.len() as u64)),
-        Event::DocumentIngested { text_bytes, media_type, .. } => query(
+        Event::DocumentIngested { text_bytes, media_type, text, .. } => query(
             "update documents set revision = $2, updated_at = $3, status = 2, reason = null,
-                text_bytes = $4, media_type = $5 where id = $1",
+                text_bytes = $4, media_type = $5, text_blob = $6 where id = $1",
         )
         .bind(column(*text_bytes))
-        .bind(media_type),
+        .bind(media_type)
+        .bind(text.as_ref().map(|text| &text.0)),
         Event::IngestionFailed { reason, retry_in_ms, .. } => query(
             "update documents set revision = $2, updated_at = $3, status = $4, reason = $5,
                 due_at = $6 where id = $1",
@@ -113,6 +162,10 @@ async fn apply(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
         .bind(if retry_in_ms.is_some() { PENDING } else { FAILED })
         .bind(reason)
         .bind(retry_in_ms.map(|wait| at + TimeDelta::milliseconds(column(wait.min(1 << 40))))),
+        Event::RereadRequested {} => query(
+            "update documents set revision = $2, updated_at = $3, status = 0, reason = null, due_at = null
+             where id = $1",
+        ),
         Event::DocumentDeleted {} => {
             sqlx::query("delete from documents where id = $1").bind(id)
         }
@@ -149,8 +202,12 @@ pub struct Row {
     pub reason: Option<String>,
     /// Passages of the current attempt.
     pub passages: i32,
+    /// The kind of its knowledge base.
+    pub kind: String,
     /// Bytes of the extracted text.
     pub text_bytes: i64,
+    /// SHA-256 of the extracted text, which lies in the blob store under this name.
+    pub text_blob: Option<String>,
     /// When it was uploaded.
     pub created_at: DateTime<Utc>,
 }
@@ -176,10 +233,12 @@ pub async fn listed(
     offset: i64,
 ) -> sqlx::Result<(Vec<Row>, i64)> {
     let rows = sqlx::query_as(
-        "select *, shown_status(id, status) as shown from documents
-         where knowledge_base = $1 and position(lower($2) in lower(name)) > 0
+        "select *, shown_status(id, status) as shown,
+            (select s.kind from document_shelves s where s.id = knowledge_base) as kind
+         from documents
+         where knowledge_base = $1 and not gone and position(lower($2) in lower(name)) > 0
            and (cardinality($3::smallint[]) = 0 or shown_status(id, status) = any($3)) and ($4 = '' or task = $4)
-         order by created desc limit $5 offset $6",
+         order by created desc, place desc, id limit $5 offset $6",
     )
     .bind(filter.knowledge_base.as_str())
     .bind(filter.name)
@@ -191,7 +250,7 @@ pub async fn listed(
     .await?;
     let total = sqlx::query_scalar(
         "select count(*) from documents
-         where knowledge_base = $1 and position(lower($2) in lower(name)) > 0
+         where knowledge_base = $1 and not gone and position(lower($2) in lower(name)) > 0
            and (cardinality($3::smallint[]) = 0 or shown_status(id, status) = any($3)) and ($4 = '' or task = $4)",
     )
     .bind(filter.knowledge_base.as_str())
@@ -205,10 +264,31 @@ pub async fn listed(
 
 /// The one with this id.
 pub async fn get(db: &PgPool, id: &DocumentId) -> sqlx::Result<Option<Row>> {
-    sqlx::query_as("select *, shown_status(id, status) as shown from documents where id = $1")
-        .bind(id.as_str())
-        .fetch_optional(db)
-        .await
+    sqlx::query_as(
+        "select *, shown_status(id, status) as shown,
+            (select s.kind from document_shelves s where s.id = knowledge_base) as kind
+         from documents where id = $1 and not gone",
+    )
+    .bind(id.as_str())
+    .fetch_optional(db)
+    .await
+}
+
+/// The documents of a knowledge base, or of one of its uploads, oldest first.
+pub async fn of(
+    db: &PgPool,
+    knowledge_base: &KnowledgeBaseId,
+    task: Option<&str>,
+) -> sqlx::Result<Vec<DocumentId>> {
+    let ids: Vec<String> = sqlx::query_scalar(
+        "select id from documents where knowledge_base = $1 and not gone and ($2::text is null or task = $2)
+         order by created, place, id",
+    )
+    .bind(knowledge_base.as_str())
+    .bind(task)
+    .fetch_all(db)
+    .await?;
+    Ok(ids.into_iter().map(DocumentId::from).collect())
 }
 
 /// How many documents of an upload are in which state.
@@ -234,7 +314,7 @@ pub async fn progress(
         "select count(*) filter (where shown = 0) as waiting, count(*) filter (where shown = 1) as in_progress,
             count(*) filter (where shown = 2) as success, count(*) filter (where shown = 3) as failed
          from (select shown_status(id, status) as shown from documents
-               where knowledge_base = $1 and task = $2) states",
+               where knowledge_base = $1 and task = $2 and not gone) states",
     )
     .bind(knowledge_base.as_str())
     .bind(task)
@@ -245,8 +325,8 @@ pub async fn progress(
 /// Documents that wait, are due again, or are claimed by somebody; oldest first.
 pub async fn unfinished(db: &PgPool, limit: i64) -> sqlx::Result<Vec<DocumentId>> {
     let ids: Vec<String> = sqlx::query_scalar(
-        "select id from documents where status < 2 and (due_at is null or due_at <= now())
-         order by created limit $1",
+        "select id from documents where status < 2 and not gone and revision >= 0 and (due_at is null or due_at <= now())
+         order by created, place, id limit $1",
     )
     .bind(limit)
     .fetch_all(db)

@@ -8,6 +8,7 @@ use domain::{
     knowledge_base::{Event, KnowledgeBase},
 };
 use futures::future::{BoxFuture, FutureExt};
+use serde_json::Value;
 use sqlx::{FromRow, PgConnection, PgPool};
 
 /// The read model.
@@ -67,6 +68,19 @@ async fn apply(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
         .bind(column(recorded.revision.0))
         .bind(recorded.recorded_at)
         .bind(intro),
+        Event::KnowledgeBaseConfigured { setting } => sqlx::query(
+            "update knowledge_bases set revision = $2, updated_at = $3, setting = $4 where id = $1",
+        )
+        .bind(recorded.stream.key())
+        .bind(column(recorded.revision.0))
+        .bind(recorded.recorded_at)
+        .bind(setting),
+        Event::KnowledgeBaseCleared {} => {
+            sqlx::query("update knowledge_bases set revision = $2, updated_at = $3 where id = $1")
+                .bind(recorded.stream.key())
+                .bind(column(recorded.revision.0))
+                .bind(recorded.recorded_at)
+        }
         Event::KnowledgeBaseDeleted {} => {
             sqlx::query("delete from knowledge_bases where id = $1").bind(recorded.stream.key())
         }
@@ -90,6 +104,8 @@ pub struct Row {
     pub intro: String,
     /// Language of its documents, as the owner put it; may be empty.
     pub language: String,
+    /// What its clients keep with it, when they do: a JSON object.
+    pub setting: Option<Value>,
     /// When it was set up.
     pub created_at: DateTime<Utc>,
     /// When it last changed.
@@ -118,7 +134,7 @@ pub async fn listed(
 ) -> sqlx::Result<(Vec<Row>, i64)> {
     let owner = filter.owner.map(UserId::as_str);
     let rows = sqlx::query_as(
-        "select *, (select count(*) from documents d where d.knowledge_base = k.id) as documents
+        "select *, (select count(*) from documents d where d.knowledge_base = k.id and not d.gone) as documents
          from knowledge_bases k
          where ($1::text is null or owner = $1) and position(lower($2) in lower(name)) > 0
            and ($3 = '' or kind = $3)
@@ -147,7 +163,7 @@ pub async fn listed(
 /// The one with this id.
 pub async fn get(db: &PgPool, id: &KnowledgeBaseId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(
-        "select *, (select count(*) from documents d where d.knowledge_base = k.id) as documents
+        "select *, (select count(*) from documents d where d.knowledge_base = k.id and not d.gone) as documents
          from knowledge_bases k where id = $1",
     )
     .bind(id.as_str())

@@ -296,7 +296,10 @@ impl Drop for Server {
 }
 
 /// The binary of this checkout, built if need be, next to the programs that test it.
-async fn binary() -> Result<&'static Path> {
+///
+/// # Errors
+/// When it cannot be built.
+pub async fn binary() -> Result<&'static Path> {
     static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
     let binary = BINARY.get_or_try_init(|| async { tokio::task::spawn_blocking(build).await? });
     Ok(binary.await?)

@@ -12,10 +12,11 @@ use crate::{
     bench,
     compose::{Store, Tenancy},
     config::Config,
-    serve,
+    eval, serve,
 };
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use commands::effects::extract::reader;
 use domain::Metadata;
 use std::{
     io::{self, IsTerminal, Write},
@@ -55,11 +56,20 @@ enum Command {
     User(user::Command),
     /// Measure this build on this machine, in a database of its own.
     Bench(bench::Arguments),
+    /// Judge how good answers are, in a database of its own.
+    #[command(subcommand)]
+    Eval(eval::Command),
+    /// Read a file for a server that gave it to this process.
+    #[command(hide = true, name = reader::SUBCOMMAND)]
+    Extract,
 }
 
 /// Runs what the command line asks for.
 pub fn main() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
+    if matches!(command, Command::Extract) {
+        return reader::serve();
+    }
     let config = match Config::load() {
         Ok(config) => config,
         Err(error) => return fail(&error.into(), TROUBLE),
@@ -88,6 +98,7 @@ async fn run(command: Command, config: Config) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(arguments) => bench::run(&config, arguments).await,
+        Command::Eval(command) => eval::run(&config, command).await,
         other => beside(other, &config).await,
     }
 }
@@ -122,7 +133,11 @@ async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
         Command::User(command) => user::run(store, command).await?,
         Command::Migrate => writeln!(io::stdout(), "the database is up to date")?,
         // None of them needs a database of ours.
-        Command::Serve | Command::Config | Command::Bench(_) => {}
+        Command::Serve
+        | Command::Config
+        | Command::Bench(_)
+        | Command::Eval(_)
+        | Command::Extract => {}
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -1,6 +1,9 @@
 //! Knowledge bases: the shelves themselves. Their documents and the search have files of their own.
 
 mod documents;
+mod incoming;
+mod reasons;
+mod redo;
 mod retrieve;
 
 use super::{
@@ -32,9 +35,12 @@ use uuid::Uuid;
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/api/knowledge-base/add", post(add))
+        .route("/api/knowledge-base/update", post(update))
         .route("/api/knowledge-base/info", get(info))
         .route("/api/knowledge-base/list", get(list))
         .route("/api/knowledge-base/delete/{kdb_id}", delete(remove))
+        .route("/api/knowledge-base/clear", post(clear))
+        .merge(redo::routes())
         .merge(documents::routes())
         .merge(retrieve::routes())
 }
@@ -82,6 +88,22 @@ struct AddBody {
     intro: Option<String>,
     #[serde(default)]
     language: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct UpdateBody {
+    kdb_id: String,
+    #[serde(default)]
+    name: Option<String>,
+    #[serde(default)]
+    intro: Option<String>,
+    #[serde(default)]
+    kdb_setting: Option<Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct ClearBody {
+    kdb_id: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -169,6 +191,24 @@ async fn add(State(app): State<App>, caller: Caller, Json(body): Json<AddBody>) 
     Ok(Reply(success(), json!({"kdb_id": id, "user_id": caller.user})))
 }
 
+async fn update(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<UpdateBody>,
+) -> Result<Value> {
+    let id = KnowledgeBaseId(body.kdb_id);
+    let owner = owner_of(&app, &caller, &id).await?;
+    // What is empty stays as it is.
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let setting = body.kdb_setting.filter(|setting| !setting.is_null());
+    let (name, intro) = (given(body.name), given(body.intro));
+    let command = Command::Update { by: authority(&caller), name, intro, setting };
+    let news = app.execute::<KnowledgeBase>(&id, &command, &caller.metadata()).await;
+    let news = news.map_err(|error| Fault::worded(error, worded))?;
+    app.caught_up("knowledge_bases", news.position).await;
+    Ok(Reply(success(), json!({"success": true, "user_id": owner})))
+}
+
 async fn info(
     State(app): State<App>,
     caller: Caller,
@@ -178,7 +218,8 @@ async fn info(
     owner_of(&app, &caller, &id).await?;
     let row = shelves::get(&app.db, &id).await?.ok_or_else(not_found)?;
     let language = if row.language.is_empty() { "zh-cn" } else { &row.language };
-    let setting = json!({"kdbAttach": {"language": language}});
+    let first = || json!({"kdbAttach": {"language": language}});
+    let setting = row.setting.clone().unwrap_or_else(first);
     let info = Info {
         kdb_id: row.id,
         name: row.name,
@@ -222,6 +263,22 @@ async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) 
     Ok(Reply(success(), json!({"success": true, "user_id": owner})))
 }
 
+async fn clear(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<ClearBody>,
+) -> Result<Value> {
+    let id = KnowledgeBaseId(body.kdb_id);
+    let owner = owner_of(&app, &caller, &id).await?;
+    let command = Command::Clear { by: authority(&caller) };
+    let news = app.execute::<KnowledgeBase>(&id, &command, &caller.metadata()).await;
+    let news = news.map_err(|error| Fault::worded(error, worded))?;
+    for read_model in ["knowledge_bases", "documents", "passages"] {
+        app.caught_up(read_model, news.position).await;
+    }
+    Ok(Reply(success(), json!({"success": true, "user_id": owner})))
+}
+
 fn worded(refusal: &Refusal) -> Text {
     match refusal {
         Refusal::Unknown => text("知识库不存在", "KDB not found"),
@@ -236,6 +293,10 @@ fn worded(refusal: &Refusal) -> Text {
         Refusal::LongKind => {
             text("类型和语言不能超过 64 个字符", "Type and language have at most 64 characters")
         }
+        Refusal::BadSetting => text(
+            "知识库设置应为不超过 32 KB 的 JSON 对象",
+            "A setting is a JSON object of at most 32 KB",
+        ),
         Refusal::Nul => text("文本包含非法字符", "A text holds a NUL character"),
     }
 }

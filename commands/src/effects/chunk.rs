@@ -3,7 +3,7 @@
 //! A passage is exactly `text[start..end]`, so a quotation can be checked against the file. Sizes are in bytes: about
 //! four to a token in English, three to a character in Chinese, so bytes are a fair measure of both.
 
-use super::extract::Heading;
+use super::extract::{Extracted, Heading};
 use std::ops::Range;
 
 /// How large passages are, in bytes.
@@ -28,31 +28,123 @@ pub struct Piece {
     pub range: Range<usize>,
     /// Headings above it, outermost first, joined by ` > `.
     pub heading: String,
+    /// The page it begins on, from 1, when there are pages.
+    pub page: Option<u32>,
+    /// The row it is, from 0, when rows are passages.
+    pub row: Option<u32>,
 }
 
-/// The passages of a text, in order. `outline` is in order too.
+/// The passages of a text, in order.
 ///
 /// Every character that is not white space or part of a heading lies in at least one of them.
-pub fn chunk(text: &str, outline: &[Heading], sizes: Sizes) -> Vec<Piece> {
-    let mut pieces = Vec::new();
-    let mut path: Vec<&Heading> = Vec::new();
-    let first = outline.first().map_or(text.len(), |heading| heading.start);
-    cut_section(text, 0..first, "", sizes, &mut pieces);
-    for (n, heading) in outline.iter().enumerate() {
-        path.retain(|above| above.level < heading.level);
-        path.push(heading);
-        let next = outline.get(n + 1);
-        let body = heading.end..next.map_or(text.len(), |next| next.start);
-        let above = joined(&path);
-        if !text[body.clone()].trim().is_empty() {
-            cut_section(text, body, &above, sizes, &mut pieces);
-        } else if next.is_none_or(|next| next.level <= heading.level) {
-            // Nothing below it at all: the heading is what there is to find.
-            let parents = joined(&path[..path.len() - 1]);
-            cut_section(text, heading.start..heading.end, &parents, sizes, &mut pieces);
+pub fn chunk(read: &Extracted, sizes: Sizes) -> Vec<Piece> {
+    let mut cut = Cut { read, sizes, pieces: Vec::new() };
+    if read.rows.is_empty() {
+        cut.sections();
+    } else {
+        for (row, range) in (0..).zip(&read.rows) {
+            let first = cut.pieces.len();
+            cut.section(range.clone(), "");
+            cut.pieces[first..].iter_mut().for_each(|piece| piece.row = Some(row));
         }
     }
-    pieces
+    cut.pieces
+}
+
+/// The work at hand.
+struct Cut<'a> {
+    read: &'a Extracted,
+    sizes: Sizes,
+    pieces: Vec<Piece>,
+}
+
+impl Cut<'_> {
+    fn sections(&mut self) {
+        let Extracted { text, outline, .. } = self.read;
+        let mut path: Vec<&Heading> = Vec::new();
+        let first = outline.first().map_or(text.len(), |heading| heading.start);
+        self.section(0..first, "");
+        for (n, heading) in outline.iter().enumerate() {
+            path.retain(|above| above.level < heading.level);
+            path.push(heading);
+            let next = outline.get(n + 1);
+            let body = heading.end..next.map_or(text.len(), |next| next.start);
+            if !text[body.clone()].trim().is_empty() {
+                self.section(body, &joined(&path));
+            } else if next.is_none_or(|next| next.level <= heading.level) {
+                // Nothing below it at all: the heading is what there is to find.
+                let parents = joined(&path[..path.len() - 1]);
+                self.section(heading.start..heading.end, &parents);
+            }
+        }
+    }
+
+    fn section(&mut self, section: Range<usize>, heading: &str) {
+        let sizes = self.sizes;
+        let units = self.units(section);
+        let mut first = 0;
+        while first < units.len() {
+            let start = units[first].range.start;
+            let mut end = first + 1;
+            while end < units.len() && units[end].range.end - start <= sizes.target {
+                end += 1;
+            }
+            if end < units.len() {
+                end = at_paragraph(&units, first, end, sizes.target);
+            }
+            self.push(start..units[end - 1].range.end, heading);
+            if end == units.len() {
+                return;
+            }
+            first = overlap_start(&units, first, end, sizes);
+        }
+    }
+
+    fn push(&mut self, range: Range<usize>, heading: &str) {
+        let begun = self.read.pages.partition_point(|start| *start <= range.start);
+        let page = u32::try_from(begun).ok().filter(|page| *page > 0);
+        self.pieces.push(Piece { range, heading: heading.to_owned(), page, row: None });
+    }
+
+    /// Cuts a section into units without white space around them, none longer than a passage.
+    fn units(&self, section: Range<usize>) -> Vec<Unit> {
+        let text = &self.read.text;
+        let mut units = Vec::new();
+        let mut opens = true;
+        let mut at = section.start;
+        while at < section.end {
+            let rest = &text[at..section.end];
+            let length = self.unit(at, rest);
+            let raw = &rest[..length];
+            let body = raw.trim();
+            if !body.is_empty() {
+                let start = at + (raw.len() - raw.trim_start().len());
+                push_cut(text, start..start + body.len(), self.sizes.target, opens, &mut units);
+                opens = false;
+            }
+            let breaks = raw.trim_end_matches([' ', '\t', '\r']);
+            let rest = &rest[length..];
+            let blank = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
+            if (breaks.ends_with('\n') && rest[..blank].contains('\n')) || body.is_empty() {
+                opens = true;
+            }
+            at += length;
+        }
+        units
+    }
+
+    /// Length of the unit at `at`: a line where lines mean something, a sentence elsewhere.
+    fn unit(&self, at: usize, rest: &str) -> usize {
+        let lines = &self.read.lines;
+        let next = lines.get(lines.partition_point(|range| range.end <= at));
+        match next {
+            Some(range) if range.start <= at => {
+                rest.find('\n').map_or(rest.len(), |newline| newline + 1)
+            }
+            Some(range) => sentence(&rest[..rest.len().min(range.start - at)]),
+            None => sentence(rest),
+        }
+    }
 }
 
 /// Longest heading path kept; headings are context, not text.
@@ -78,33 +170,6 @@ struct Unit {
     opens: bool,
 }
 
-fn cut_section(
-    text: &str,
-    section: Range<usize>,
-    heading: &str,
-    sizes: Sizes,
-    into: &mut Vec<Piece>,
-) {
-    let units = units(text, section, sizes.target);
-    let mut first = 0;
-    while first < units.len() {
-        let start = units[first].range.start;
-        let mut end = first + 1;
-        while end < units.len() && units[end].range.end - start <= sizes.target {
-            end += 1;
-        }
-        if end < units.len() {
-            end = at_paragraph(&units, first, end, sizes.target);
-        }
-        let range = start..units[end - 1].range.end;
-        into.push(Piece { range, heading: heading.to_owned() });
-        if end == units.len() {
-            return;
-        }
-        first = overlap_start(&units, first, end, sizes);
-    }
-}
-
 /// The last paragraph border before `end` that leaves at least half a passage; `end` when there is none.
 fn at_paragraph(units: &[Unit], first: usize, end: usize, target: usize) -> usize {
     let start = units[first].range.start;
@@ -126,32 +191,6 @@ fn overlap_start(units: &[Unit], first: usize, end: usize, sizes: Sizes) -> usiz
         start -= 1;
     }
     start
-}
-
-/// Cuts a section into units without white space around them, none longer than `max` bytes.
-fn units(text: &str, section: Range<usize>, max: usize) -> Vec<Unit> {
-    let mut units = Vec::new();
-    let mut opens = true;
-    let mut at = section.start;
-    while at < section.end {
-        let rest = &text[at..section.end];
-        let length = sentence(rest);
-        let raw = &rest[..length];
-        let body = raw.trim();
-        if !body.is_empty() {
-            let start = at + (raw.len() - raw.trim_start().len());
-            push_cut(text, start..start + body.len(), max, opens, &mut units);
-            opens = false;
-        }
-        let breaks = text[at..section.end][..length].trim_end_matches([' ', '\t', '\r']);
-        let rest = &rest[length..];
-        let blank = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
-        if (breaks.ends_with('\n') && rest[..blank].contains('\n')) || body.is_empty() {
-            opens = true;
-        }
-        at += length;
-    }
-    units
 }
 
 /// Length of the first sentence or line, its line break included.

@@ -3,8 +3,12 @@ use rand::{RngExt, SeedableRng, rngs::StdRng};
 
 const SMALL: Sizes = Sizes { target: 40, overlap: 15 };
 
+fn read(text: &str, outline: &[Heading]) -> Extracted {
+    Extracted { text: text.to_owned(), outline: outline.to_vec(), ..Extracted::default() }
+}
+
 fn texts<'a>(text: &'a str, outline: &[Heading], sizes: Sizes) -> Vec<&'a str> {
-    chunk(text, outline, sizes).into_iter().map(|piece| &text[piece.range]).collect()
+    chunk(&read(text, outline), sizes).into_iter().map(|piece| &text[piece.range]).collect()
 }
 
 fn heading(text: &str, line: &str, level: u8) -> Heading {
@@ -59,7 +63,7 @@ fn passages_know_the_headings_above_them() {
         heading(text, "# C", 1),
         heading(text, "# D", 1),
     ];
-    let found: Vec<_> = chunk(text, &outline, SMALL)
+    let found: Vec<_> = chunk(&read(text, &outline), SMALL)
         .into_iter()
         .map(|piece| (piece.heading, &text[piece.range]))
         .collect();
@@ -98,6 +102,36 @@ fn random_outline(rng: &mut StdRng, text: &str) -> Vec<Heading> {
     outline
 }
 
+fn random_lines(rng: &mut StdRng, text: &str) -> Vec<Range<usize>> {
+    let start = text.ceil_char_boundary(rng.random_range(0..=text.len()));
+    let end = text.ceil_char_boundary(rng.random_range(start..=text.len()));
+    Vec::from_iter((start < end).then_some(start..end))
+}
+
+#[test]
+fn rows_of_tables_and_lines_of_code_stay_whole() {
+    let text = "Prose. More prose here.\n\nAnn | 3.5. | yes. | a\nBob | 4.5. | no. | b\n";
+    let table = text.find("Ann").unwrap_or_default();
+    let read = Extracted { lines: Vec::from_iter(Some(table..text.len())), ..read(text, &[]) };
+    let sizes = Sizes { target: 30, overlap: 25 };
+    let found: Vec<_> = chunk(&read, sizes).into_iter().map(|piece| &text[piece.range]).collect();
+    assert_eq!(found, ["Prose. More prose here.", "Ann | 3.5. | yes. | a", "Bob | 4.5. | no. | b"]);
+}
+
+#[test]
+fn passages_know_their_page_and_row() {
+    let text = "One.\n\nTwo.\n\nThree.";
+    let pages = vec![0, 6];
+    let read = Extracted { pages, ..read(text, &[]) };
+    let found = chunk(&read, Sizes { target: 6, overlap: 0 });
+    let pages: Vec<_> = found.iter().map(|piece| (piece.page, piece.row)).collect();
+    assert_eq!(pages, [(Some(1), None), (Some(2), None), (Some(2), None)]);
+    let read = Extracted { rows: vec![0..4, 6..10], pages: Vec::new(), ..read };
+    let found = chunk(&read, Sizes { target: 2, overlap: 0 });
+    let rows: Vec<_> = found.iter().map(|piece| (piece.page, piece.row)).collect();
+    assert_eq!(rows, [0, 0, 1, 1].map(|row| (None, Some(row))));
+}
+
 #[test]
 fn whatever_the_text_passages_are_its_bytes_in_order_and_nothing_is_lost() {
     for seed in 0..3_000 {
@@ -105,7 +139,8 @@ fn whatever_the_text_passages_are_its_bytes_in_order_and_nothing_is_lost() {
         let text = random_text(rng);
         let outline = random_outline(rng, &text);
         let sizes = Sizes { target: rng.random_range(4..80), overlap: rng.random_range(0..40) };
-        let pieces = chunk(&text, &outline, sizes);
+        let lines = random_lines(rng, &text);
+        let pieces = chunk(&Extracted { lines, ..read(&text, &outline) }, sizes);
         let mut covered = vec![false; text.len()];
         for heading in &outline {
             covered[heading.start..heading.end].fill(true);

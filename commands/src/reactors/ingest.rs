@@ -11,13 +11,15 @@ use crate::{
         blobs::Blobs,
         chunk::Sizes,
         embedder::{Embedder, VectorMemo},
+        extract::reader::Reader,
     },
     execute::{Failure, Loaded},
+    intake::{Due, settle},
     log::{EventLog, Filter},
 };
 use attempt::Outcome;
 use domain::{
-    Decider, Position,
+    Decider, Metadata, Position,
     document::{self, Document, Stage},
     ids::{DocumentId, NodeId},
 };
@@ -30,9 +32,14 @@ use std::{
 };
 use tokio::{sync::Semaphore, task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
 
 /// Documents that one sweep takes up at most.
 const SWEEP: usize = 64;
+/// Pause after a sweep that found as many: there are more.
+const FULL: Duration = Duration::from_millis(200);
+/// Documents whose streams one sweep brings up to what was decided, at most.
+const SETTLED: usize = 512;
 
 /// Which nodes are at work.
 pub trait Nodes: Send + Sync {
@@ -44,6 +51,10 @@ pub trait Nodes: Send + Sync {
 pub trait Backlog: Send + Sync {
     /// Up to `limit` documents that wait, are due after a failure, or are claimed, oldest first.
     fn unfinished(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DocumentId>, BacklogError>>;
+
+    /// Up to `limit` decisions on uploads and knowledge bases that documents' own streams do not know of, oldest first.
+    /// As a rule whoever decided tells them at once.
+    fn due(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Due>, BacklogError>>;
 }
 
 /// The backlog cannot be read; the next sweep will try again.
@@ -58,8 +69,6 @@ pub struct Limits {
     pub documents: usize,
     /// Largest file, in bytes.
     pub file_bytes: u64,
-    /// How long reading and cutting one file may take.
-    pub reading: Duration,
     /// Waits before the second and the third attempt.
     pub backoff: [Duration; 2],
     /// Time between two sweeps.
@@ -73,7 +82,6 @@ impl Default for Limits {
         Self {
             documents: 2,
             file_bytes: 100 << 20,
-            reading: Duration::from_secs(120),
             backoff: [Duration::from_secs(10), Duration::from_secs(60)],
             sweep: Duration::from_secs(5),
             sizes: Sizes::default(),
@@ -88,6 +96,8 @@ pub struct Ingest {
     pub log: Arc<dyn EventLog>,
     /// The files.
     pub blobs: Blobs,
+    /// Who reads them.
+    pub reader: Reader,
     /// Where vectors come from.
     pub embedder: Arc<dyn Embedder>,
     /// Where they are kept.
@@ -109,11 +119,10 @@ impl fmt::Debug for Ingest {
 }
 
 /// What the tasks of one node share.
+#[derive(Default)]
 struct Desk {
     /// Documents that this node works on right now.
     in_hand: Mutex<HashSet<DocumentId>>,
-    /// Files that may be read at once; held by the reading thread itself, which a time limit cannot stop.
-    readers: Arc<Semaphore>,
 }
 
 impl Ingest {
@@ -121,13 +130,11 @@ impl Ingest {
     /// the log that the backlog reflects; the start of the log is always right.
     pub async fn run(self, after: Position, stop: CancellationToken) {
         let documents = self.limits.documents.max(1);
-        let desk = Arc::new(Desk {
-            in_hand: Mutex::default(),
-            readers: Arc::new(Semaphore::new(documents)),
-        });
+        let desk = Arc::new(Desk::default());
         let places = Arc::new(Semaphore::new(documents));
         let mut tasks = JoinSet::new();
-        let news = Filter::categories(&[Document::CATEGORY]).kinds(&["DocumentUploaded"]);
+        let news = Filter::categories(&[Document::CATEGORY])
+            .kinds(&["DocumentUploaded", "RereadRequested"]);
         let mut news = self.log.subscribe(after, news);
         let mut sweep = tokio::time::interval(self.limits.sweep.max(Duration::from_millis(10)));
         sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -136,7 +143,13 @@ impl Ingest {
                 biased;
                 () = stop.cancelled() => return,
                 Some(_) = tasks.join_next() => continue,
-                _ = sweep.tick() => self.swept().await,
+                _ = sweep.tick() => {
+                    let found = self.swept().await;
+                    if found.len() >= SWEEP {
+                        sweep.reset_after(FULL);
+                    }
+                    found
+                }
                 Some(delivery) = news.next() => {
                     delivery.events.iter().map(|event| event.stream.key().into()).collect()
                 }
@@ -149,10 +162,10 @@ impl Ingest {
                 };
                 let Ok(place) = place else { return };
                 let Some(held) = desk.take(&document) else { continue };
-                let (ingest, desk) = (self.clone(), desk.clone());
+                let ingest = self.clone();
                 tasks.spawn(async move {
                     let _held = (held, place);
-                    if let Err(error) = ingest.ingest(&document, &desk).await {
+                    if let Err(error) = ingest.ingest(&document).await {
                         tracing::warn!(%document, %error, "ingestion will be taken up again");
                     }
                 });
@@ -161,6 +174,15 @@ impl Ingest {
     }
 
     async fn swept(&self) -> Vec<DocumentId> {
+        match self.backlog.due(SETTLED).await {
+            Ok(due) => {
+                let metadata = Metadata::system(Uuid::now_v7());
+                if let Err(error) = settle(&*self.log, due, &metadata).await {
+                    tracing::warn!(%error, "uploads will be taken up again");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "no sweep for uploads"),
+        }
         match self.backlog.unfinished(SWEEP).await {
             Ok(documents) => documents,
             Err(error) => {
@@ -171,7 +193,7 @@ impl Ingest {
     }
 
     /// Claims the document and works on it, if there is work and nobody else does it.
-    async fn ingest(&self, id: &DocumentId, desk: &Desk) -> Result<(), Failure> {
+    async fn ingest(&self, id: &DocumentId) -> Result<(), Failure> {
         let mut document = Loaded::<Document>::load(&*self.log, id).await?;
         let instead_of = match document.state().stage {
             // Nobody else holds it under this node's id, so the claim of an earlier task of this process is void.
@@ -183,7 +205,7 @@ impl Ingest {
         };
         let begin = document::Command::Begin { node: self.node, instead_of };
         match attempt::begin(self, &mut document, begin).await? {
-            Some(mut attempt) => match attempt.perform(&desk.readers).await? {
+            Some(mut attempt) => match attempt.perform().await? {
                 Outcome::Done => tracing::info!(document = %id, "ingested"),
                 Outcome::Failed(reason) => tracing::info!(document = %id, reason, "not ingested"),
                 Outcome::Lost => tracing::info!(document = %id, "ingestion went to somebody else"),

@@ -43,7 +43,7 @@ fn begin(by: u128, instead_of: Option<u128>) -> Command {
 }
 
 fn passage() -> Passage {
-    Passage { text: "abc".into(), start: 0, end: 3, heading: String::new() }
+    Passage { text: "abc".into(), start: 0, end: 3, ..Passage::default() }
 }
 
 fn store(attempt: u32, first: u32) -> Command {
@@ -63,7 +63,12 @@ fn fail(attempt: u32, retry_in_ms: Option<u64>) -> Command {
 }
 
 fn ingested(attempt: u32) -> Event {
-    Event::DocumentIngested { attempt, text_bytes: 3, media_type: "text/plain".into() }
+    Event::DocumentIngested {
+        attempt,
+        text_bytes: 3,
+        media_type: "text/plain".into(),
+        text: Some(hash()),
+    }
 }
 
 #[test]
@@ -160,4 +165,25 @@ fn deletion_ends_everything_and_needs_the_owner() {
     given::<Document>(gone.clone()).when(store(1, 0)).then_refused(Refusal::Unknown);
     given::<Document>(gone.clone()).when(begin(2, None)).then_refused(Refusal::Unknown);
     given::<Document>(gone).when(by("ann")).then_refused(Refusal::Unknown);
+}
+
+#[test]
+fn reading_again_forgives_what_was() {
+    let by = |person: &str| Command::Reread { by: Authority::Person(person.into()) };
+    let history = |more: &[Event]| given::<Document>([&[uploaded()], more].concat());
+    let ingested = [started(1, 1), stored(1, 0), ingested(1)];
+    history(&ingested).when(by("ann")).then([Event::RereadRequested {}]);
+    history(&ingested).when(by("bob")).then_refused(Refusal::Unknown);
+    history(&[]).when(by("ann")).then_nothing();
+    history(&[started(1, 1)]).when(by("ann")).then_nothing();
+    history(&[started(1, 1), failed(1, Some(5))]).when(by("ann")).then([Event::RereadRequested {}]);
+
+    let again = [started(1, 1), failed(1, None), Event::RereadRequested {}];
+    history(&again).when(begin(2, None)).then([started(2, 2)]);
+    let mut often: Vec<Event> = (1..=MAX_ATTEMPTS).map(|n| started(n, 1)).collect();
+    often.extend([failed(MAX_ATTEMPTS, None), Event::RereadRequested {}]);
+    history(&often).when(begin(2, None)).then([started(MAX_ATTEMPTS + 1, 2)]);
+    often.push(started(MAX_ATTEMPTS + 1, 2));
+    let last = MAX_ATTEMPTS + 1;
+    history(&often).when(fail(last, Some(5))).then([failed(last, Some(5))]);
 }

@@ -2,6 +2,7 @@
 
 mod apps;
 mod grants;
+mod intakes;
 mod mcp_servers;
 mod runs;
 mod shared;
@@ -66,6 +67,7 @@ pub fn all() -> Result<Vec<Stored>> {
         agents()?,
         knowledge_bases()?,
         documents()?,
+        intakes::all()?,
         providers()?,
         tasks()?,
         grants::all()?,
@@ -271,6 +273,10 @@ fn knowledge_bases() -> Result<Vec<Stored>> {
         }],
         KnowledgeBaseRenamed => [Event::KnowledgeBaseRenamed { name: "Books".to_owned() }],
         KnowledgeBaseDescribed => [Event::KnowledgeBaseDescribed { intro: String::new() }],
+        KnowledgeBaseConfigured => [Event::KnowledgeBaseConfigured {
+            setting: json!({"kdbAttach": {"language": "en"}}),
+        }],
+        KnowledgeBaseCleared => [Event::KnowledgeBaseCleared {}],
         KnowledgeBaseDeleted => [Event::KnowledgeBaseDeleted {}],
     ))
 }
@@ -282,6 +288,7 @@ fn documents() -> Result<Vec<Stored>> {
         start: 10,
         end: 23,
         heading: heading.to_owned(),
+        ..Passage::default()
     };
     let failed = |retry_in_ms| Event::IngestionFailed {
         attempt: 1,
@@ -303,14 +310,20 @@ fn documents() -> Result<Vec<Stored>> {
             attempt: 1,
             first: 0,
             model: "builtin".to_owned(),
-            passages: vec![passage("Car > Start"), passage("")],
+            passages: vec![
+                passage("Car > Start"),
+                passage(""),
+                Passage { page: Some(3), row: Some(0), ..passage("") },
+            ],
         }],
         DocumentIngested => [Event::DocumentIngested {
             attempt: 1,
             text_bytes: 4000,
             media_type: "text/markdown".to_owned(),
+            text: Some(BlobHash("cd".repeat(32))),
         }],
         IngestionFailed => [failed(Some(5000)), failed(None)],
+        RereadRequested => [Event::RereadRequested {}],
         DocumentDeleted => [Event::DocumentDeleted {}],
     ))
 }

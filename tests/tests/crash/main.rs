@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod client;
+mod ingest;
 mod tools;
 mod whole;
 mod world;

@@ -1,6 +1,7 @@
 //! Over HTTP, on a whole node.
 
 use crate::scenario::database_url;
+use annals_tests::form::Form;
 use api::{compose::Node, config::Config, serve::router};
 use reqwest::{Client, Method};
 use serde_json::{Value, json};
@@ -102,39 +103,6 @@ impl Server {
     }
 }
 
-/// A multipart body.
-#[derive(Default)]
-struct Form(Vec<u8>);
-
-const BORDER: &str = "border-of-parts";
-
-impl Form {
-    fn add(mut self, disposition: &str, content: &[u8]) -> Self {
-        let head = format!("--{BORDER}\r\ncontent-disposition: form-data; {disposition}\r\n\r\n");
-        self.0.extend_from_slice(head.as_bytes());
-        self.0.extend_from_slice(content);
-        self.0.extend_from_slice(b"\r\n");
-        self
-    }
-
-    fn text(self, name: &str, value: &str) -> Self {
-        self.add(&format!("name=\"{name}\""), value.as_bytes())
-    }
-
-    fn file(self, name: &str, content: impl AsRef<[u8]>) -> Self {
-        self.add(&format!("name=\"files\"; filename=\"{name}\""), content.as_ref())
-    }
-
-    fn media_type(&self) -> String {
-        format!("multipart/form-data; boundary={BORDER}")
-    }
-
-    fn end(mut self) -> Vec<u8> {
-        self.0.extend_from_slice(format!("--{BORDER}--\r\n").as_bytes());
-        self.0
-    }
-}
-
 #[tokio::test]
 async fn files_are_uploaded_ingested_found_and_removed() {
     let server = Server::start().await;
@@ -206,7 +174,7 @@ async fn a_form_that_is_refused_leaves_no_document() {
     let form =
         Form::default().text("kdb_id", &shelf).file("small.txt", "small").file("large.txt", large);
     let (status, answer) = server.upload(form).await;
-    assert_eq!((status, &answer["code"]), (500, &json!(500)));
+    assert_eq!((status, &answer["code"]), (413, &json!(413)));
     assert_eq!(answer["message"], "File large.txt is larger than 100 MB");
 
     let many = (0..51).fold(Form::default().text("kdb_id", &shelf), |form, n| {
@@ -215,7 +183,7 @@ async fn a_form_that_is_refused_leaves_no_document() {
     let (status, answer) = server.upload(many).await;
     assert_eq!(
         (status, &answer["message"]),
-        (500, &json!("At most 50 files can be uploaded at once"))
+        (400, &json!("At most 50 files can be uploaded at once"))
     );
 
     let form = Form::default().text("kdb_id", &"0".repeat(32)).file("a", "a");

@@ -1,5 +1,9 @@
 use crate::scenario::Scenario;
-use domain::{document::Event, knowledge_base};
+use domain::{
+    document::{BlobHash, Event},
+    ids::DocumentId,
+    intake, knowledge_base,
+};
 use projections::{
     documents::{self, FAILED, Filter, PENDING, PROCESSING, Progress, SUCCESS},
     knowledge_bases,
@@ -84,4 +88,66 @@ async fn a_shelf_counts_its_documents_and_takes_them_with_it() {
     // A file that comes too late finds no place.
     scenario.given_upload("late", "kb", "x").await;
     assert_eq!(scenario.number("select count(*) from documents").await, 0);
+}
+
+fn accepted(document: &str, name: &str, replaced: &[&str]) -> intake::Event {
+    intake::Event::FilesAccepted {
+        owner: "ann".into(),
+        task: "task".into(),
+        files: vec![intake::File {
+            document: document.into(),
+            name: name.into(),
+            blob: BlobHash("ab".repeat(32)),
+            size: 3,
+            media_type: String::new(),
+        }],
+        replaced: replaced.iter().map(|id| DocumentId::from(*id)).collect(),
+    }
+}
+
+#[tokio::test]
+async fn an_upload_is_listed_and_what_it_replaces_is_not_before_their_streams_say_so() {
+    let mut scenario = Scenario::new().await;
+    scenario.given_shelf("kb", "ann").await;
+    scenario.given("intake-kb", &accepted("a", "x", &[])).await;
+    assert_eq!(states(&scenario).await, [("a".to_owned(), PENDING)]);
+    // It waits for its own stream, which somebody who was killed may have left to others.
+    assert_eq!(documents::unfinished(&scenario.db, 9).await.unwrap(), []);
+    let due = documents::unsettled(&scenario.db, 9).await.unwrap();
+    assert_eq!((due.len(), due[0].file.name.as_str(), due[0].gone), (1, "x", false));
+    scenario.given_upload("a", "kb", "x").await;
+    assert_eq!(documents::unsettled(&scenario.db, 9).await.unwrap(), []);
+    assert_eq!(documents::unfinished(&scenario.db, 9).await.unwrap(), ["a".into()]);
+
+    scenario.given("intake-kb", &accepted("b", "x", &["a"])).await;
+    scenario.given_upload("b", "kb", "x").await;
+    assert_eq!(states(&scenario).await, [("b".to_owned(), PENDING)]);
+    assert_eq!(documents::get(&scenario.db, &"a".into()).await.unwrap(), None);
+    let due = documents::unsettled(&scenario.db, 9).await.unwrap();
+    assert_eq!((due.len(), due[0].file.document.as_str(), due[0].gone), (1, "a", true));
+    scenario.given("document-a", &Event::DocumentDeleted {}).await;
+    assert_eq!(documents::unsettled(&scenario.db, 9).await.unwrap(), []);
+
+    scenario.given("knowledge_base-kb", &knowledge_base::Event::KnowledgeBaseCleared {}).await;
+    assert_eq!(states(&scenario).await, []);
+    let progress = documents::progress(&scenario.db, &"kb".into(), "task").await.unwrap();
+    assert_eq!(progress, Progress::default());
+}
+
+#[tokio::test]
+async fn what_is_read_again_waits_and_is_found_meanwhile() {
+    let mut scenario = Scenario::new().await;
+    scenario.given_shelf("kb", "ann").await;
+    scenario.given_document("a", "kb", &["one"]).await;
+    scenario.given("document-a", &Event::RereadRequested {}).await;
+    assert_eq!(states(&scenario).await, [("a".to_owned(), PENDING)]);
+    scenario.given_start("a", 2).await;
+    scenario.given_passages("a", 2, &["two"]).await;
+    let found = "select count(*) from passages where searchable and text = 'one'";
+    assert_eq!(scenario.number(found).await, 1);
+    scenario.given_end("a", 2).await;
+    let found = "select count(*) from passages where searchable and text = 'two'";
+    assert_eq!(scenario.number(found).await, 1);
+    assert_eq!(scenario.number("select count(*) from passages").await, 1);
+    assert_eq!(scenario.number("select passages from passage_shelves").await, 1);
 }

@@ -4,5 +4,9 @@
 
 mod api;
 mod documents;
+mod formats;
+mod meanings;
+mod quality;
 mod scenario;
 mod search;
+mod tasks;

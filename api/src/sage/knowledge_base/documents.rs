@@ -1,12 +1,9 @@
 //! Documents of a knowledge base: upload, listing, progress, deletion.
 
-use super::{Listing, authority, first, offset, owner_of, success, twenty};
+use super::{Listing, authority, first, incoming, offset, owner_of, reasons, success, twenty};
 use crate::{
     app::App,
-    core::{
-        Caller, Error, Path, Problem, Query,
-        upload::{self, File, Form, Incoming, Part, Refused, Rules},
-    },
+    core::{Caller, Error, Path, Problem, Query},
     sage::{Fault, Reply, Result, conversations::iso, text},
 };
 use axum::{
@@ -16,24 +13,20 @@ use axum::{
 };
 use commands::execute;
 use domain::{
-    Position,
     document::{Command, Document},
     ids::{DocumentId, KnowledgeBaseId, UserId},
+    knowledge_base::QUESTIONS,
 };
 use projections::documents::{self as read_model, Filter, Row};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
-use uuid::Uuid;
-
-/// Per upload; a file of this size is still one that can be ingested.
-const RULES: Rules = Rules { file_bytes: 100 << 20, files: 50 };
 
 /// The routes.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/api/knowledge-base/doc/list", get(list))
         .route("/api/knowledge-base/doc/info/{doc_id}", get(info))
-        .route("/api/knowledge-base/doc/add_by_files", post(add_by_files))
+        .route("/api/knowledge-base/doc/add_by_files", post(incoming::add_by_files))
         .route("/api/knowledge-base/doc/delete/{doc_id}", delete(remove))
         .route("/api/knowledge-base/doc/task_process", get(progress))
 }
@@ -132,85 +125,15 @@ async fn info(
     Ok(Reply(success(), own.map(Info::from)))
 }
 
-async fn add_by_files(State(app): State<App>, caller: Caller, incoming: Incoming) -> Result<Value> {
-    let mut form = incoming.open(&app.library.blobs, RULES);
-    match receive(&app, &caller, &mut form).await {
-        Ok((knowledge_base, owner, files)) => {
-            let task = Uuid::new_v4().simple().to_string();
-            let mut last = None;
-            for file in files {
-                let position = record(&app, &caller, &knowledge_base, &owner, &task, file).await?;
-                last = last.max(position);
-            }
-            app.caught_up("documents", last).await;
-            Ok(Reply(success(), json!({"taskId": task, "user_id": owner})))
-        }
-        Err(fault) => {
-            form.discard().await;
-            Err(fault)
-        }
-    }
-}
-
-/// The whole form, before the first fact is recorded: a form that breaks off leaves no document.
-async fn receive(
-    app: &App,
-    caller: &Caller,
-    form: &mut Form<'_>,
-) -> std::result::Result<(KnowledgeBaseId, UserId, Vec<File>), Fault> {
-    let mut shelf = None;
-    let mut files = Vec::new();
-    while let Some(part) = form.next().await.map_err(refused)? {
-        match part {
-            // As soon as it is known: nobody fills the store for a knowledge base that is not theirs.
-            Part::Text { name, value } if name == "kdb_id" => {
-                let id = KnowledgeBaseId(value);
-                let owner = owner_of(app, caller, &id).await?;
-                shelf = Some((id, owner));
-            }
-            Part::File { field, file } if field == "files" => files.push(file),
-            Part::Text { .. } | Part::File { .. } => {}
-        }
-    }
-    let (id, owner) = shelf.ok_or_else(|| upload::missing("kdb_id"))?;
-    if files.is_empty() {
-        return Err(upload::missing("files").into());
-    }
-    // The form may have taken minutes.
-    owner_of(app, caller, &id).await?;
-    Ok((id, owner, files))
-}
-
-async fn record(
-    app: &App,
-    caller: &Caller,
-    knowledge_base: &KnowledgeBaseId,
-    owner: &UserId,
-    task: &str,
-    file: File,
-) -> std::result::Result<Option<Position>, Fault> {
-    let id = DocumentId(Uuid::new_v4().simple().to_string());
-    let command = Command::Upload {
-        knowledge_base: knowledge_base.clone(),
-        owner: owner.clone(),
-        task: task.to_owned(),
-        name: file.name,
-        blob: file.blob.hash,
-        size: file.blob.size,
-        media_type: file.media_type,
-    };
-    let decided = app.execute::<Document>(&id, &command, &caller.metadata()).await;
-    Ok(decided?.position)
-}
-
 async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Value> {
     let unknown = || Fault::raised(text("知识库文档不存在", "Document not found"));
     if id.len() != 32 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(unknown());
     }
     let id = DocumentId(id);
-    let document = app.load::<Document>(&id).await?;
-    let owner = document.state().file.as_ref().map(|file| file.owner.clone());
+    app.settled("documents").await?;
+    // One whose knowledge base was cleared or deleted is gone, though its own stream may not say so yet.
+    let owner = read_model::get(&app.db, &id).await?.ok_or_else(unknown)?.owner;
     let command = Command::Delete { by: authority(&caller) };
     let news = app.execute::<Document>(&id, &command, &caller.metadata()).await;
     let news = news.map_err(|error| match error {
@@ -269,20 +192,14 @@ fn statuses(query: &str) -> std::result::Result<Vec<i16>, Fault> {
         .collect()
 }
 
-fn refused(refused: Refused) -> Fault {
-    match refused {
-        Refused::TooLarge { name, limit } => {
-            let megabytes = limit >> 20;
-            Fault::raised(text(
-                format!("文件 {name} 超过大小限制（{megabytes} MB）"),
-                format!("File {name} is larger than {megabytes} MB"),
-            ))
-        }
-        Refused::TooMany(limit) => Fault::raised(text(
-            format!("一次最多上传 {limit} 个文件"),
-            format!("At most {limit} files can be uploaded at once"),
-        )),
-        Refused::Other(error) => error.into(),
+/// What its clients call where a document comes from.
+fn source(row: &Row) -> &'static str {
+    if row.kind == QUESTIONS {
+        "qa"
+    } else if row.media_type == "message/rfc822" {
+        "eml"
+    } else {
+        "file"
     }
 }
 
@@ -291,10 +208,12 @@ fn metadata(row: &Row) -> Value {
         "size": row.size,
         "media_type": row.media_type,
         "passages": row.passages,
+        "text_bytes": row.text_bytes,
+        "text_sha256": row.text_blob,
         "attempts": row.attempts,
     });
     if let Some(reason) = &row.reason {
-        metadata["error"] = json!(reason);
+        metadata["error"] = json!(reasons::worded(reason).localized());
     }
     metadata
 }
@@ -316,8 +235,8 @@ impl From<Row> for Info {
     fn from(row: Row) -> Self {
         Self {
             metadata: metadata(&row),
+            kind: source(&row),
             id: row.id,
-            kind: "file",
             data_name: row.name,
             status: row.status,
             create_time: iso(row.created_at),

@@ -10,7 +10,7 @@ use super::{
 };
 use crate::effects::{
     chunk::{Sizes, chunk},
-    extract,
+    extract::{Extracted, Reading, reader::File},
 };
 use reqwest::{Method, Url, header::HeaderMap};
 use serde_json::{Map, Value, json};
@@ -25,45 +25,58 @@ pub(super) async fn file(task: Task) -> Done {
     let sent = fields::some(&task.input, "file").or_else(|| fields::some(&task.input, "file_data"));
     let sent = sent.or_else(|| fields::some(&task.input, "input"));
     let Some(sent) = sent else {
-        let known = task.memory.as_ref().and_then(|memory| memory["text"].as_str());
-        let text = known.ok_or("there is no file")?.to_owned();
-        task.say(said(&task, &text)).await;
+        let remembered = task.memory.as_ref().and_then(|memory| memory["text"].as_str());
+        let read = known(remembered.ok_or("there is no file")?);
+        task.say(said(&task, &read)).await;
         return Ok(Report::default());
     };
     if sent.starts_with("http://") || sent.starts_with("https://") {
-        let text = page(&task, &sent).await?;
-        task.say(said(&task, &text)).await;
+        let read = page(&task, &sent).await?;
+        task.say(said(&task, &read)).await;
         return Ok(Report::default());
     }
     let name = fields::text(&task.input, "file_name");
     let file = data_url::read(&sent, &name).ok_or("Invalid data URI")?;
-    let read = move || {
-        let text = extract::extract(&file.name, &file.media_type, &file.bytes);
-        text.map(|read| (read.text, file.name, file.media_type))
-    };
-    let read = tokio::task::spawn_blocking(read).await;
-    let read = read.map_err(|_| "the file cannot be read".to_owned())?;
-    let (text, name, mime) = read.map_err(|error| error.to_string())?;
-    task.say(said(&task, &text)).await;
-    let memory = (text.len() <= REMEMBERED)
-        .then(|| json!({"text": text, "file_name": name, "mime_type": mime}));
+    let (name, mime) = (file.name.clone(), file.media_type.clone());
+    let read = text_of(&task, file).await?;
+    task.say(said(&task, &read)).await;
+    let memory = (read.text.len() <= REMEMBERED)
+        .then(|| json!({"text": read.text, "file_name": name, "mime_type": mime}));
     Ok(Report { memory, ..Report::default() })
 }
 
+async fn text_of(task: &Task, file: data_url::File) -> Result<Extracted, String> {
+    let workshop = task.ports.workshop.as_ref().ok_or("no files are read here")?;
+    let data_url::File { name, media_type, bytes } = file;
+    let file = File { name, media_type, reading: Reading::Text, bytes: bytes.into() };
+    workshop.reader.read(file).await.map_err(|error| error.to_string())
+}
+
+/// A text that was read before.
+fn known(text: &str) -> Extracted {
+    Extracted { text: text.to_owned(), ..Extracted::default() }
+}
+
 /// What is said of a text: all of it, or the parts that have most of a query's words.
-fn said(task: &Task, text: &str) -> Value {
+fn said(task: &Task, read: &Extracted) -> Value {
     let limit = fields::count(&task.config, "document_limit").unwrap_or(0);
     let size = fields::count(&task.config, "text_chunk_size").filter(|size| *size > 0);
     let text = match fields::some(&task.input, "query") {
-        Some(query) if limit > 0 => best(text, &query, limit, size.unwrap_or(1_500)),
-        _ => text.to_owned(),
+        Some(query) if limit > 0 => best(read, &query, limit, size.unwrap_or(1_500)),
+        _ => read.text.clone(),
     };
-    json!({"text": text, "pages": [{"number": 1, "text": text}], "file_name": "", "objref": null})
+    let starts: &[usize] = if read.pages.is_empty() { &[0] } else { &read.pages };
+    let ends = starts.iter().skip(1).copied().chain([read.text.len()]);
+    let pages = starts.iter().zip(ends).enumerate().map(|(place, (start, end))| {
+        json!({"number": place + 1, "text": read.text.get(*start..end).unwrap_or_default().trim()})
+    });
+    json!({"text": text, "pages": pages.collect::<Vec<Value>>()})
 }
 
-fn best(text: &str, query: &str, limit: usize, size: usize) -> String {
+fn best(read: &Extracted, query: &str, limit: usize, size: usize) -> String {
+    let text = &read.text;
     let wanted: Vec<String> = query.split_whitespace().map(str::to_lowercase).collect();
-    let pieces = chunk(text, &[], Sizes { target: size.clamp(100, 100_000), overlap: 0 });
+    let pieces = chunk(read, Sizes { target: size.clamp(100, 100_000), overlap: 0 });
     let mut ranked: Vec<(usize, usize)> = Vec::new();
     for (place, piece) in pieces.iter().enumerate() {
         let lower = text[piece.range.clone()].to_lowercase();
@@ -80,23 +93,23 @@ fn best(text: &str, query: &str, limit: usize, size: usize) -> String {
 
 /// The text of a page; the session remembers the last one.
 pub(super) async fn url(task: Task) -> Done {
+    let remembered = task.memory.as_ref().and_then(|memory| memory["text"].as_str());
     let Some(url) = fields::some(&task.input, "url") else {
-        let known = task.memory.as_ref().and_then(|memory| memory["text"].as_str());
-        let text = known.ok_or("url is missing")?.to_owned();
-        task.say(said(&task, &text)).await;
+        let read = known(remembered.ok_or("url is missing")?);
+        task.say(said(&task, &read)).await;
         return Ok(Report::default());
     };
-    let known = task.memory.as_ref().filter(|memory| memory["url"].as_str() == Some(&url));
-    let text = match known.and_then(|memory| memory["text"].as_str()) {
-        Some(text) => text.to_owned(),
+    let same = task.memory.as_ref().is_some_and(|memory| memory["url"].as_str() == Some(&url));
+    let read = match remembered.filter(|_| same) {
+        Some(text) => known(text),
         None => page(&task, &url).await?,
     };
-    task.say(said(&task, &text)).await;
-    let memory = (text.len() <= REMEMBERED).then(|| json!({"url": url, "text": text}));
+    task.say(said(&task, &read)).await;
+    let memory = (read.text.len() <= REMEMBERED).then(|| json!({"url": url, "text": read.text}));
     Ok(Report { memory, ..Report::default() })
 }
 
-async fn page(task: &Task, url: &str) -> Result<String, String> {
+async fn page(task: &Task, url: &str) -> Result<Extracted, String> {
     let url = Url::parse(url.trim()).map_err(|_| "not a URL")?;
     let (headers, seconds) = (HeaderMap::new(), 30.0);
     let call =
@@ -105,12 +118,9 @@ async fn page(task: &Task, url: &str) -> Result<String, String> {
     if fetched.status >= 400 {
         return Err(format!("the page answered {}", fetched.status));
     }
-    let kind = fetched.content_type.unwrap_or_default();
-    let name = fetched.url.path().to_owned();
-    let read = move || extract::extract(&name, &kind, &fetched.body);
-    let read = tokio::task::spawn_blocking(read).await;
-    let read = read.map_err(|_| "the page cannot be read".to_owned())?;
-    Ok(read.map_err(|error| error.to_string())?.text)
+    let (name, media_type) = (fetched.url.path().to_owned(), fetched.content_type);
+    let (media_type, bytes) = (media_type.unwrap_or_default(), fetched.body.to_vec());
+    text_of(task, data_url::File { name, media_type, bytes }).await
 }
 
 /// Splits a text into parts, and makes an object of each.
@@ -120,10 +130,9 @@ pub(super) async fn split(task: Task) -> Done {
         None => match fields::some(&task.input, "content_uri") {
             Some(uri) if uri.starts_with("data:") => {
                 let file = data_url::read(&uri, "").ok_or("Invalid data URI")?;
-                let read = extract::extract(&file.name, &file.media_type, &file.bytes);
-                read.map_err(|error| error.to_string())?.text
+                text_of(&task, file).await?.text
             }
-            Some(uri) => page(&task, &uri).await?,
+            Some(uri) => page(&task, &uri).await?.text,
             None => String::new(),
         },
     };
@@ -153,7 +162,7 @@ fn parts(text: &str, strategy: &Value) -> Vec<String> {
     let target = number("max_characters", 2_000).min(number("new_after_n_chars", 2_000));
     let target = target.clamp(50, 1 << 20);
     let overlap = number("overlap", 100).min(target / 2);
-    let pieces = chunk(text, &[], Sizes { target, overlap });
+    let pieces = chunk(&known(text), Sizes { target, overlap });
     pieces.into_iter().map(|piece| text[piece.range].to_owned()).collect()
 }
 
@@ -201,7 +210,7 @@ mod tests {
             "x ".repeat(100),
             "y ".repeat(100)
         );
-        let found = best(&text, "cat dog", 2, 100);
+        let found = best(&known(&text), "cat dog", 2, 100);
         assert!(
             found.contains("sat") && found.contains("dog") && !found.contains("y y"),
             "{found}"

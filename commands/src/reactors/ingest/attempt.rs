@@ -1,23 +1,25 @@
 //! One attempt at one document, from the claim to its end.
 
-use super::{Ingest, Limits};
+use super::Ingest;
 use crate::{
     effects::{
-        blobs,
-        chunk::chunk,
+        blobs::{self, Blob},
+        chunk::{Piece, Sizes, chunk},
         embedder::{self, EnsureError},
-        extract::extract,
+        extract::{Extracted, Reading, reader},
     },
     execute::{Error, Failure, Loaded},
 };
+use bytes::Bytes;
 use domain::{
     Metadata,
     document::{Command, Document, Event, File, Passage, Refusal},
     ids::KnowledgeBaseId,
-    knowledge_base::{Authority, KnowledgeBase},
+    knowledge_base::{Authority, KnowledgeBase, QUESTIONS},
 };
-use std::sync::Arc;
-use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
+use futures::stream;
+use std::convert::Infallible;
+use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
 /// Bytes of passages in one event, headings included.
@@ -31,6 +33,7 @@ pub(super) struct Attempt<'a> {
     document: &'a mut Loaded<Document>,
     file: File,
     number: u32,
+    reading: Reading,
     metadata: Metadata,
 }
 
@@ -66,6 +69,12 @@ pub(super) async fn begin<'a>(
     let Some(file) = document.state().file.clone() else { return Ok(None) };
     let metadata = Metadata::system(Uuid::now_v7());
     let shelf = shelf(ingest, &file.knowledge_base).await?;
+    let reading = match &shelf {
+        KnowledgeBase::Open { kind, .. } if kind == QUESTIONS => Reading::Questions,
+        KnowledgeBase::Open { .. } | KnowledgeBase::Unknown | KnowledgeBase::Deleted => {
+            Reading::Text
+        }
+    };
     let command = if shelf == KnowledgeBase::Deleted {
         Command::Delete { by: Authority::Admin }
     } else {
@@ -84,9 +93,10 @@ pub(super) async fn begin<'a>(
             | Event::PassagesStored { .. }
             | Event::DocumentIngested { .. }
             | Event::IngestionFailed { .. }
+            | Event::RereadRequested {}
             | Event::DocumentDeleted {} => None,
         })
-        .map(|number| Attempt { ingest, document, file, number, metadata }))
+        .map(|number| Attempt { ingest, document, file, number, reading, metadata }))
 }
 
 async fn shelf(ingest: &Ingest, id: &KnowledgeBaseId) -> Result<KnowledgeBase, Failure> {
@@ -95,8 +105,8 @@ async fn shelf(ingest: &Ingest, id: &KnowledgeBaseId) -> Result<KnowledgeBase, F
 
 impl Attempt<'_> {
     /// Does the work and reports how it ended.
-    pub(super) async fn perform(&mut self, readers: &Arc<Semaphore>) -> Result<Outcome, Failure> {
-        let (reason, passes) = match self.work(readers).await {
+    pub(super) async fn perform(&mut self) -> Result<Outcome, Failure> {
+        let (reason, passes) = match self.work().await {
             Ok(()) => return Ok(Outcome::Done),
             Err(Stop::Lost) => return Ok(Outcome::Lost),
             Err(Stop::Log(failure)) => return Err(failure),
@@ -116,22 +126,22 @@ impl Attempt<'_> {
         }
     }
 
-    async fn work(&mut self, readers: &Arc<Semaphore>) -> Result<(), Stop> {
+    async fn work(&mut self) -> Result<(), Stop> {
         let limits = self.ingest.limits;
         let bytes = self.ingest.blobs.read(&self.file.blob, limits.file_bytes).await;
         let bytes = bytes.map_err(|error| match error {
             blobs::Error::TooLarge(_) => Stop::Bad(error.to_string()),
             other => Stop::Away(format!("the stored file cannot be read: {other}")),
         })?;
-        let read = self.read(bytes, readers, limits).await?;
+        let (read, pieces) = self.read(bytes, limits.sizes).await?;
         let mut first = 0;
         let mut batch = Vec::new();
         let mut weight = 0;
-        for (range, heading) in read.places {
+        for Piece { range, heading, page, row } in pieces {
             let text = read.text[range.clone()].to_owned();
             weight += text.len() + heading.len() + 64;
             let (start, end) = (range.start as u64, range.end as u64);
-            batch.push(Passage { text, start, end, heading });
+            batch.push(Passage { text, start, end, heading, page, row });
             if weight >= EVENT_BYTES {
                 first += self.store(first, std::mem::take(&mut batch)).await?;
                 weight = 0;
@@ -140,40 +150,33 @@ impl Attempt<'_> {
         if !batch.is_empty() {
             self.store(first, batch).await?;
         }
-        let text_bytes = read.text.len() as u64;
-        let media_type = read.media_type.to_owned();
-        self.report(Command::Finish { attempt: self.number, text_bytes, media_type }).await
+        let media_type = read.media_type.into_owned();
+        let kept = self.keep(read.text).await?;
+        let (text, text_bytes) = (kept.hash, kept.size);
+        self.report(Command::Finish { attempt: self.number, text_bytes, media_type, text }).await
     }
 
-    /// Extracts and cuts, on a thread where it may take its time and may panic.
-    async fn read(
-        &self,
-        bytes: bytes::Bytes,
-        readers: &Arc<Semaphore>,
-        limits: Limits,
-    ) -> Result<Read, Stop> {
-        let slow = || Stop::Bad(format!("reading it took longer than {:?}", limits.reading));
-        let place = timeout(limits.reading, readers.clone().acquire_owned()).await;
-        let Ok(Ok(place)) = place else { return Err(Stop::Away("all readers are busy".into())) };
+    /// Puts the text where quotations can be checked against it.
+    async fn keep(&self, text: String) -> Result<Blob, Stop> {
+        let body = stream::iter([Ok::<_, Infallible>(Bytes::from(text))]);
+        let kept = self.ingest.blobs.put(body, u64::MAX).await;
+        kept.map_err(|error| Stop::Away(format!("the text cannot be kept: {error}")))
+    }
+
+    /// Extracts and cuts, both where they may take their time.
+    async fn read(&self, bytes: Bytes, sizes: Sizes) -> Result<(Extracted, Vec<Piece>), Stop> {
         let (name, media_type) = (self.file.name.clone(), self.file.media_type.clone());
-        let reading = spawn_blocking(move || {
-            // The thread keeps its place until it is really done, so that runaway files cannot pile up.
-            let _place = place;
-            let extracted = extract(&name, &media_type, &bytes)?;
-            let pieces = chunk(&extracted.text, &extracted.outline, limits.sizes);
-            let places = pieces.into_iter().map(|piece| (piece.range, piece.heading)).collect();
-            Ok(Read { text: extracted.text, places, media_type: extracted.media_type })
+        let reading = self.reading;
+        let read = self.ingest.reader.read(reader::File { name, media_type, reading, bytes }).await;
+        let read = read.map_err(|error| match error {
+            reader::Error::Unreadable(unreadable) => Stop::Bad(unreadable.to_string()),
+            reader::Error::Away(_) => Stop::Away(error.to_string()),
+        })?;
+        let cut = spawn_blocking(move || {
+            let pieces = chunk(&read, sizes);
+            (read, pieces)
         });
-        match timeout(limits.reading, reading).await {
-            Ok(Ok(read)) => read.map_err(|unreadable: crate::effects::extract::Unreadable| {
-                Stop::Bad(unreadable.to_string())
-            }),
-            Ok(Err(panic)) if panic.is_panic() => {
-                Err(Stop::Bad("the file is damaged in a way that cannot be read".to_owned()))
-            }
-            Ok(Err(_)) => Err(Stop::Away("reading was interrupted".to_owned())),
-            Err(_) => Err(slow()),
-        }
+        cut.await.map_err(|_| Stop::Away("cutting the text was interrupted".to_owned()))
     }
 
     /// Vectors first, then the event: whoever sees the passages finds their vectors.
@@ -204,13 +207,6 @@ impl Attempt<'_> {
             Err(Error::Failed(failure)) => Err(Stop::Log(failure)),
         }
     }
-}
-
-/// A file's text and where its passages stand.
-struct Read {
-    text: String,
-    places: Vec<(std::ops::Range<usize>, String)>,
-    media_type: &'static str,
 }
 
 fn cut(reason: &str) -> String {

@@ -2,11 +2,7 @@
 
 use super::*;
 use crate::{
-    effects::{
-        embedder::{self, TextHash},
-        embedder_builtin::Builtin,
-        embedder_memo::MemoryMemo,
-    },
+    effects::{embedder, embedder_builtin::Builtin, embedder_memo::MemoryMemo},
     execute::{execute, unpack},
     log::memory::MemoryLog,
 };
@@ -63,6 +59,10 @@ impl Backlog for Fold {
             Ok(open)
         }
         .boxed()
+    }
+
+    fn due(&self, _: usize) -> BoxFuture<'_, Result<Vec<Due>, BacklogError>> {
+        ready(Ok(Vec::new())).boxed()
     }
 }
 
@@ -164,6 +164,7 @@ impl World {
         let ingest = Ingest {
             log: Arc::new(self.log.clone()),
             blobs: self.blobs.clone(),
+            reader: Reader::new(None, PATIENCE),
             embedder,
             memo: Arc::new(self.memo.clone()),
             nodes: Arc::new(Dead(self.dead.clone())),
@@ -225,9 +226,8 @@ async fn what_was_uploaded_before_and_after_the_start_is_ingested() {
         panic!("{history:?}")
     };
     assert_eq!((passages[0].text.as_str(), passages[0].start, passages[0].end), ("知识库", 0, 9));
-    assert_eq!(world.memo.len(), 2);
-    let title = TextHash::of("Title\nBody one.");
-    assert_eq!(world.memo.known(Builtin.model(), &[title]).await.unwrap(), [title]);
+    // Meanings are the search's own to find out.
+    assert!(world.memo.is_empty());
     node.abort();
 }
 
@@ -260,7 +260,7 @@ async fn a_bad_document_fails_alone_and_at_once() {
     world.upload("good", "a.txt", Bytes::from_static(b"text")).await;
     let node = world.start(1, Arc::new(Builtin));
     let history = world.until("bad", "IngestionFailed").await;
-    let reason = "PDF files cannot be read".to_owned();
+    let reason = "the PDF file is damaged or incomplete".to_owned();
     let failed = Event::IngestionFailed { attempt: 1, reason, retry_in_ms: None };
     assert_eq!(history.last(), Some(&failed));
     world.until("good", "DocumentIngested").await;

@@ -2,10 +2,7 @@
 //!
 //! Forgiving as browsers are: nothing in a page makes it fail.
 
-use super::{
-    extract::{Extracted, Heading},
-    extract_entities::decode,
-};
+use super::{Extracted, Heading, entities::decode};
 
 /// Elements whose content is not text.
 const DROPPED: [&str; 9] =
@@ -69,7 +66,8 @@ pub fn extract(html: &str) -> Extracted {
     page.text(rest);
     page.close_heading();
     page.out.truncate(page.out.trim_end().len());
-    Extracted { text: page.out, outline: page.outline, media_type: "text/html" }
+    let (text, outline) = (page.out, page.outline);
+    Extracted { text, outline, media_type: "text/html".into(), ..Extracted::default() }
 }
 
 #[derive(Default)]

@@ -1,0 +1,129 @@
+//! Uploads into knowledge bases, for all dialects.
+
+use crate::{
+    app::App,
+    core::{Error, upload},
+};
+use commands::{
+    effects::{
+        blobs,
+        extract::{Reading, reader},
+    },
+    execute::{self, Loaded},
+    intake::{Due, Upload, settle},
+};
+use domain::{
+    Metadata,
+    ids::{DocumentId, KnowledgeBaseId, UserId},
+    intake::{Command, Event, File, Intake, Refusal},
+};
+use projections::documents;
+use uuid::Uuid;
+
+/// Files for a knowledge base.
+#[derive(Debug)]
+pub struct Delivery {
+    /// Where to.
+    pub knowledge_base: KnowledgeBaseId,
+    /// Who owns that.
+    pub owner: UserId,
+    /// The files; they are in the store.
+    pub files: Vec<upload::File>,
+    /// Whether documents of the same names give way.
+    pub replace: bool,
+}
+
+/// Why a delivery was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum NotTaken {
+    /// The domain said no.
+    #[error(transparent)]
+    Refused(Refusal),
+    /// Not a table of questions and answers.
+    #[error("{name:?}: {reason}")]
+    NoQuestions {
+        /// The file.
+        name: String,
+        /// Why.
+        reason: String,
+    },
+    /// The machine failed.
+    #[error(transparent)]
+    Failed(Error),
+}
+
+impl<E: Into<Error>> From<E> for NotTaken {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+/// Takes a delivery as a whole; the id of the upload. Its documents can be seen when this returns.
+///
+/// # Errors
+/// [`NotTaken`]; then nothing was taken.
+pub async fn accept(
+    app: &App,
+    delivery: Delivery,
+    metadata: &Metadata,
+) -> Result<String, NotTaken> {
+    let Delivery { knowledge_base, owner, files, replace } = delivery;
+    let task = Uuid::new_v4().simple().to_string();
+    let files: Vec<File> = files.into_iter().map(file).collect();
+    let mut intake = Loaded::<Intake>::load_ends(&*app.log, &knowledge_base).await?;
+    let seen = intake.state().uploads.len();
+    app.settled("documents").await?;
+    let present = documents::present(&app.db, &knowledge_base, &files).await?;
+    let (by, id) = (owner.clone(), task.clone());
+    let command = Command::Accept { owner: by, task: id, files, replace, present, seen };
+    let news = intake.execute(&*app.log, &command, metadata).await;
+    let news = news.map_err(|error| match error {
+        execute::Error::Refused(refusal) => NotTaken::Refused(refusal),
+        execute::Error::Failed(failure) => failure.into(),
+    })?;
+    let mut due = Vec::new();
+    for Event::FilesAccepted { files, replaced, .. } in news.events {
+        due.extend(replaced.into_iter().map(|document| Due::Delete { document, upload: None }));
+        due.extend(files.into_iter().map(|file| {
+            let (knowledge_base, owner) = (knowledge_base.clone(), owner.clone());
+            Due::Upload(Upload { knowledge_base, owner, task: task.clone(), file })
+        }));
+    }
+    let position = settle(&*app.log, due, metadata).await?.max(news.position);
+    for read_model in ["documents", "passages"] {
+        app.caught_up(read_model, position).await;
+    }
+    Ok(task)
+}
+
+/// Looks whether these files are tables of questions and answers.
+///
+/// # Errors
+/// [`NotTaken::NoQuestions`] for the first that is none.
+pub async fn check_questions(app: &App, files: &[upload::File]) -> Result<(), NotTaken> {
+    for file in files {
+        let bytes = app.library.blobs.read(&file.blob.hash, file.blob.size).await;
+        let bytes = bytes.map_err(|error: blobs::Error| Error::Unavailable(error.to_string()))?;
+        let (name, media_type) = (file.name.clone(), file.media_type.clone());
+        let reading = Reading::Questions;
+        let table = reader::File { name: name.clone(), media_type, reading, bytes };
+        match app.library.reader.read(table).await {
+            Ok(_) => {}
+            Err(reader::Error::Unreadable(unreadable)) => {
+                return Err(NotTaken::NoQuestions { name, reason: unreadable.to_string() });
+            }
+            Err(away) => return Err(Error::Unavailable(away.to_string()).into()),
+        }
+    }
+    Ok(())
+}
+
+fn file(sent: upload::File) -> File {
+    File {
+        document: DocumentId(Uuid::new_v4().simple().to_string()),
+        name: sent.name,
+        blob: sent.blob.hash,
+        size: sent.blob.size,
+        media_type: sent.media_type.chars().filter(|c| *c != '\0').take(128).collect(),
+    }
+}
