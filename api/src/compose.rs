@@ -16,6 +16,7 @@ use crate::{
 use anyhow::{Context, Result};
 use commands::{
     agents::tasks::Tasks,
+    app_runs::Workshop,
     effects::{
         fetch::{Fetcher, Reach},
         keys::{Keys, MasterKey},
@@ -73,6 +74,8 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::mcp_servers::McpServers),
         Arc::new(projections::versions::Versions),
         Arc::new(projections::uploads::Uploads),
+        Arc::new(projections::apps::Apps),
+        Arc::new(projections::app_runs::AppRuns),
     ]
 }
 
@@ -206,6 +209,7 @@ impl Node {
         let providers = Providers::new(store.log.clone(), store.vault.clone());
         let endpoint = Backed::endpoint(&config);
         let models = Models::new(&config, store.db.clone(), providers.clone(), endpoint.clone());
+        let reach = if config.allow_private_urls { Reach::Anywhere } else { Reach::Public };
         let mcp = Mcp::new(
             McpServers::new(store.log.clone(), store.vault.clone()),
             store.log.clone(),
@@ -228,9 +232,9 @@ impl Node {
             openai,
             endpoint,
             models: models.clone(),
+            workshop: Workshop::new(reach, library.reader.clone()),
             mcp: mcp.clone(),
         });
-        let reach = if config.allow_private_urls { Reach::Anywhere } else { Reach::Public };
         let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));
         let shelf = Arc::new(SkillShelf(store.db.clone()));
         let index = Files {

@@ -86,6 +86,8 @@ pub struct Config {
     pub public_url: Option<String>,
     /// The tracing UI, without trailing slash.
     pub jaeger_url: String,
+    /// How long an app's session remembers after it was last used, in seconds.
+    pub app_session_seconds: i64,
     /// Where the latest release of the desktop client is described.
     pub releases_url: String,
     /// Log lines as JSON.
@@ -323,6 +325,11 @@ impl Values {
                 .transpose()?,
             jaeger_url: self.url("ANNALS_JAEGER_URL")?,
             releases_url: self.url("ANNALS_RELEASES_URL")?,
+            app_session_seconds: self.parse(
+                "ANNALS_APP_SESSION_SECONDS",
+                "a number of seconds, at least 1",
+                |text| text.parse::<u32>().ok().filter(|seconds| *seconds > 0).map(i64::from),
+            )?,
             log_json: self.parse("ANNALS_LOG_FORMAT", "text or json", |text| match text {
                 "" => Some(None),
                 "text" => Some(Some(false)),

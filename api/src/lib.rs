@@ -15,6 +15,7 @@ pub mod genie;
 pub mod intake;
 pub mod library;
 pub mod listen;
+pub mod llmstack;
 pub mod mcp;
 pub mod metrics;
 pub mod models;

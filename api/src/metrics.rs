@@ -41,6 +41,8 @@ pub enum Dialect {
     Sage,
     /// GenieHelper.
     Genie,
+    /// LLMStack.
+    LlmStack,
     /// `/v1`.
     Native,
     /// Probes and metrics.
@@ -48,13 +50,15 @@ pub enum Dialect {
 }
 
 impl Dialect {
-    const ALL: [Self; 4] = [Self::Sage, Self::Genie, Self::Native, Self::Operations];
+    const ALL: [Self; 5] =
+        [Self::Sage, Self::Genie, Self::LlmStack, Self::Native, Self::Operations];
 
     /// By the beginning of a path: right wherever a dialect has a prefix of its own.
     pub fn of_prefix(path: &str) -> Self {
         match path.split('/').nth(1).unwrap_or_default() {
             "v1" => Self::Native,
             "genie" => Self::Genie,
+            "llmstack" => Self::LlmStack,
             "livez" | "readyz" | "metrics" => Self::Operations,
             _ => Self::Sage,
         }
@@ -64,6 +68,7 @@ impl Dialect {
         match self {
             Self::Sage => "sage",
             Self::Genie => "genie",
+            Self::LlmStack => "llmstack",
             Self::Native => "v1",
             Self::Operations => "operations",
         }

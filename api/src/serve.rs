@@ -5,7 +5,7 @@ use crate::{
     compose::Node,
     config::Config,
     core::context,
-    drain_body, genie, listen,
+    drain_body, genie, listen, llmstack,
     metrics::{self, Dialect},
     observe, probes, sage, v1,
 };
@@ -59,14 +59,18 @@ pub fn router(app: App) -> Router {
         .layer(middleware::map_response(|response| observe::speaks(Dialect::Sage, response)));
     let genie = genie::routes(&app)
         .layer(middleware::map_response(|response| observe::speaks(Dialect::Genie, response)));
+    let llmstack = llmstack::routes(&app)
+        .layer(middleware::map_response(|response| observe::speaks(Dialect::LlmStack, response)));
     Router::new()
         .merge(probes::routes())
         .merge(metrics::routes())
         .merge(sage.clone())
         .merge(genie.clone())
+        .merge(llmstack.clone())
         .merge(v1::routes())
         .nest("/sage", sage.fallback_service(sage::fallback(&app)))
         .nest("/genie", genie.fallback_service(genie::fallback()))
+        .nest("/llmstack", llmstack.fallback_service(llmstack::fallback()))
         .fallback_service(sage::fallback(&app))
         // Extractors have limits of their own, which speak the dialect.
         .layer(DefaultBodyLimit::disable())

@@ -2,6 +2,7 @@
 
 use crate::{config::Config, library::Library, mcp::Mcp, models::Models, team};
 use commands::{
+    app_runs::Workshop,
     effects::{
         Sensitive,
         model::{Endpoint, Model, Passage, offline::Offline, openai::OpenAi},
@@ -52,6 +53,8 @@ pub struct Backed {
     pub endpoint: Option<Endpoint>,
     /// The models of providers that people saved.
     pub models: Models,
+    /// What the steps of apps work with.
+    pub workshop: Workshop,
     /// Connections to MCP servers.
     pub mcp: Mcp,
 }
@@ -205,6 +208,10 @@ impl Surroundings for Backed {
             let titles = conversations::other_titles(&self.db, owner, *conversation).await;
             titles.map_err(unavailable)
         })
+    }
+
+    fn workshop(&self) -> Option<Workshop> {
+        Some(self.workshop.clone())
     }
 
     fn orphans(&self) -> BoxFuture<'_, Result<Vec<(RunId, NodeId)>, Unavailable>> {

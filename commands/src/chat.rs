@@ -210,7 +210,8 @@ async fn silence(log: &dyn EventLog, run: RunId, metadata: &Metadata) -> Result<
     Ok(())
 }
 
-async fn is_over(log: &dyn EventLog, run: RunId) -> Result<bool, Failure> {
+/// Whether the run is over, or never came to be.
+pub(crate) async fn is_over(log: &dyn EventLog, run: RunId) -> Result<bool, Failure> {
     match Loaded::<Run>::load(log, &run).await?.state() {
         Run::Active(_) => Ok(false),
         Run::Ended { .. } => Ok(true),

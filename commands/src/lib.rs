@@ -1,6 +1,8 @@
 //! The write side: the log, the execution of commands, reactors and the effects they perform.
 
 pub mod agents;
+pub mod app_runs;
+pub mod apps;
 pub mod chat;
 pub mod effects;
 pub mod execute;

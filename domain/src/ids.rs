@@ -85,6 +85,10 @@ uuid_ids! {
     UploadId,
     /// One skill; derived from where it belongs and what it is called.
     SkillId,
+    /// One app.
+    AppId,
+    /// One session of one person with one app; derived from these, see [`AppSessionId::of`].
+    AppSessionId,
 }
 
 text_ids! {
@@ -137,6 +141,17 @@ impl ConversationId {
     pub fn of(owner: &UserId, session_id: &str) -> Self {
         let name = format!("{}\0{session_id}", owner.0);
         Self(Uuid::new_v5(&CONVERSATIONS, name.as_bytes()))
+    }
+}
+
+/// Namespace under which ids of apps' sessions are derived; any fixed value serves.
+const APP_SESSIONS: Uuid = Uuid::from_u128(0x1f6f_02c9_5b0d_4b5e_9d0b_67a1_5d8e_3c22);
+
+impl AppSessionId {
+    /// Session ids are chosen by clients, so the same id of two people, or with two apps, names two sessions.
+    pub fn of(app: AppId, caller: &UserId, session_id: &str) -> Self {
+        let name = format!("{app}\0{}\0{session_id}", caller.0);
+        Self(Uuid::new_v5(&APP_SESSIONS, name.as_bytes()))
     }
 }
 

@@ -6,6 +6,8 @@
 pub mod admins;
 pub mod agent;
 pub mod agent_task;
+pub mod app;
+pub mod app_session;
 pub mod billing;
 pub mod codec;
 pub mod conversation;

@@ -9,6 +9,8 @@
 
 pub mod agent_tasks;
 pub mod agents;
+pub mod app_runs;
+pub mod apps;
 mod checkpoints;
 mod compare;
 pub mod conversations;

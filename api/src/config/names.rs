@@ -45,6 +45,7 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
         "ANNALS_RELEASES_URL",
         Kind::Plain("https://api.github.com/repos/ZHangZHengEric/Sage/releases/latest"),
     ),
+    ("ANNALS_APP_SESSION_SECONDS", Kind::Plain("3600")),
     ("ANNALS_LOG_FORMAT", Kind::Plain("")),
 ];
 

@@ -118,7 +118,8 @@ enum Way {
     ApiToken,
 }
 
-type Found = Result<Result<Caller, Login>, Error>;
+/// A caller, or why there is none.
+pub type Found = Result<Result<Caller, Login>, Error>;
 
 async fn by_bearer(app: &App, headers: &HeaderMap) -> Found {
     let Some(token) = authorization(headers, "bearer") else { return Ok(Err(Login::Missing)) };
@@ -179,7 +180,11 @@ async fn by_proxy(app: &App, parts: &Parts) -> Found {
     }))
 }
 
-async fn by_api_token(app: &App, headers: &HeaderMap) -> Found {
+/// The caller of the API token in the `Authorization` header.
+///
+/// # Errors
+/// When the database does not answer; the inner error says what is wrong with the token.
+pub async fn by_api_token(app: &App, headers: &HeaderMap) -> Found {
     let Some(token) = authorization(headers, "token") else { return Ok(Err(Login::Missing)) };
     let digest = Sensitive::from(token.to_owned()).digest();
     Ok(match users::by_api_token(&app.db, &digest).await? {

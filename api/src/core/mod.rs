@@ -2,6 +2,7 @@
 
 pub mod access;
 pub mod active_runs;
+pub mod app_runs;
 pub mod caller;
 pub mod context;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod run_snapshot;
 pub mod run_stream;
 pub mod site;
 pub mod throttle;
+pub mod tie;
 pub mod tokens;
 pub mod upload;
 

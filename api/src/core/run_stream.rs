@@ -117,7 +117,19 @@ pub fn response(reader: Reader, body: Body) -> Response {
 /// When the log cannot be read.
 pub async fn open(
     app: &App,
+    reader: Reader,
+) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>, Error> {
+    open_until(app, reader, |_| true).await
+}
+
+/// As [`open`]; the end line is sent only if `ending` wants it.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn open_until(
+    app: &App,
     mut reader: Reader,
+    ending: fn(&str) -> bool,
 ) -> Result<impl Stream<Item = io::Result<Bytes>> + Send + use<>, Error> {
     let stream = StreamId::of::<Run>(&reader.run);
     let Place { from, index } = locate(&*app.log, &stream, reader.index).await?;
@@ -136,7 +148,8 @@ pub async fn open(
                 Err(_) => continue,
             };
             let mut bytes = Vec::new();
-            let over = batch.iter().any(|event| frame(event, reader, &mut next, &mut bytes));
+            let mut frame = |event| frame(event, reader, ending, &mut next, &mut bytes);
+            let over = batch.iter().any(|event| frame(event));
             if !bytes.is_empty() {
                 yield Ok(Bytes::from(bytes));
             }
@@ -148,7 +161,13 @@ pub async fn open(
 }
 
 /// Appends the event's lines from `next` on. Whether the end line was among them.
-fn frame(event: &Recorded, reader: Reader, next: &mut u64, bytes: &mut Vec<u8>) -> bool {
+fn frame(
+    event: &Recorded,
+    reader: Reader,
+    ending: fn(&str) -> bool,
+    next: &mut u64,
+    bytes: &mut Vec<u8>,
+) -> bool {
     let lines = match lines_in(&event.kind, &event.data) {
         Ok(Some(lines)) => lines,
         Ok(None) => return false,
@@ -160,6 +179,9 @@ fn frame(event: &Recorded, reader: Reader, next: &mut u64, bytes: &mut Vec<u8>) 
     };
     let skipped = usize::try_from(next.saturating_sub(lines.first)).unwrap_or(usize::MAX);
     for line in lines.lines.iter().skip(skipped) {
+        if lines.end && !ending(line.get()) {
+            break;
+        }
         if reader.framing == Framing::Sse {
             bytes.extend_from_slice(format!("id: {}:{next}\ndata: ", reader.run).as_bytes());
         }

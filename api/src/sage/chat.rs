@@ -11,6 +11,7 @@ use crate::{
         Caller, Context, Error, Json,
         error::Login,
         run_stream::{self, Framing, Reader},
+        tie::Tie,
     },
 };
 use axum::{
@@ -24,8 +25,8 @@ use axum::{
 use commands::chat::{AskError, Begun};
 use domain::{
     Metadata,
-    ids::{AgentId, RunId, UserId},
-    run::{Interrupt, Surface},
+    ids::{AgentId, UserId},
+    run::Surface,
 };
 use futures::StreamExt;
 use projections::agents::{self, Agent};
@@ -122,7 +123,7 @@ async fn begin(
     if !surface.attached() {
         return Ok(run_stream::respond(app, reader).await?);
     }
-    let mut tie = Tie { app: app.clone(), run, metadata, over: false };
+    let tie = Tie::new(app.clone(), run, metadata);
     let bytes = run_stream::open(app, reader).await?;
     let draining = app.draining.clone();
     let tied = async_stream::stream! {
@@ -148,36 +149,6 @@ fn refused(error: AskError) -> Fault {
 
 fn no_messages() -> Fault {
     Fault::raised(text("消息列表不能为空", "The message list cannot be empty"))
-}
-
-/// Ties a run to a response body: a body that is dropped before its end is a client that went away.
-struct Tie {
-    app: App,
-    run: RunId,
-    metadata: Metadata,
-    over: bool,
-}
-
-impl Tie {
-    /// The stream came to its end, or the server drains: nobody went away.
-    fn loosen(&mut self) {
-        self.over = true;
-    }
-}
-
-impl Drop for Tie {
-    fn drop(&mut self) {
-        if self.over {
-            return;
-        }
-        let (app, run, metadata) = (self.app.clone(), self.run, self.metadata.clone());
-        tokio::spawn(async move {
-            let wish = Interrupt { reason: "客户端断开连接".to_owned(), replaced: false };
-            if let Err(failure) = app.interrupt(run, wish, &metadata).await {
-                tracing::warn!(%run, %failure, "a run whose client left could not be stopped");
-            }
-        });
-    }
 }
 
 /// Who asks, with or without an account.

@@ -3,7 +3,11 @@
 use super::outbound::{self, PublicOnly, Refused};
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
-use reqwest::{Client, ClientBuilder, Request, Url, header, redirect};
+use reqwest::{
+    Client, ClientBuilder, Request, Url,
+    header::{self, HeaderMap},
+    redirect,
+};
 use std::{error::Error as _, sync::Arc, time::Duration};
 use tokio::time::timeout;
 
@@ -35,6 +39,8 @@ pub struct Fetched {
     pub url: Url,
     /// The HTTP status.
     pub status: u16,
+    /// All headers.
+    pub headers: HeaderMap,
     /// The `Content-Type`, if there is a readable one.
     pub content_type: Option<String>,
     /// The body.
@@ -147,7 +153,8 @@ async fn receive(client: &Client, request: Request, most: usize) -> Result<Fetch
         return Err(FetchError::TooLarge(most));
     }
     let (url, status) = (response.url().clone(), response.status().as_u16());
-    let content_type = response.headers().get(header::CONTENT_TYPE);
+    let headers = response.headers().clone();
+    let content_type = headers.get(header::CONTENT_TYPE);
     let content_type = content_type.and_then(|value| value.to_str().ok()).map(str::to_owned);
     let mut body = BytesMut::new();
     let mut chunks = response.bytes_stream();
@@ -158,7 +165,7 @@ async fn receive(client: &Client, request: Request, most: usize) -> Result<Fetch
         }
         body.extend_from_slice(&chunk);
     }
-    Ok(Fetched { url, status, content_type, body: body.freeze() })
+    Ok(Fetched { url, status, headers, content_type, body: body.freeze() })
 }
 
 /// The reason without the URL: a query may hold a key.

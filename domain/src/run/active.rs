@@ -1,13 +1,13 @@
 //! A run that goes on: what is known of it, and what a step adds.
 
-use super::{Event, Interrupt, Refusal, Request, Step, TurnUsage};
+use super::{DoneStep, Event, Interrupt, Refusal, Request, Step, TurnUsage};
 use crate::{
     Revision,
     ids::{NodeId, RunId},
     message::{Line, Message},
 };
 use serde_json::Value;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// A run that goes on.
 #[derive(Debug, Clone)]
@@ -30,6 +30,10 @@ pub struct Active {
     pub usage: Vec<TurnUsage>,
     /// Calls the last turn asked for that have no result yet, in its order.
     pub calls: Vec<OpenCall>,
+    /// Steps of the app that were begun, done or not.
+    pub begun: BTreeSet<String>,
+    /// Steps of the app that are done.
+    pub steps: BTreeMap<String, DoneStep>,
     /// The runs that work for it, each with the last of its events that is here, too.
     pub sub_runs: BTreeMap<RunId, Revision>,
     /// Somebody wants it stopped.
@@ -62,6 +66,8 @@ impl Active {
             messages: vec![],
             usage: vec![],
             calls: vec![],
+            begun: BTreeSet::new(),
+            steps: BTreeMap::new(),
             sub_runs: BTreeMap::new(),
             interrupt: None,
         }
@@ -128,6 +134,18 @@ impl Active {
                         events.push(Event::MessagePosted(message.clone()));
                     }
                 }
+                Step::StartStep { step } => {
+                    if !self.steps.contains_key(step) {
+                        let (step, attempt) = (step.clone(), self.attempt);
+                        events.push(Event::AppStepStarted { step, attempt });
+                    }
+                }
+                Step::FinishStep { step, done, usage } => {
+                    if !self.steps.contains_key(step) {
+                        let (step, done, usage) = (step.clone(), done.clone(), usage.clone());
+                        events.push(Event::AppStepFinished { step, done, usage });
+                    }
+                }
                 Step::Relay { first, relayed } => {
                     let (run, revision) = (relayed.run, relayed.revision);
                     if sub_runs.get(&run).is_some_and(|known| *known >= revision) {
@@ -179,6 +197,11 @@ impl Active {
     pub fn apply(&mut self, event: &Event) {
         match event {
             Event::RunRequested(_) | Event::RunEnded { .. } => {}
+            Event::AppStepStarted { step, .. } => drop(self.begun.insert(step.clone())),
+            Event::AppStepFinished { step, done, usage } => {
+                self.steps.insert(step.clone(), (**done).clone());
+                self.usage.extend(usage.iter().cloned());
+            }
             Event::RunClaimed { node, attempt } => (self.node, self.attempt) = (*node, *attempt),
             Event::TurnStarted { message_id, .. } => self.speaking = Some(message_id.clone()),
             Event::LinesRecorded { lines, .. } => self.lines += lines.len() as u64,

@@ -1,6 +1,6 @@
 //! What happens in a run, as stored.
 
-use super::Settings;
+use super::{DoneStep, Settings};
 use crate::{
     Revision,
     ids::{AgentId, ConversationId, NodeId, RunId, UserId},
@@ -75,6 +75,23 @@ pub enum Event {
     },
     /// A complete message that is not a model's.
     MessagePosted(Box<Message>),
+    /// A step of the app begins.
+    AppStepStarted {
+        /// Its key.
+        step: String,
+        /// The attempt it belongs to.
+        attempt: u32,
+    },
+    /// A step of the app is done; it is never taken again.
+    AppStepFinished {
+        /// Its key.
+        step: String,
+        /// With what.
+        done: Box<DoneStep>,
+        /// What its models cost.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        usage: Vec<TurnUsage>,
+    },
     /// What is in the log of a run that works for this one, up to `revision`, is also part of this one: its lines are sent
     /// here, too.
     SubRunRelayed {
@@ -144,14 +161,16 @@ pub enum Surface {
     SageStream,
     /// Sage `/api/web-stream`: independent of any connection.
     SageWebStream,
+    /// LLMStack `/api/apps/…/run`: stopped when its client leaves, but not by a crash of ours.
+    LlmStack,
 }
 
 impl Surface {
-    /// Whether the run shall stop when its connection breaks.
+    /// Whether the run ends when its connection breaks for whatever reason.
     pub fn attached(self) -> bool {
         match self {
             Self::SageChat | Self::SageStream => true,
-            Self::SageWebStream => false,
+            Self::SageWebStream | Self::LlmStack => false,
         }
     }
 }

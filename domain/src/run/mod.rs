@@ -5,6 +5,7 @@
 //! holds the claim may advance a run; everybody else is refused, which fences a node that was thought dead.
 
 mod active;
+mod app_turn;
 mod event;
 mod lines;
 mod next;
@@ -19,6 +20,7 @@ use crate::{
     message::{Line, Message},
 };
 pub use active::{Active, OpenCall};
+pub use app_turn::{AppTurn, DoneStep, Origin};
 pub use event::{Event, Interrupt, Outcome, Parent, Request, Surface, TurnUsage};
 pub use lines::{Lines, lines_in};
 pub use next::Next;
@@ -102,6 +104,20 @@ pub enum Step {
     },
     /// A message that is not a model's.
     Post(Box<Message>),
+    /// A step of the app begins.
+    StartStep {
+        /// Its key.
+        step: String,
+    },
+    /// A step of the app is done.
+    FinishStep {
+        /// Its key.
+        step: String,
+        /// With what.
+        done: Box<DoneStep>,
+        /// What its models cost.
+        usage: Vec<TurnUsage>,
+    },
     /// Something a run that works for this one has in its log.
     Relay {
         /// Index of the first line.

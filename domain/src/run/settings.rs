@@ -1,5 +1,6 @@
 //! How an agent works in one run.
 
+use super::AppTurn;
 use crate::{
     ids::{AgentId, KnowledgeBaseId, ProviderId, SecretId, UserId},
     mcp_server::RunServer,
@@ -80,6 +81,9 @@ pub struct Settings {
     /// How much of the conversation the model is told.
     #[serde(skip_serializing_if = "Budget::is_unset")]
     pub budget: Budget,
+    /// The app that is run, for runs that are an app's and not an agent's.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app: Option<Box<AppTurn>>,
 }
 
 impl Settings {

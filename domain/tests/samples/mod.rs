@@ -1,5 +1,6 @@
 //! One event or more of every type.
 
+mod apps;
 mod grants;
 mod intakes;
 mod mcp_servers;
@@ -75,6 +76,7 @@ pub fn all() -> Result<Vec<Stored>> {
         runs::all()?,
         work::all()?,
         shared::all()?,
+        apps::all()?,
     ];
     Ok(parts.into_iter().flatten().collect())
 }

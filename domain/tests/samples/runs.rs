@@ -7,8 +7,8 @@ use annals_domain::{
     mcp_server::{Endpoint, Protocol, RunServer},
     message::{Line, Message},
     run::{
-        self, Budget, ChosenProvider, Event, Interrupt, Memory, Outcome, Parent, Request, Run,
-        Settings, SubAgent, Surface, TurnUsage,
+        self, Budget, ChosenProvider, DoneStep, Event, Interrupt, Memory, Outcome, Parent, Request,
+        Run, Settings, SubAgent, Surface, TurnUsage,
     },
 };
 use anyhow::Result;
@@ -112,6 +112,7 @@ fn full_request() -> Event {
                 max_new_message_ratio: Some(0.5),
                 recent_turns: Some(4),
             },
+            app: None,
         },
         parent: Some(Parent { run: RUN, call: "c".to_owned(), depth: 1 }),
         ..*request(Surface::SageStream)
@@ -137,6 +138,7 @@ pub fn all() -> Result<Vec<Stored>> {
             full_request(),
             plain_request(),
             Event::RunRequested(request(Surface::SageWebStream)),
+            super::apps::request(),
         ],
         RunClaimed => [Event::RunClaimed { node: NODE, attempt: 2 }],
         TurnStarted => [Event::TurnStarted { turn: 0, attempt: 1, message_id: "m-1".to_owned() }],
@@ -167,6 +169,22 @@ pub fn all() -> Result<Vec<Stored>> {
         ToolFinished => [
             Event::ToolFinished { message: Box::new(said()), told: Some("It is 汉.".to_owned()) },
             Event::ToolFinished { message: Box::new(said()), told: None },
+        ],
+        AppStepStarted => [Event::AppStepStarted { step: "llm1".to_owned(), attempt: 1 }],
+        AppStepFinished => [
+            Event::AppStepFinished {
+                step: "llm1".to_owned(),
+                done: Box::new(DoneStep {
+                    output: json!({"text": "t"}),
+                    memory: Some(json!({"chat_history": []})),
+                }),
+                usage: vec![usage(Some(json!({"total_tokens": 2})))],
+            },
+            Event::AppStepFinished {
+                step: "echo1".to_owned(),
+                done: Box::default(),
+                usage: vec![],
+            },
         ],
         SubRunRelayed => [
             Event::SubRunRelayed {

@@ -48,6 +48,7 @@ impl Projection for Conversations {
             "TurnAbandoned",
             "ToolFinished",
             "MessagePosted",
+            "AppStepFinished",
             "SubRunRelayed",
             "RunEnded",
         ]
@@ -148,17 +149,7 @@ async fn apply_run(
             Ok(())
         }
         Event::TurnCompleted { usage, .. } => {
-            sqlx::query(
-                "update runs set updated_at = $2, revision = $3,
-                     usage = (usage::jsonb || jsonb_build_array($4::jsonb))::json
-                 where run_id = $1",
-            )
-            .bind(id.0)
-            .bind(recorded.recorded_at)
-            .bind(column(recorded.revision.0))
-            .bind(Json(usage))
-            .execute(&mut *db)
-            .await?;
+            add_usage(db, recorded, id, &[usage]).await?;
             insert_messages(db, recorded, id).await
         }
         Event::TurnAbandoned { .. }
@@ -184,11 +175,33 @@ async fn apply_run(
             .await?;
             Ok(())
         }
+        Event::AppStepFinished { usage, .. } => add_usage(db, recorded, id, &usage).await,
         Event::TurnStarted { .. }
         | Event::LinesRecorded { .. }
         | Event::ToolStarted { .. }
+        | Event::AppStepStarted { .. }
         | Event::InterruptRequested(_) => Ok(()),
     }
+}
+
+/// Notes what turns or steps cost.
+async fn add_usage(
+    db: &mut PgConnection,
+    recorded: &Recorded,
+    id: RunId,
+    usage: &[run::TurnUsage],
+) -> Result<(), ApplyError> {
+    sqlx::query(
+        "update runs set updated_at = $2, revision = $3, usage = (usage::jsonb || $4::jsonb)::json
+         where run_id = $1",
+    )
+    .bind(id.0)
+    .bind(recorded.recorded_at)
+    .bind(column(recorded.revision.0))
+    .bind(Json(usage))
+    .execute(db)
+    .await?;
+    Ok(())
 }
 
 async fn insert_run(
@@ -280,6 +293,8 @@ fn messages_in(recorded: &Recorded) -> Result<Vec<Message>, ApplyError> {
         | Event::TurnStarted { .. }
         | Event::LinesRecorded { .. }
         | Event::ToolStarted { .. }
+        | Event::AppStepStarted { .. }
+        | Event::AppStepFinished { .. }
         | Event::InterruptRequested(_)
         | Event::RunEnded { .. } => vec![],
     })
@@ -300,5 +315,6 @@ fn surface_name(surface: run::Surface) -> &'static str {
         run::Surface::SageChat => "sage_chat",
         run::Surface::SageStream => "sage_stream",
         run::Surface::SageWebStream => "sage_web_stream",
+        run::Surface::LlmStack => "llmstack",
     }
 }

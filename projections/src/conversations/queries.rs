@@ -335,13 +335,14 @@ pub async fn run(db: &PgPool, id: RunId) -> sqlx::Result<Option<RunRow>> {
         .await
 }
 
-/// Runs that people asked for and that go on, in order of their start; `owner` `None` for everybody's.
+/// Runs of agents that people asked for and that go on, in order of their start; `owner` `None` for everybody's.
 ///
 /// # Errors
 /// When the database does not answer.
 pub async fn going_on(db: &PgPool, owner: Option<&UserId>) -> sqlx::Result<Vec<RunRow>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "{RUN} where outcome is null and parent is null and not forgotten and ($1::text is null or owner = $1)
+        "{RUN} where outcome is null and parent is null and not forgotten and surface <> 'llmstack'
+             and ($1::text is null or owner = $1)
          order by position limit $2"
     )))
     .bind(owner.map(UserId::as_str))

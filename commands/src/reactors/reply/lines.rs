@@ -168,6 +168,11 @@ impl<'a> Voice<'a> {
     }
 }
 
+/// The end line of an app's run that went wrong.
+pub(crate) fn errors(errors: &[&str]) -> Option<Line> {
+    line(&json!({ "errors": errors }))
+}
+
 /// The end line; `index` lines came before it.
 pub(super) fn stream_end(session_id: &str, index: u64) -> Option<Line> {
     line(&json!({

@@ -5,12 +5,12 @@ mod budget;
 mod calls;
 mod closing;
 mod delegate;
-mod lines;
+pub(crate) mod lines;
 mod offered;
-mod perform;
+pub(crate) mod perform;
 mod pieces;
 mod prompt;
-mod recorder;
+pub(crate) mod recorder;
 mod relay;
 mod reports;
 mod results;
@@ -18,10 +18,11 @@ mod system;
 mod takeover;
 #[cfg(test)]
 mod tests;
-mod tokens;
+pub(crate) mod tokens;
 mod turn;
 
 use crate::{
+    app_runs::{Workshop, perform::AppPerformance},
     effects::{
         model::{Endpoint, Model, Passage},
         tools::{Place, Tools},
@@ -91,6 +92,11 @@ pub trait Surroundings: Send + Sync {
         &'a self,
         request: &'a Request,
     ) -> BoxFuture<'a, Result<Vec<String>, Unavailable>>;
+
+    /// What the steps of apps work with; `None` where none are run.
+    fn workshop(&self) -> Option<Workshop> {
+        None
+    }
 
     /// Runs that go on under a node that is gone, or under this one; with the node, as far as is known.
     fn orphans(&self) -> BoxFuture<'_, Result<Vec<(RunId, NodeId)>, Unavailable>>;
@@ -239,6 +245,13 @@ impl Reply {
             && active.node == self.node
         {
             let active = (**active).clone();
+            if active.request.settings.app.is_some() {
+                let (log, around) = (self.log.clone(), self.surroundings.clone());
+                AppPerformance { log, around, node: self.node, id, active, halt }
+                    .play(run, metadata)
+                    .await;
+                return Ok(());
+            }
             perform::Performance { reply: self, id, active, metadata, halt }.play(run).await;
         }
         Ok(())

@@ -285,7 +285,7 @@ impl Performance<'_> {
     }
 }
 
-pub(super) async fn halted(news: &mut watch::Receiver<Option<Halt>>) -> Halt {
+pub(crate) async fn halted(news: &mut watch::Receiver<Option<Halt>>) -> Halt {
     match news.wait_for(Option::is_some).await.map(|halt| halt.clone()) {
         Ok(Some(halt)) => halt,
         // The sender outlives the performance; should it be gone all the same, nobody can halt us any more.

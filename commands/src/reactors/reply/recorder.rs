@@ -12,7 +12,7 @@ use domain::{
     Metadata, Revision,
     ids::{NodeId, RunId},
     message::{Line, Message},
-    run::{Command, Interrupt, Outcome, Refusal, Relayed, Run, Step, TurnUsage},
+    run::{Command, DoneStep, Interrupt, Outcome, Refusal, Relayed, Run, Step, TurnUsage},
 };
 use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tokio::{
@@ -30,21 +30,56 @@ const PAUSE: Duration = Duration::from_millis(200);
 
 /// Something a performer did, before lines have their index.
 #[derive(Debug)]
-pub(super) enum Entry {
-    BeginTurn { turn: u32, message_id: String },
+pub(crate) enum Entry {
+    BeginTurn {
+        turn: u32,
+        message_id: String,
+    },
     Lines(Vec<Line>),
-    CompleteTurn { turn: u32, message: Option<Box<Message>>, usage: TurnUsage },
-    AbandonTurn { turn: u32, message: Option<Box<Message>>, reason: String },
-    StartTool { call: String, name: String },
-    FinishTool { message: Box<Message>, told: Option<String> },
+    CompleteTurn {
+        turn: u32,
+        message: Option<Box<Message>>,
+        usage: TurnUsage,
+    },
+    AbandonTurn {
+        turn: u32,
+        message: Option<Box<Message>>,
+        reason: String,
+    },
+    StartTool {
+        call: String,
+        name: String,
+    },
+    FinishTool {
+        message: Box<Message>,
+        told: Option<String>,
+    },
     Post(Box<Message>),
     Relay(Relayed),
-    End { outcome: Outcome, error: Option<String> },
+    StartStep {
+        step: String,
+    },
+    FinishStep {
+        step: String,
+        done: Box<DoneStep>,
+        usage: Vec<TurnUsage>,
+    },
+    /// The end of an agent's run.
+    End {
+        outcome: Outcome,
+        error: Option<String>,
+    },
+    /// The end of an app's run, which has a line of its own.
+    EndWith {
+        outcome: Outcome,
+        line: Line,
+        error: Option<String>,
+    },
 }
 
 /// Why a performer has to stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Halt {
+pub(crate) enum Halt {
     /// Somebody asked for it; the run is still ours and has to be ended.
     Interrupted(Interrupt),
     /// The run is not ours any more, or over.
@@ -60,7 +95,7 @@ struct Bundle {
 }
 
 /// Hand side of the pen.
-pub(super) struct Recorder {
+pub(crate) struct Recorder {
     entries: mpsc::Sender<Bundle>,
     writer: JoinHandle<()>,
 }
@@ -193,7 +228,10 @@ impl Pen {
     fn give_up(&self, failure: &Failure) -> Option<Step> {
         let Run::Active(active) = self.run.state() else { return None };
         let (index, error) = (active.lines, Some(failure.to_string()));
-        let line = lines::stream_end(&active.request.session_id, index)?;
+        let line = match active.request.settings.app {
+            Some(_) => lines::errors(&["the server cannot go on with this run"])?,
+            None => lines::stream_end(&active.request.session_id, index)?,
+        };
         Some(Step::End { outcome: Outcome::Failed, index, line, error })
     }
 
@@ -229,6 +267,7 @@ fn weigh(entries: &[Entry]) -> usize {
             lines.iter().map(|line| line.get().len()).sum()
         }
         Entry::FinishTool { told, .. } => told.as_ref().map_or(0, String::len),
+        Entry::FinishStep { done, .. } => done.output.to_string().len(),
         _ => 0,
     };
     entries.iter().map(weight).sum()
@@ -273,6 +312,11 @@ impl Count {
                     self.sub_runs.insert(relayed.run, relayed.revision);
                     self.lines += relayed.lines.len() as u64;
                     Step::Relay { first, relayed }
+                }
+                Entry::StartStep { step } => Step::StartStep { step },
+                Entry::FinishStep { step, done, usage } => Step::FinishStep { step, done, usage },
+                Entry::EndWith { outcome, line, error } => {
+                    Step::End { outcome, index: first, line, error }
                 }
                 Entry::End { outcome, error } => {
                     let Some(line) = lines::stream_end(&self.session, first) else { continue };

@@ -78,6 +78,10 @@ impl Reply {
         run: &Loaded<Run>,
         active: &Active,
     ) -> Result<Option<(Line, Message)>, Failure> {
+        // An app's lines begin anew with a header.
+        if active.request.settings.app.is_some() {
+            return Ok(None);
+        }
         let (Some(speaking), Some(last)) = (&active.speaking, run.revision()) else {
             return Ok(None);
         };

@@ -12,7 +12,7 @@ const MESSAGE: usize = 4;
 const PART: usize = 1_000;
 
 /// Of a text.
-pub(super) fn of_text(text: &str) -> usize {
+pub(crate) fn of_text(text: &str) -> usize {
     let (mut ascii, mut wide, mut other) = (0_usize, 0_usize, 0_usize);
     for c in text.chars() {
         match c {
@@ -28,7 +28,7 @@ pub(super) fn of_text(text: &str) -> usize {
 }
 
 /// Of a message of the chat protocol.
-pub(super) fn of_message(message: &Value) -> usize {
+pub(crate) fn of_message(message: &Value) -> usize {
     let content = match &message["content"] {
         Value::String(text) => of_text(text),
         Value::Array(parts) => parts.iter().map(of_part).sum(),
@@ -39,7 +39,7 @@ pub(super) fn of_message(message: &Value) -> usize {
 }
 
 /// Of a definition, as its JSON text.
-pub(super) fn of_json(value: &Value) -> usize {
+pub(crate) fn of_json(value: &Value) -> usize {
     of_text(&value.to_string())
 }
 

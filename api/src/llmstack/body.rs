@@ -1,0 +1,146 @@
+//! Bodies: the same fields as JSON, YAML or a form.
+
+use super::Fault;
+use crate::core::{Error, extract};
+use axum::{
+    extract::{FromRequest, Multipart, Request},
+    http::{StatusCode, header},
+};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use commands::apps::yaml::{self, Lines};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// Most bytes of a body.
+const LARGEST: usize = 25 << 20;
+/// How long a form may take.
+const TIME: Duration = Duration::from_secs(120);
+
+/// The fields of a body, and where they stand in it.
+#[derive(Debug, Default)]
+pub struct Fields {
+    /// The fields.
+    pub fields: Map<String, Value>,
+    source: String,
+    /// Type of the body.
+    pub content_type: String,
+}
+
+impl<S: Send + Sync> FromRequest<S> for Fields {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
+        let sent = request.headers().get(header::CONTENT_TYPE);
+        let sent = sent.map(|value| value.to_str().unwrap_or_default().to_owned());
+        let essence = sent.as_deref().unwrap_or("application/json").split(';').next();
+        let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();
+        let (fields, source) = match essence.as_str() {
+            "multipart/form-data" => (form(request, state).await?, String::new()),
+            "application/json" => {
+                let bytes = extract::read(request.into_body(), LARGEST).await?;
+                let value = if bytes.iter().all(u8::is_ascii_whitespace) {
+                    Value::Object(Map::new())
+                } else {
+                    extract::parse(&bytes)?
+                };
+                (value, String::from_utf8_lossy(&bytes).into_owned())
+            }
+            "application/yaml" | "application/x-yaml" | "text/yaml" => {
+                let bytes = extract::read(request.into_body(), LARGEST).await?;
+                let text =
+                    std::str::from_utf8(&bytes).map_err(|error| no_yaml(error.to_string()))?;
+                let (value, _) = yaml::read(text).map_err(no_yaml)?;
+                (value, text.to_owned())
+            }
+            "application/x-www-form-urlencoded" => {
+                let bytes = extract::read(request.into_body(), LARGEST).await?;
+                let pairs = form_urlencoded::parse(&bytes);
+                let fields = pairs.map(|(key, text)| (key.into_owned(), worth(&text)));
+                (Value::Object(fields.collect()), String::new())
+            }
+            _ => return Err(Error::MediaType(sent.unwrap_or_default()).into()),
+        };
+        let Value::Object(fields) = fields else {
+            return Err(Fault::bad_body("Invalid data. Expected a dictionary."));
+        };
+        Ok(Self { fields, source, content_type: essence })
+    }
+}
+
+impl Fields {
+    /// The fields as a `T`.
+    ///
+    /// # Errors
+    /// With the path and the line of the first that does not fit.
+    pub fn parse<T: DeserializeOwned>(&self) -> Result<T, Fault> {
+        let value = Value::Object(self.fields.clone());
+        serde_path_to_error::deserialize(&value).map_err(|error| {
+            let path = error.path().to_string();
+            self.flawed(&path, &format!("{path}: {}", error.inner()))
+        })
+    }
+
+    /// What is wrong with what is at this path, with its line.
+    pub fn flawed(&self, path: &str, text: &str) -> Fault {
+        let lines =
+            || yaml::read(&self.source).map_or_else(|_| Lines::default(), |(_, lines)| lines);
+        let line = if path.is_empty() { None } else { lines().of(path) };
+        Fault::error(match line {
+            Some(line) => format!("{text} (line {line})"),
+            None => text.to_owned(),
+        })
+    }
+}
+
+fn no_yaml(reason: String) -> Fault {
+    Fault::bad_body(format!("YAML parse error - {reason}"))
+}
+
+/// Forms know texts only: what is written as an object, a list or a flag is one.
+fn worth(text: &str) -> Value {
+    let trimmed = text.trim();
+    let written = trimmed.starts_with(['{', '[']) && !domain::json::is_too_deep(trimmed.as_bytes());
+    match trimmed {
+        "true" | "True" => true.into(),
+        "false" | "False" => false.into(),
+        _ if written => serde_json::from_str(trimmed).unwrap_or_else(|_| text.into()),
+        _ => text.into(),
+    }
+}
+
+/// The parts of a form; files become data URLs.
+async fn form<S: Send + Sync>(request: Request, state: &S) -> Result<Value, Fault> {
+    let bad = |error: String| Fault::bad_body(format!("Multipart form parse error - {error}"));
+    let read = async {
+        let parts = Multipart::from_request(request, state).await;
+        let mut parts = parts.map_err(|error| bad(error.body_text()))?;
+        let (mut fields, mut size) = (Map::new(), 0);
+        while let Some(mut part) =
+            parts.next_field().await.map_err(|error| bad(error.body_text()))?
+        {
+            let name = part.name().unwrap_or_default().to_owned();
+            let file = part.file_name().map(str::to_owned);
+            let kind = part.content_type().unwrap_or("application/octet-stream").to_owned();
+            let mut bytes = Vec::new();
+            while let Some(chunk) = part.chunk().await.map_err(|error| bad(error.body_text()))? {
+                size += chunk.len();
+                if size > LARGEST {
+                    return Err(Error::TooLarge { limit: LARGEST }.into());
+                }
+                bytes.extend_from_slice(&chunk);
+            }
+            let value = match file {
+                Some(file) => {
+                    format!("data:{kind};name={file};base64,{}", STANDARD.encode(&bytes)).into()
+                }
+                None => worth(&String::from_utf8_lossy(&bytes)),
+            };
+            fields.insert(name, value);
+        }
+        Ok(Value::Object(fields))
+    };
+    let late =
+        |_| Fault::Detail(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in time.".into());
+    tokio::time::timeout(TIME, read).await.map_err(late)?
+}

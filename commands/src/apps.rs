@@ -1,0 +1,3 @@
+//! Apps as people write them.
+
+pub mod yaml;

@@ -1,0 +1,14 @@
+//! The LLMStack dialect over HTTP: tokens, apps, runs, sessions.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+mod agents;
+mod apps;
+mod auth;
+mod calls;
+mod crash;
+mod history;
+mod models;
+mod room;
+mod runs;
+mod sessions;
