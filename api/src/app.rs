@@ -7,6 +7,7 @@ use crate::{
 use commands::{
     agents,
     chat::{self, Ask, AskError, Begun},
+    connections::Connections,
     effects::{tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
     identity::Identity,
@@ -52,6 +53,8 @@ pub struct Inner {
     pub reply: Arc<Reply>,
     /// People.
     pub identity: Identity,
+    /// Accounts at platforms and their credentials.
+    pub connections: Connections,
     /// What lets people in.
     pub access: Access,
     /// Codes and tokens of OAuth2 clients.

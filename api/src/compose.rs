@@ -16,6 +16,7 @@ use crate::{
 use anyhow::{Context, Result};
 use commands::{
     agents::tasks::Tasks,
+    connections::Connections,
     effects::{
         fetch::{Fetcher, Reach},
         keys::{Keys, MasterKey},
@@ -258,6 +259,12 @@ impl Node {
                 config.oauth2_clients.clone(),
                 store.log.clone(),
                 store.identity.clone(),
+            ),
+            connections: Connections::new(
+                store.log.clone(),
+                store.vault.clone(),
+                store.identity.keys().clone(),
+                config.credentials_key.clone(),
             ),
             identity: store.identity.clone(),
             vault: store.vault.clone(),

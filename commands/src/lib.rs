@@ -1,7 +1,9 @@
 //! The write side: the log, the execution of commands, reactors and the effects they perform.
 
 pub mod agents;
+pub mod captions;
 pub mod chat;
+pub mod connections;
 pub mod effects;
 pub mod execute;
 pub mod identity;

@@ -83,6 +83,8 @@ uuid_ids! {
     SecretId,
     /// A file to be linked to; cannot be guessed.
     UploadId,
+    /// One person's account at a platform.
+    ConnectionId,
     /// One skill; derived from where it belongs and what it is called.
     SkillId,
 }

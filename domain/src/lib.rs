@@ -8,6 +8,7 @@ pub mod agent;
 pub mod agent_task;
 pub mod billing;
 pub mod codec;
+pub mod connection;
 pub mod conversation;
 pub mod decider;
 pub mod document;

@@ -1,7 +1,13 @@
 //! The GenieHelper dialect: bare objects on success, one error shape.
 
+mod auth;
+mod captions;
+mod credentials;
 pub mod envelope;
+mod ids;
+mod impersonate;
 mod rbac_sync;
+mod roles;
 mod usage;
 mod webhook;
 
@@ -21,8 +27,12 @@ pub use envelope::{Fault, Result};
 /// All routes of the dialect, without prefix, each failing in the dialect's shape.
 pub fn routes(_app: &App) -> Router<App> {
     Router::new()
+        .merge(auth::routes())
+        .merge(captions::routes())
+        .merge(credentials::routes())
         .merge(usage::routes())
         .merge(rbac_sync::routes())
+        .merge(impersonate::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }

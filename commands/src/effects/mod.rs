@@ -3,6 +3,7 @@
 pub mod blobs;
 pub mod chunk;
 pub mod codes;
+pub mod credential_v1;
 pub mod embedder;
 pub mod embedder_builtin;
 pub mod embedder_memo;

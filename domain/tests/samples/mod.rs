@@ -1,5 +1,6 @@
 //! One event or more of every type.
 
+mod genie;
 mod grants;
 mod mcp_servers;
 mod runs;
@@ -68,6 +69,7 @@ pub fn all() -> Result<Vec<Stored>> {
         providers()?,
         tasks()?,
         grants::all()?,
+        genie::all()?,
         mcp_servers::all()?,
         skills::all()?,
         runs::all()?,
@@ -140,6 +142,7 @@ fn people() -> Result<Vec<Stored>> {
             digest: digest(),
             generation: 1,
             expires_at: time("2026-02-03T04:05:06.789Z")?,
+            impersonator: None,
         })
     };
     all.extend(stored!(Login, login::Event;
@@ -147,7 +150,12 @@ fn people() -> Result<Vec<Stored>> {
         LoginClosed => [
             login::Event::LoginClosed { reason: CloseReason::SignedOut },
             login::Event::LoginClosed { reason: CloseReason::Revoked },
+            login::Event::LoginClosed { reason: CloseReason::Reused },
         ],
+        LoginRenewed => [login::Event::LoginRenewed {
+            digest: digest(),
+            expires_at: time("2026-02-03T04:05:06.789Z")?,
+        }],
     ));
     all.extend(stored!(UserConfig, user_config::Event;
         UserConfigured => [user_config::Event::UserConfigured {
@@ -201,6 +209,17 @@ fn quotas() -> Result<Vec<Stored>> {
             charged(Action::TaxonomyTags, None)?,
             charged(Action::MediaModifications, None)?,
         ],
+        UsageReserved => [quota::Event::UsageReserved {
+            reservation: "caption-1".to_owned(),
+            action: Action::PostCreations,
+            amount: 1,
+            billing_cycle_start: time("2026-11-15T10:30:00Z")?,
+            expires_at: time("2026-11-21T12:02:00Z")?,
+        }],
+        UsageConfirmed => [
+            quota::Event::UsageConfirmed { reservation: "caption-1".to_owned() }
+        ],
+        UsageReleased => [quota::Event::UsageReleased { reservation: "caption-1".to_owned() }],
     ))
 }
 
