@@ -11,6 +11,7 @@ use commands::{
     effects::{tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
     identity::Identity,
+    jobs::Jobs,
     links::Links,
     llm_providers::Providers,
     log::EventLog,
@@ -18,6 +19,7 @@ use commands::{
     publish::Publisher,
     reactors::reply::Reply,
     skills::Skills,
+    taxonomy::Taxonomy,
     usage::Usage,
     versions::Releases,
     workspaces::Workspaces,
@@ -53,6 +55,10 @@ pub struct Inner {
     pub reply: Arc<Reply>,
     /// People.
     pub identity: Identity,
+    /// What was classified before.
+    pub taxonomy: Arc<Taxonomy>,
+    /// Work that waits in queues.
+    pub jobs: Jobs,
     /// Accounts at platforms and their credentials.
     pub connections: Connections,
     /// What lets people in.

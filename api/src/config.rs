@@ -73,6 +73,10 @@ pub struct Config {
     pub credentials_key: Option<Sensitive>,
     /// What each subscription tier allows.
     pub tier_limits: TierLimits,
+    /// The program that works on films; `None` when there is none.
+    pub ffmpeg: Option<PathBuf>,
+    /// The program that downloads films; `None` when there is none.
+    pub ytdlp: Option<PathBuf>,
     /// `file://…` or `s3://bucket/prefix`.
     pub blobs: String,
     /// Whether every user's URLs may reach loopback and private ranges.
@@ -286,6 +290,8 @@ impl Values {
                     json => serde_json::from_str(json).ok(),
                 },
             )?,
+            ffmpeg: self.get("ANNALS_FFMPEG").map(PathBuf::from),
+            ytdlp: self.get("ANNALS_YTDLP").map(PathBuf::from),
             blobs: self.text("ANNALS_BLOBS").replace("{data}", &data.to_string_lossy()),
             allow_private_urls: self.flag("ANNALS_ALLOW_PRIVATE_URLS")?,
             web_base_path: self.parse(

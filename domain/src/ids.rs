@@ -85,6 +85,8 @@ uuid_ids! {
     UploadId,
     /// One person's account at a platform.
     ConnectionId,
+    /// One job; clients choose it.
+    JobId,
     /// One skill; derived from where it belongs and what it is called.
     SkillId,
 }

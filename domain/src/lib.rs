@@ -15,6 +15,7 @@ pub mod document;
 pub mod envelope;
 pub mod grant;
 pub mod ids;
+pub mod job;
 pub mod json;
 pub mod knowledge_base;
 pub mod llm_default;

@@ -6,6 +6,7 @@ mod credentials;
 pub mod envelope;
 mod ids;
 mod impersonate;
+mod queue;
 mod rbac_sync;
 mod roles;
 mod usage;
@@ -30,6 +31,7 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(auth::routes())
         .merge(captions::routes())
         .merge(credentials::routes())
+        .merge(queue::routes())
         .merge(usage::routes())
         .merge(rbac_sync::routes())
         .merge(impersonate::routes())

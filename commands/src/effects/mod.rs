@@ -17,6 +17,7 @@ pub mod front_matter;
 pub mod keys;
 pub mod mail;
 pub mod mcp;
+pub mod media;
 pub mod model;
 pub mod outbound;
 pub mod passwords;

@@ -1,13 +1,15 @@
 //! What creators have: connections.
 
-use super::{SECRET, stored};
+use super::{NODE, SECRET, object, stored, time};
 use crate::Stored;
 use annals_domain::{
     connection::{self, Connection, Denial},
     ids::{ConnectionId, SecretId},
+    job::{self, Job, Operation},
     name::{self, Connections, Name},
 };
 use anyhow::Result;
+use serde_json::json;
 use uuid::Uuid;
 
 const CONNECTION: ConnectionId = ConnectionId(Uuid::from_u128(6));
@@ -39,5 +41,38 @@ pub fn all() -> Result<Vec<Stored>> {
         NameReserved => [name::Event::NameReserved { holder: CONNECTION }],
         NameReleased => [name::Event::NameReleased { holder: CONNECTION }],
     ));
+    all.extend(jobs()?);
     Ok(all)
+}
+
+fn jobs() -> Result<Vec<Stored>> {
+    use job::Event as Of;
+    let whole = job::Request {
+        owner: "ann".into(),
+        operation: Operation::ResizeImage,
+        input_file: Some("0192f1e0-c0de-7abc-8def-0123456789ab".to_owned()),
+        input_url: Some("https://example.org/cat.png".to_owned()),
+        params: object(json!({"width": 100})),
+        profile: Some("p-1".to_owned()),
+        priority: 10,
+    };
+    let plain = job::Request {
+        input_file: None,
+        input_url: None,
+        params: object(json!({})),
+        profile: None,
+        ..whole.clone()
+    };
+    Ok(stored!(Job, job::Event;
+        JobEnqueued => [Of::JobEnqueued(Box::new(whole)), Of::JobEnqueued(Box::new(plain))],
+        JobStarted => [Of::JobStarted { node: NODE, attempt: 1 }],
+        JobAttemptFailed => [Of::JobAttemptFailed {
+            error: "away".to_owned(),
+            retry_at: time("2026-11-21T12:02:00Z")?,
+        }],
+        JobCompleted => [Of::JobCompleted { result: object(json!({"size": 7})) }],
+        JobFailed => [Of::JobFailed { error: "no".to_owned() }],
+        JobRefunded => [Of::JobRefunded {}],
+        JobRetried => [Of::JobRetried { priority: 5 }],
+    ))
 }

@@ -4,4 +4,5 @@ mod captions;
 mod credentials;
 mod identity;
 mod impersonate;
+mod queue;
 mod world;
