@@ -11,6 +11,7 @@ use commands::{
     effects::{tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
     identity::Identity,
+    invites::Invites,
     jobs::Jobs,
     links::Links,
     llm_providers::Providers,
@@ -57,6 +58,8 @@ pub struct Inner {
     pub identity: Identity,
     /// What was classified before.
     pub taxonomy: Arc<Taxonomy>,
+    /// Registering with invitations.
+    pub invites: Invites,
     /// Work that waits in queues.
     pub jobs: Jobs,
     /// Accounts at platforms and their credentials.

@@ -27,6 +27,7 @@ use commands::{
         vault::Vault,
     },
     identity::Identity,
+    invites::Invites,
     jobs::Jobs,
     links::Links,
     llm_providers::Providers,
@@ -265,6 +266,7 @@ impl Node {
                 store.identity.clone(),
             ),
             taxonomy: Arc::default(),
+            invites: Invites::new(store.log.clone(), store.identity.clone()),
             jobs: Jobs::new(store.log.clone(), usage),
             connections: Connections::new(
                 store.log.clone(),

@@ -7,6 +7,7 @@ pub mod connections;
 pub mod effects;
 pub mod execute;
 pub mod identity;
+pub mod invites;
 pub mod jobs;
 pub mod links;
 pub mod llm_providers;

@@ -6,8 +6,10 @@ mod credentials;
 pub mod envelope;
 mod ids;
 mod impersonate;
+mod onboarding;
 mod queue;
 mod rbac_sync;
+mod register;
 mod roles;
 mod usage;
 mod webhook;
@@ -26,12 +28,14 @@ use axum::{
 pub use envelope::{Fault, Result};
 
 /// All routes of the dialect, without prefix, each failing in the dialect's shape.
-pub fn routes(_app: &App) -> Router<App> {
+pub fn routes(app: &App) -> Router<App> {
     Router::new()
         .merge(auth::routes())
         .merge(captions::routes())
         .merge(credentials::routes())
+        .merge(onboarding::routes())
         .merge(queue::routes())
+        .merge(register::routes(app))
         .merge(usage::routes())
         .merge(rbac_sync::routes())
         .merge(impersonate::routes())

@@ -5,8 +5,10 @@ use crate::Stored;
 use annals_domain::{
     connection::{self, Connection, Denial},
     ids::{ConnectionId, SecretId},
+    invite::{self, Invite},
     job::{self, Job, Operation},
     name::{self, Connections, Name},
+    onboarding::{self, Onboarding, Station},
 };
 use anyhow::Result;
 use serde_json::json;
@@ -40,6 +42,24 @@ pub fn all() -> Result<Vec<Stored>> {
     all.extend(stored!(Name<Connections>, name::Event;
         NameReserved => [name::Event::NameReserved { holder: CONNECTION }],
         NameReleased => [name::Event::NameReleased { holder: CONNECTION }],
+    ));
+    all.extend(stored!(Invite, invite::Event;
+        InviteCreated => [
+            invite::Event::InviteCreated { expires_at: Some(time("2027-01-01T00:00:00Z")?) },
+            invite::Event::InviteCreated { expires_at: None },
+        ],
+        InviteClaimed => [invite::Event::InviteClaimed { user: "ann".into() }],
+        InviteReleased => [invite::Event::InviteReleased { user: "ann".into() }],
+        InviteDisabled => [invite::Event::InviteDisabled {}],
+    ));
+    let reached = |state| onboarding::Event::OnboardingStateChanged { state };
+    all.extend(stored!(Onboarding, onboarding::Event;
+        OnboardingStateChanged => [
+            reached(Station::ExtensionInstall),
+            reached(Station::DataCollection),
+            reached(Station::Processing),
+            reached(Station::Complete),
+        ],
     ));
     all.extend(jobs()?);
     Ok(all)

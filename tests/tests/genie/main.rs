@@ -5,4 +5,5 @@ mod credentials;
 mod identity;
 mod impersonate;
 mod queue;
+mod register;
 mod world;
