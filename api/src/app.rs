@@ -7,9 +7,12 @@ use crate::{
 use commands::{
     agents,
     chat::{self, Ask, AskError, Begun},
+    connections::Connections,
     effects::{tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
     identity::Identity,
+    invites::Invites,
+    jobs::Jobs,
     links::Links,
     llm_providers::Providers,
     log::EventLog,
@@ -17,6 +20,7 @@ use commands::{
     publish::Publisher,
     reactors::reply::Reply,
     skills::Skills,
+    taxonomy::Taxonomy,
     usage::Usage,
     versions::Releases,
     workspaces::Workspaces,
@@ -52,6 +56,14 @@ pub struct Inner {
     pub reply: Arc<Reply>,
     /// People.
     pub identity: Identity,
+    /// What was classified before.
+    pub taxonomy: Arc<Taxonomy>,
+    /// Registering with invitations.
+    pub invites: Invites,
+    /// Work that waits in queues.
+    pub jobs: Jobs,
+    /// Accounts at platforms and their credentials.
+    pub connections: Connections,
     /// What lets people in.
     pub access: Access,
     /// Codes and tokens of OAuth2 clients.

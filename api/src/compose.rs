@@ -9,6 +9,7 @@ use crate::{
     library::Library,
     mcp::Mcp,
     models::Models,
+    queues,
     skill_shelf::SkillShelf,
     surroundings::Backed,
     tool_sources, undertaker,
@@ -17,6 +18,7 @@ use anyhow::{Context, Result};
 use commands::{
     agents::tasks::Tasks,
     app_runs::Workshop,
+    connections::Connections,
     effects::{
         fetch::{Fetcher, Reach},
         keys::{Keys, MasterKey},
@@ -26,6 +28,8 @@ use commands::{
         vault::Vault,
     },
     identity::Identity,
+    invites::Invites,
+    jobs::Jobs,
     links::Links,
     llm_providers::Providers,
     log::{EventLog, postgres::PostgresLog},
@@ -57,6 +61,7 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub fn read_models() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(projections::users::Users),
+        Arc::new(projections::jobs::Jobs),
         Arc::new(projections::logins::Logins),
         Arc::new(projections::user_configs::UserConfigs),
         Arc::new(projections::usage::Usage),
@@ -253,17 +258,27 @@ impl Node {
             let broker = BrokerUrl(url.expose().to_owned());
             Publisher::start(store.log.clone(), store.db.clone(), broker)
         });
+        let usage = Usage::new(store.log.clone(), config.tier_limits.clone());
         let app = App::new(Inner {
             log: store.log.clone(),
             db: store.db.clone(),
             projections,
             reply: reply.clone(),
             access: Access::new(store.db.clone(), store.identity.keys(), config.mail.clone()),
-            usage: Usage::new(store.log.clone(), config.tier_limits.clone()),
+            usage: usage.clone(),
             oauth2: OAuth2::new(
                 config.oauth2_clients.clone(),
                 store.log.clone(),
                 store.identity.clone(),
+            ),
+            taxonomy: Arc::default(),
+            invites: Invites::new(store.log.clone(), store.identity.clone()),
+            jobs: Jobs::new(store.log.clone(), usage),
+            connections: Connections::new(
+                store.log.clone(),
+                store.vault.clone(),
+                store.identity.keys().clone(),
+                config.credentials_key.clone(),
             ),
             identity: store.identity.clone(),
             vault: store.vault.clone(),
@@ -291,6 +306,7 @@ impl Node {
             spawn(reply.clone().listen(head)),
             spawn(library.ingest(app.clone(), nodes.clone(), head)),
             spawn(undertaker::watch(app.clone(), nodes.clone())),
+            spawn(queues::work(app.clone())),
             spawn(async move {
                 loop {
                     if let Err(unavailable) = reply.take_over_orphans().await {

@@ -7,7 +7,10 @@ mod tests;
 mod values;
 
 use commands::{
-    effects::{Sensitive, mail::smtp::SmtpMailer, tools::shell::ShellAccess, upstream::Provider},
+    effects::{
+        Sensitive, credential_v1, mail::smtp::SmtpMailer, tools::shell::ShellAccess,
+        upstream::Provider,
+    },
     oauth2::clients::Clients,
 };
 use domain::quota::TierLimits;
@@ -70,8 +73,14 @@ pub struct Config {
     pub oauth2_issuer: Option<Issuer>,
     /// Secret of the role-change webhook.
     pub rbac_sync_secret: Option<Sensitive>,
+    /// 32 bytes in base64: opens credentials that another installation sealed.
+    pub credentials_key: Option<Sensitive>,
     /// What each subscription tier allows.
     pub tier_limits: TierLimits,
+    /// The program that works on films; `None` when there is none.
+    pub ffmpeg: Option<PathBuf>,
+    /// The program that downloads films; `None` when there is none.
+    pub ytdlp: Option<PathBuf>,
     /// `file://…` or `s3://bucket/prefix`.
     pub blobs: String,
     /// Whether every user's URLs may reach loopback and private ranges.
@@ -285,6 +294,14 @@ impl Values {
             oauth2_clients: self.oauth2_clients()?,
             oauth2_issuer: self.oauth2_issuer()?,
             rbac_sync_secret: self.secret("ANNALS_RBAC_SYNC_SECRET"),
+            credentials_key: self.parse(
+                "ANNALS_CREDENTIALS_KEY_B64",
+                "32 bytes in base64",
+                |text| match text {
+                    "" => Some(None),
+                    text => credential_v1::is_key(text).then(|| Some(text.to_owned().into())),
+                },
+            )?,
             tier_limits: self.parse(
                 "ANNALS_TIER_LIMITS",
                 r#"JSON such as {"starter": {"post_creations": 3, "taxonomy_tags": -1, …}, …}"#,
@@ -293,6 +310,8 @@ impl Values {
                     json => serde_json::from_str(json).ok(),
                 },
             )?,
+            ffmpeg: self.get("ANNALS_FFMPEG").map(PathBuf::from),
+            ytdlp: self.get("ANNALS_YTDLP").map(PathBuf::from),
             blobs: self.text("ANNALS_BLOBS").replace("{data}", &data.to_string_lossy()),
             allow_private_urls: self.flag("ANNALS_ALLOW_PRIVATE_URLS")?,
             web_base_path: self.parse(

@@ -21,6 +21,7 @@ pub mod metrics;
 pub mod models;
 pub mod observe;
 pub mod probes;
+pub mod queues;
 pub mod sage;
 pub mod serve;
 pub mod skill_shelf;

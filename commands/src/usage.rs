@@ -4,7 +4,7 @@ use crate::{
     execute::{self, Failure, Loaded},
     log::EventLog,
 };
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, TimeDelta, Utc};
 use domain::{
     Metadata, Position,
     billing::{Cycle, Subscription, Tier},
@@ -42,6 +42,21 @@ pub struct Charge {
     pub reference: Option<String>,
     /// The time of the request.
     pub now: DateTime<Utc>,
+}
+
+/// A piece of work that begins.
+#[derive(Debug, Clone, Copy)]
+pub struct Work<'a> {
+    /// Whose.
+    pub user: &'a UserId,
+    /// Names it; once per person.
+    pub reservation: &'a str,
+    /// Which kind.
+    pub action: Action,
+    /// The time of the request.
+    pub now: DateTime<Utc>,
+    /// How long it can be going on; after that it counts no longer unless it is confirmed.
+    pub hold: TimeDelta,
 }
 
 /// How things stand after a charge.
@@ -100,8 +115,73 @@ impl Usage {
     /// [`Error::Refused`] with the reason; [`Error::Failed`] when it was allowed but could not be recorded.
     pub async fn charge(&self, charge: Charge, metadata: &Metadata) -> Result<Charged, Error> {
         let Charge { user, action, amount, reference, now } = charge;
-        let unknown = |plan| Error::Refused { refusal: Refusal::QuotaCheckFailed, plan };
-        let plan = match self.plan(&user, now).await {
+        let (plan, limit) = self.allowance(&user, action, now).await?;
+        let cycle = plan.cycle;
+        let command = Command::Charge { action, amount, limit, cycle, reference, now };
+        self.count(&user, (action, now), (plan, limit), command, metadata).await
+    }
+
+    /// Counts a piece of work that begins, if it is allowed, until it is confirmed or released, for `hold` at most.
+    ///
+    /// # Errors
+    /// As [`Usage::charge`].
+    pub async fn reserve(&self, work: Work<'_>, metadata: &Metadata) -> Result<Charged, Error> {
+        let Work { user, reservation, action, now, hold } = work;
+        let (plan, limit) = self.allowance(user, action, now).await?;
+        let (cycle, expires_at) = (plan.cycle, now + hold);
+        let reservation = reservation.to_owned();
+        let command = Command::Reserve { reservation, action, limit, cycle, now, expires_at };
+        self.count(user, (action, now), (plan, limit), command, metadata).await
+    }
+
+    /// Lets a piece of work count for good.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn confirm(
+        &self,
+        user: &UserId,
+        reservation: &str,
+        metadata: &Metadata,
+    ) -> Result<Option<Position>, Failure> {
+        self.settle(user, Command::Confirm(reservation.to_owned()), metadata).await
+    }
+
+    /// Lets a piece of work that came to nothing not count, also one that was confirmed.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn release(
+        &self,
+        user: &UserId,
+        reservation: &str,
+        metadata: &Metadata,
+    ) -> Result<Option<Position>, Failure> {
+        self.settle(user, Command::Release(reservation.to_owned()), metadata).await
+    }
+
+    async fn settle(
+        &self,
+        user: &UserId,
+        command: Command,
+        metadata: &Metadata,
+    ) -> Result<Option<Position>, Failure> {
+        let _lane = self.lane(user).lock().await;
+        match execute::execute::<Quota>(&*self.log, user, &command, metadata).await {
+            Ok(decided) => Ok(decided.position),
+            // Neither is ever refused.
+            Err(execute::Error::Refused(_)) => Ok(None),
+            Err(execute::Error::Failed(failure)) => Err(failure),
+        }
+    }
+
+    async fn allowance(
+        &self,
+        user: &UserId,
+        action: Action,
+        now: DateTime<Utc>,
+    ) -> Result<(Plan, Limit), Error> {
+        let plan = match self.plan(user, now).await {
             Ok(Some(plan)) => plan,
             Ok(None) => return Err(unknown(None)),
             Err(failure) => {
@@ -109,17 +189,26 @@ impl Usage {
                 return Err(unknown(None));
             }
         };
-        let limit = match self.limits.limit(&plan.tier, action) {
-            Ok(limit) => limit,
-            Err(refusal) => return Err(Error::Refused { refusal, plan: Some(plan) }),
-        };
+        match self.limits.limit(&plan.tier, action) {
+            Ok(limit) => Ok((plan, limit)),
+            Err(refusal) => Err(Error::Refused { refusal, plan: Some(plan) }),
+        }
+    }
+
+    async fn count(
+        &self,
+        user: &UserId,
+        (action, now): (Action, DateTime<Utc>),
+        (plan, limit): (Plan, Limit),
+        command: Command,
+        metadata: &Metadata,
+    ) -> Result<Charged, Error> {
         let cycle = plan.cycle;
-        let command = Command::Charge { action, amount, limit, cycle, reference, now };
         // Only for speed: without it, parallel charges of one person would conflict and be decided again and again.
-        let _lane = self.lane(&user).lock().await;
-        match execute::execute::<Quota>(&*self.log, &user, &command, metadata).await {
+        let _lane = self.lane(user).lock().await;
+        match execute::execute::<Quota>(&*self.log, user, &command, metadata).await {
             Ok(decided) => {
-                let usage = decided.state.usage(action, cycle.start);
+                let usage = decided.state.usage(action, cycle.start, now);
                 Ok(Charged { limit, usage, cycle, position: decided.position })
             }
             Err(execute::Error::Refused(refusal)) => {
@@ -152,4 +241,8 @@ impl Usage {
         let lanes = self.lanes.len() as u64;
         &self.lanes[usize::try_from(hasher.finish() % lanes).unwrap_or_default()]
     }
+}
+
+fn unknown(plan: Option<Plan>) -> Error {
+    Error::Refused { refusal: Refusal::QuotaCheckFailed, plan }
 }

@@ -83,6 +83,10 @@ uuid_ids! {
     SecretId,
     /// A file to be linked to; cannot be guessed.
     UploadId,
+    /// One person's account at a platform.
+    ConnectionId,
+    /// One job; clients choose it.
+    JobId,
     /// One skill; derived from where it belongs and what it is called.
     SkillId,
     /// One app.

@@ -6,7 +6,7 @@
 
 use crate::{
     Decider, Kind,
-    ids::{AgentId, McpServerId, UserId},
+    ids::{AgentId, ConnectionId, McpServerId, UserId},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -66,6 +66,15 @@ pub enum McpServerNames {}
 impl Namespace for McpServerNames {
     const CATEGORY: &'static str = "mcp_server_name";
     type Holder = McpServerId;
+}
+
+/// Each person's accounts at platforms, one per platform; the hash is of owner and platform.
+#[derive(Debug)]
+pub enum Connections {}
+
+impl Namespace for Connections {
+    const CATEGORY: &'static str = "connection_name";
+    type Holder = ConnectionId;
 }
 
 /// Hash of a normalised name, hexadecimal.

@@ -3,11 +3,11 @@
 //! One stream per person, so that the check and the count are one decision: parallel requests cannot pass a limit
 //! together.
 
-use crate::{
-    Decider, Kind,
-    billing::{Cycle, Tier},
-    ids::UserId,
-};
+mod limits;
+
+pub use limits::{Action, Limit, TierLimits};
+
+use crate::{Decider, Kind, billing::Cycle, ids::UserId};
 use chrono::{DateTime, TimeDelta, Utc};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -34,6 +34,29 @@ pub enum Event {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         reference: Option<String>,
     },
+    /// Billable work begins: it counts until it is confirmed or given up, or until it cannot be going on any more.
+    UsageReserved {
+        /// Names the work; once per person.
+        reservation: String,
+        /// Which kind of work.
+        action: Action,
+        /// How much of it.
+        amount: u64,
+        /// The billing cycle it counts in.
+        billing_cycle_start: DateTime<Utc>,
+        /// When it counts no longer unless it is confirmed.
+        expires_at: DateTime<Utc>,
+    },
+    /// The work counts for good.
+    UsageConfirmed {
+        /// Which.
+        reservation: String,
+    },
+    /// The work came to nothing and does not count.
+    UsageReleased {
+        /// Which.
+        reservation: String,
+    },
 }
 
 /// What somebody wants.
@@ -54,6 +77,40 @@ pub enum Command {
         /// The time of the request.
         now: DateTime<Utc>,
     },
+    /// Count work that begins now, unless the limit does not allow it. One that is reserved already is not counted again.
+    Reserve {
+        /// Names the work.
+        reservation: String,
+        /// Which kind of work.
+        action: Action,
+        /// What the tier allows.
+        limit: Limit,
+        /// The running billing cycle.
+        cycle: Cycle,
+        /// The time of the request.
+        now: DateTime<Utc>,
+        /// When it counts no longer unless it is confirmed.
+        expires_at: DateTime<Utc>,
+    },
+    /// Let it count for good; also one that has expired, because the work was done.
+    Confirm(String),
+    /// Let it not count.
+    Release(String),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Reservation {
+    action: Action,
+    amount: u64,
+    cycle_start: DateTime<Utc>,
+    /// `None` once it is confirmed.
+    expires_at: Option<DateTime<Utc>>,
+}
+
+impl Reservation {
+    fn counts(&self, now: DateTime<Utc>) -> bool {
+        self.expires_at.is_none_or(|ends| ends > now)
+    }
 }
 
 /// What a person has used.
@@ -63,15 +120,22 @@ pub struct Quota {
     counters: BTreeMap<(Action, DateTime<Utc>), u64>,
     /// When each reference of the last 24 hours was charged.
     references: BTreeMap<String, DateTime<Utc>>,
+    /// Work that was begun and not given up, by its name.
+    reservations: BTreeMap<String, Reservation>,
 }
 
 impl Quota {
-    /// Work counted in the cycle that began at `cycle_start`, or later.
-    pub fn usage(&self, action: Action, cycle_start: DateTime<Utc>) -> u64 {
-        self.counters
+    /// Work counted at `now` in the cycle that began at `cycle_start`, or later.
+    pub fn usage(&self, action: Action, cycle_start: DateTime<Utc>, now: DateTime<Utc>) -> u64 {
+        let counted = self
+            .counters
             .range((action, cycle_start)..)
             .take_while(|((of, _), _)| *of == action)
-            .fold(0, |sum, (_, amount)| sum.saturating_add(*amount))
+            .fold(0, |sum: u64, (_, amount)| sum.saturating_add(*amount));
+        let reserved = self.reservations.values().filter(|reserved| {
+            reserved.action == action && reserved.cycle_start >= cycle_start && reserved.counts(now)
+        });
+        reserved.fold(counted, |sum, reserved| sum.saturating_add(reserved.amount))
     }
 
     /// Whether `amount` more may be done.
@@ -84,12 +148,13 @@ impl Quota {
         amount: u64,
         limit: Limit,
         cycle: &Cycle,
+        now: DateTime<Utc>,
     ) -> Result<(), Refusal> {
         match limit {
             Limit::Unlimited => Ok(()),
             Limit::UpTo(0) => Err(Refusal::NotInTier),
             Limit::UpTo(limit) => {
-                let usage = self.usage(action, cycle.start);
+                let usage = self.usage(action, cycle.start, now);
                 if usage.saturating_add(amount) > limit {
                     return Err(Refusal::LimitReached { limit, usage, resets_at: cycle.end });
                 }
@@ -152,15 +217,45 @@ impl Decider for Quota {
     type Refusal = Refusal;
 
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
-        let Command::Charge { action, amount, limit, cycle, reference, now } = command;
+        let (action, amount, limit, cycle, reference, now) = match command {
+            Command::Charge { action, amount, limit, cycle, reference, now } => {
+                (action, amount, limit, cycle, reference, now)
+            }
+            Command::Reserve { reservation, action, limit, cycle, now, expires_at } => {
+                if self.reservations.get(reservation).is_some_and(|known| known.counts(*now)) {
+                    return Ok(vec![]);
+                }
+                self.can_perform(*action, 1, *limit, cycle, *now)?;
+                return Ok(vec![Event::UsageReserved {
+                    reservation: reservation.clone(),
+                    action: *action,
+                    amount: 1,
+                    billing_cycle_start: cycle.start,
+                    expires_at: *expires_at,
+                }]);
+            }
+            Command::Confirm(reservation) => {
+                let open = self.reservations.get(reservation).and_then(|known| known.expires_at);
+                let confirmed = Event::UsageConfirmed { reservation: reservation.clone() };
+                return Ok(open.map(|_| confirmed).into_iter().collect());
+            }
+            Command::Release(reservation) => {
+                let known = self.reservations.contains_key(reservation);
+                let released = Event::UsageReleased { reservation: reservation.clone() };
+                return Ok(known.then_some(released).into_iter().collect());
+            }
+        };
         if !(1..=MOST_PER_CHARGE).contains(amount) {
             return Err(Refusal::AmountOutOfRange);
         }
         let charged = reference.as_ref().and_then(|name| self.references.get(name));
-        if charged.is_some_and(|at| *now - *at < REFERENCE_KEPT) {
+        let reserved = reference.as_ref().and_then(|name| self.reservations.get(name));
+        if charged.is_some_and(|at| *now - *at < REFERENCE_KEPT)
+            || reserved.is_some_and(|reserved| reserved.counts(*now))
+        {
             return Ok(vec![]);
         }
-        self.can_perform(*action, *amount, *limit, cycle)?;
+        self.can_perform(*action, *amount, *limit, cycle, *now)?;
         Ok(vec![Event::UsageCharged {
             action: *action,
             amount: *amount,
@@ -171,135 +266,40 @@ impl Decider for Quota {
     }
 
     fn evolve(mut self, event: &Event) -> Self {
-        let Event::UsageCharged { action, amount, billing_cycle_start, charged_at, reference } =
-            event;
-        let counter = self.counters.entry((*action, *billing_cycle_start)).or_default();
-        *counter = counter.saturating_add(*amount);
-        if let Some(reference) = reference {
-            self.references.retain(|_, at| *charged_at - *at < REFERENCE_KEPT);
-            self.references.insert(reference.clone(), *charged_at);
+        match event {
+            Event::UsageCharged { action, amount, billing_cycle_start, charged_at, reference } => {
+                let counter = self.counters.entry((*action, *billing_cycle_start)).or_default();
+                *counter = counter.saturating_add(*amount);
+                if let Some(reference) = reference {
+                    self.references.retain(|_, at| *charged_at - *at < REFERENCE_KEPT);
+                    self.references.insert(reference.clone(), *charged_at);
+                }
+            }
+            Event::UsageReserved {
+                reservation,
+                action,
+                amount,
+                billing_cycle_start,
+                expires_at,
+            } => {
+                let reserved = Reservation {
+                    action: *action,
+                    amount: *amount,
+                    cycle_start: *billing_cycle_start,
+                    expires_at: Some(*expires_at),
+                };
+                self.reservations.insert(reservation.clone(), reserved);
+            }
+            Event::UsageConfirmed { reservation } => {
+                if let Some(reserved) = self.reservations.get_mut(reservation) {
+                    reserved.expires_at = None;
+                }
+            }
+            Event::UsageReleased { reservation } => {
+                self.reservations.remove(reservation);
+            }
         }
         self
-    }
-}
-
-/// The kinds of billable work.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Action {
-    /// Generated captions and post drafts.
-    PostCreations,
-    /// Classification calls.
-    TaxonomyTags,
-    /// Clips, watermarks and the like.
-    MediaModifications,
-}
-
-impl Action {
-    /// All of them, in the order of the documentation.
-    pub const ALL: [Self; 3] = [Self::PostCreations, Self::TaxonomyTags, Self::MediaModifications];
-
-    /// The name on the wire.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::PostCreations => "post_creations",
-            Self::TaxonomyTags => "taxonomy_tags",
-            Self::MediaModifications => "media_modifications",
-        }
-    }
-
-    /// The action of this name, or of one of the names it had in other places.
-    pub fn named(name: &str) -> Option<Self> {
-        match name {
-            "post_creations" | "caption_generator" | "posts_ai_assisted" => {
-                Some(Self::PostCreations)
-            }
-            "taxonomy_tags" | "taxonomy_ai_calls" => Some(Self::TaxonomyTags),
-            "media_modifications" | "ai_clip_ops" | "watermark_ops" | "thumbnail_ops" => {
-                Some(Self::MediaModifications)
-            }
-            _ => None,
-        }
-    }
-}
-
-/// How much of one kind of work a tier allows per billing cycle; −1 on the wire means without limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "i64", into = "i64")]
-pub enum Limit {
-    /// Any amount.
-    Unlimited,
-    /// This much; 0 when the tier does not include it.
-    UpTo(u64),
-}
-
-impl Limit {
-    /// What is left after `usage`, on the wire's terms.
-    pub fn remaining(self, usage: u64) -> i64 {
-        match self {
-            Self::Unlimited => -1,
-            Self::UpTo(limit) => i64::try_from(limit.saturating_sub(usage)).unwrap_or(i64::MAX),
-        }
-    }
-
-    /// Whether nothing is left after `usage`.
-    pub fn reached(self, usage: u64) -> bool {
-        matches!(self, Self::UpTo(limit) if usage >= limit)
-    }
-}
-
-impl TryFrom<i64> for Limit {
-    type Error = &'static str;
-    fn try_from(limit: i64) -> Result<Self, Self::Error> {
-        match limit {
-            -1 => Ok(Self::Unlimited),
-            _ => u64::try_from(limit).map(Self::UpTo).map_err(|_| "a limit is -1, 0 or positive"),
-        }
-    }
-}
-
-impl From<Limit> for i64 {
-    fn from(limit: Limit) -> Self {
-        match limit {
-            Limit::Unlimited => -1,
-            Limit::UpTo(limit) => Self::try_from(limit).unwrap_or(Self::MAX),
-        }
-    }
-}
-
-/// What each tier allows. Configuration; as JSON `{"starter": {"post_creations": 3, …}, …}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TierLimits(BTreeMap<Tier, BTreeMap<Action, Limit>>);
-
-impl Default for TierLimits {
-    fn default() -> Self {
-        let tiers = [
-            ("starter", [Limit::UpTo(3), Limit::UpTo(10), Limit::UpTo(5)]),
-            ("creator", [Limit::UpTo(50), Limit::UpTo(100), Limit::UpTo(30)]),
-            ("pro", [Limit::UpTo(200), Limit::UpTo(500), Limit::UpTo(150)]),
-            ("studio", [Limit::Unlimited; 3]),
-        ];
-        let tiers = tiers.map(|(tier, limits)| {
-            (Tier::named(tier), Action::ALL.into_iter().zip(limits).collect())
-        });
-        Self(tiers.into_iter().collect())
-    }
-}
-
-impl TierLimits {
-    /// What `tier` allows of `action`.
-    ///
-    /// # Errors
-    /// [`Refusal::QuotaCheckFailed`] when the configuration does not say: what is not known to be allowed is not.
-    pub fn limit(&self, tier: &Tier, action: Action) -> Result<Limit, Refusal> {
-        let limit = self.0.get(tier).and_then(|limits| limits.get(&action));
-        limit.copied().ok_or(Refusal::QuotaCheckFailed)
-    }
-
-    /// Whether the configuration knows this tier.
-    pub fn knows(&self, tier: &Tier) -> bool {
-        self.0.contains_key(tier)
     }
 }
 

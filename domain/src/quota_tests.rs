@@ -1,6 +1,6 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 use super::*;
-use crate::testing::given;
+use crate::{billing::Tier, testing::given};
 
 fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -130,7 +130,80 @@ fn old_references_are_forgotten() {
         quota.evolve(&charged(1, "2026-11-01T00:00:00Z", Some(&format!("job-{day}")), &at(day)))
     });
     assert_eq!(quota.references.len(), 1);
-    assert_eq!(quota.usage(Action::PostCreations, november().start), 20);
+    assert_eq!(
+        quota.usage(Action::PostCreations, november().start, time("2026-11-20T00:00:00Z")),
+        20
+    );
+}
+
+fn reserve(name: &str, now: &str) -> Command {
+    Command::Reserve {
+        reservation: name.to_owned(),
+        action: Action::PostCreations,
+        limit: Limit::UpTo(3),
+        cycle: november(),
+        now: time(now),
+        expires_at: time(now) + TimeDelta::minutes(2),
+    }
+}
+
+fn reserved(name: &str, at: &str) -> Event {
+    Event::UsageReserved {
+        reservation: name.to_owned(),
+        action: Action::PostCreations,
+        amount: 1,
+        billing_cycle_start: november().start,
+        expires_at: time(at) + TimeDelta::minutes(2),
+    }
+}
+
+fn confirmed(name: &str) -> Event {
+    Event::UsageConfirmed { reservation: name.to_owned() }
+}
+
+fn released(name: &str) -> Event {
+    Event::UsageReleased { reservation: name.to_owned() }
+}
+
+const NOON: &str = "2026-11-20T12:00:00Z";
+const LATER: &str = "2026-11-20T12:02:00Z";
+
+#[test]
+fn work_that_is_going_on_counts() {
+    given::<Quota>([in_november(2)]).when(reserve("c1", NOON)).then([reserved("c1", NOON)]);
+    given::<Quota>([in_november(2), reserved("c1", NOON)])
+        .when(reserve("c2", NOON))
+        .then_refused(Refusal::LimitReached { limit: 3, usage: 3, resets_at: november().end });
+    given::<Quota>([in_november(2), reserved("c1", NOON)]).when(reserve("c1", NOON)).then_nothing();
+}
+
+#[test]
+fn work_that_nobody_finished_costs_nothing_but_what_was_done_does() {
+    given::<Quota>([in_november(2), reserved("c1", NOON)])
+        .when(reserve("c2", LATER))
+        .then([reserved("c2", LATER)]);
+    given::<Quota>([in_november(2), reserved("c1", NOON), confirmed("c1")])
+        .when(reserve("c2", LATER))
+        .then_refused(Refusal::LimitReached { limit: 3, usage: 3, resets_at: november().end });
+}
+
+#[test]
+fn work_is_confirmed_and_given_back_once() {
+    let confirm = || Command::Confirm("c1".to_owned());
+    let release = || Command::Release("c1".to_owned());
+    given::<Quota>([reserved("c1", NOON)]).when(confirm()).then([confirmed("c1")]);
+    given::<Quota>([reserved("c1", NOON), confirmed("c1")]).when(confirm()).then_nothing();
+    given::<Quota>([reserved("c1", NOON), confirmed("c1")]).when(release()).then([released("c1")]);
+    given::<Quota>([reserved("c1", NOON), released("c1")]).when(release()).then_nothing();
+    given::<Quota>([in_november(2), reserved("c1", NOON), confirmed("c1"), released("c1")])
+        .when(reserve("c2", NOON))
+        .then([reserved("c2", NOON)]);
+}
+
+#[test]
+fn a_charge_for_work_that_is_reserved_is_a_repeat() {
+    let history = [in_november(2), reserved("job-7", "2026-11-20T00:00:00Z"), confirmed("job-7")];
+    given::<Quota>(history).when(repeated("2026-11-20T00:00:00Z")).then_nothing();
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::{ApplyError, Projection, column, users::Person};
 use chrono::{DateTime, Utc};
 use domain::{
     Decider, Recorded, codec,
-    ids::LoginId,
+    ids::{LoginId, UserId},
     login::{Audience, Event, Login},
 };
 use futures::future::BoxFuture;
@@ -37,7 +37,14 @@ impl Projection for Logins {
             let id: LoginId = event.stream.key().parse().map_err(serde_json::Error::custom)?;
             let revision = column(event.revision.0);
             let statement = match codec::decode(&event.kind, &event.data)? {
-                Event::LoginOpened { user, audience, digest, generation, expires_at } => {
+                Event::LoginOpened {
+                    user,
+                    audience,
+                    digest,
+                    generation,
+                    expires_at,
+                    impersonator,
+                } => {
                     // What had ended by then is of no use to anybody; the log keeps it.
                     sqlx::query("delete from logins where user_id = $1 and expires_at <= $2")
                         .bind(user.as_str())
@@ -46,8 +53,8 @@ impl Projection for Logins {
                         .await?;
                     sqlx::query(
                         "insert into logins (id, user_id, audience, digest, password_generation,
-                                             opened_at, expires_at, closed, revision)
-                         values ($1, $3, $4, $5, $6, $7, $8, false, $2)",
+                                             opened_at, expires_at, impersonator, closed, revision)
+                         values ($1, $3, $4, $5, $6, $7, $8, $9, false, $2)",
                     )
                     .bind(id.0)
                     .bind(revision)
@@ -57,7 +64,15 @@ impl Projection for Logins {
                     .bind(i32::try_from(generation).unwrap_or(i32::MAX))
                     .bind(event.recorded_at)
                     .bind(expires_at)
+                    .bind(impersonator.map(|admin| admin.0))
                 }
+                Event::LoginRenewed { digest, expires_at } => sqlx::query(
+                    "update logins set digest = $3, expires_at = $4, revision = $2 where id = $1",
+                )
+                .bind(id.0)
+                .bind(revision)
+                .bind(digest)
+                .bind(expires_at),
                 Event::LoginClosed { .. } => {
                     sqlx::query("update logins set closed = true, revision = $2 where id = $1")
                         .bind(id.0)
@@ -83,6 +98,8 @@ pub struct Session {
     pub digest: String,
     /// When it ends by itself.
     pub expires_at: DateTime<Utc>,
+    /// The administrator who acts as the person.
+    pub impersonator: Option<UserId>,
     /// Whether it still counts: not closed, and no later password has ended it.
     pub open: bool,
 }
@@ -101,6 +118,7 @@ impl FromRow<'_, PgRow> for Session {
             audience: Audience::named(audience).unwrap_or(Audience::Sage),
             digest: row.try_get("digest")?,
             expires_at: row.try_get("expires_at")?,
+            impersonator: row.try_get::<Option<_>, _>("impersonator")?.map(UserId),
             open: current && !row.try_get::<bool, _>("closed")?,
         })
     }
@@ -113,7 +131,7 @@ impl FromRow<'_, PgRow> for Session {
 pub async fn session(db: impl PgExecutor<'_>, login: LoginId) -> sqlx::Result<Option<Session>> {
     sqlx::query_as(
         "select users.*, logins.id as login, logins.audience, logins.digest, logins.expires_at,
-                logins.closed, logins.password_generation as login_generation
+                logins.impersonator, logins.closed, logins.password_generation as login_generation
          from logins join users on users.id = logins.user_id where logins.id = $1",
     )
     .bind(login.0)

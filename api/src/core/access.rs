@@ -40,6 +40,8 @@ pub struct Access {
     pub guesses: Guesses,
     /// Registrations and codes asked for, by address.
     pub registrations: Throttle,
+    /// Registrations with an invitation, by address.
+    pub sign_ups: Throttle,
     /// OAuth2 clients that could not prove who they are, by address.
     pub clients: Throttle,
     /// Session ids of shared conversations tried, by address.
@@ -62,6 +64,7 @@ impl Access {
             mailer,
             guesses: Guesses::default(),
             registrations: Throttle::new(60, WINDOW, CAPACITY),
+            sign_ups: Throttle::new(10, WINDOW, CAPACITY),
             clients: Throttle::new(100, WINDOW, CAPACITY),
             shares: Throttle::new(60, WINDOW, CAPACITY),
         }

@@ -44,6 +44,8 @@ pub struct Caller {
     pub login: Option<LoginId>,
     /// For which product the login was opened.
     pub audience: Option<Audience>,
+    /// The administrator who acts as this person.
+    pub impersonator: Option<UserId>,
     /// When the access token ends, if it was one, in seconds since the epoch.
     pub token_expires: Option<i64>,
 }
@@ -51,7 +53,13 @@ pub struct Caller {
 impl Caller {
     /// Metadata of events this caller causes by this request.
     pub fn metadata(&self) -> Metadata {
-        Context::current().metadata(self.user.clone())
+        let metadata = Context::current().metadata(self.user.clone());
+        match &self.impersonator {
+            None => metadata,
+            Some(admin) => {
+                Metadata { actor: admin.clone(), on_behalf_of: Some(self.user.clone()), ..metadata }
+            }
+        }
     }
 
     /// Whose things lists show: the caller's own, or everybody's to an administrator.
@@ -78,6 +86,7 @@ impl Caller {
             person: Some(person),
             login: None,
             audience: None,
+            impersonator: None,
             token_expires: None,
         }
     }
@@ -130,6 +139,13 @@ async fn by_bearer(app: &App, headers: &HeaderMap) -> Found {
     let Some(session) = logins::session(&app.db, ticket.sid).await? else {
         return Ok(Err(Login::Invalid));
     };
+    if let Some(admin) = &session.impersonator {
+        // Whoever administers no longer acts as nobody any more.
+        let admin = users::by_id(&app.db, admin).await?;
+        if !admin.is_some_and(|admin| admin.role.is_admin() && admin.status == Status::Active) {
+            return Ok(Err(Login::Invalid));
+        }
+    }
     let caller = admit(session, Utc::now());
     Ok(caller.map(|caller| Caller { token_expires: Some(ticket.exp), ..caller }))
 }
@@ -145,7 +161,12 @@ pub async fn by_cookie(app: &App, headers: &HeaderMap) -> Found {
     };
     let session = logins::session(&app.db, login).await?;
     Ok(match session {
-        Some(session) if same(&session.digest, &secret.digest()) => admit(session, Utc::now()),
+        // Other products keep their secret elsewhere, and replace it.
+        Some(session)
+            if session.audience == Audience::Sage && same(&session.digest, &secret.digest()) =>
+        {
+            admit(session, Utc::now())
+        }
         // A cookie that names nothing is as good as none: the browser keeps it for days after a reinstallation.
         _ => Err(Login::Missing),
     })
@@ -176,6 +197,7 @@ async fn by_proxy(app: &App, parts: &Parts) -> Found {
         person: None,
         login: None,
         audience: None,
+        impersonator: None,
         token_expires: None,
     }))
 }
@@ -202,7 +224,8 @@ fn admit(session: Session, now: DateTime<Utc>) -> Result<Caller, Login> {
         return Err(Login::Expired);
     }
     let (login, audience) = (Some(session.login), Some(session.audience));
-    Ok(Caller { login, audience, ..Caller::of(session.person) })
+    let impersonator = session.impersonator;
+    Ok(Caller { login, audience, impersonator, ..Caller::of(session.person) })
 }
 
 fn authorization<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {

@@ -42,11 +42,20 @@ impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for OptionalJ
     type Rejection = Error;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Error> {
-        let bytes = read(request.into_body(), JSON_LIMIT).await?;
-        if bytes.iter().all(u8::is_ascii_whitespace) || &*bytes == b"null" {
+        Self::of(&read(request.into_body(), JSON_LIMIT).await?)
+    }
+}
+
+impl<T: DeserializeOwned + Default> OptionalJson<T> {
+    /// The value in a body that was read.
+    ///
+    /// # Errors
+    /// [`Error::Invalid`] with one problem.
+    pub fn of(bytes: &[u8]) -> Result<Self, Error> {
+        if bytes.iter().all(u8::is_ascii_whitespace) || bytes == b"null" {
             return Ok(Self(T::default()));
         }
-        parse(&bytes).map(Self)
+        parse(bytes).map(Self)
     }
 }
 

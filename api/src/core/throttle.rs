@@ -27,6 +27,17 @@ struct Attempts {
     ends: Instant,
 }
 
+/// How things stand for a key after an attempt.
+#[derive(Debug, Clone, Copy)]
+pub struct Told {
+    /// Whether the attempt is within the limit.
+    pub allowed: bool,
+    /// Attempts left within the window.
+    pub left: u32,
+    /// How long the window still is.
+    pub resets_in: Duration,
+}
+
 impl Throttle {
     /// At most `most` attempts per key and `window`. Of more than `capacity` keys those are forgotten first whose window
     /// ends first.
@@ -44,12 +55,20 @@ impl Throttle {
     }
 
     fn attempt_at(&self, key: impl Hash, now: Instant) -> Result<(), Error> {
+        let told = self.count_at(key, now);
+        if told.allowed { Ok(()) } else { Err(Error::Throttled { retry_after: told.resets_in }) }
+    }
+
+    /// As [`Throttle::attempt`], and tells how things stand.
+    pub fn count(&self, key: impl Hash) -> Told {
+        self.count_at(key, Instant::now())
+    }
+
+    fn count_at(&self, key: impl Hash, now: Instant) -> Told {
         self.of(key, now, |attempts| {
-            if attempts.count >= self.most {
-                return Err(Error::Throttled { retry_after: attempts.ends - now });
-            }
-            attempts.count += 1;
-            Ok(())
+            let allowed = attempts.count < self.most;
+            attempts.count += u32::from(allowed);
+            Told { allowed, left: self.most - attempts.count, resets_in: attempts.ends - now }
         })
     }
 

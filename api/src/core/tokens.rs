@@ -46,9 +46,9 @@ pub struct Ticket {
 }
 
 #[derive(Serialize)]
-struct Access<'a> {
+struct Access<'a, C> {
     #[serde(flatten)]
-    claims: &'a Claims,
+    claims: &'a C,
     #[serde(flatten)]
     ticket: Ticket,
 }
@@ -87,7 +87,7 @@ impl Tokens {
     /// When it cannot be signed.
     pub fn access(
         &self,
-        claims: &Claims,
+        claims: &impl Serialize,
         login: LoginId,
         audience: Audience,
         expires_at: DateTime<Utc>,

@@ -1,7 +1,16 @@
 //! The GenieHelper dialect: bare objects on success, one error shape.
 
+mod auth;
+mod captions;
+mod credentials;
 pub mod envelope;
+mod ids;
+mod impersonate;
+mod onboarding;
+mod queue;
 mod rbac_sync;
+mod register;
+mod roles;
 mod usage;
 mod webhook;
 
@@ -19,10 +28,17 @@ use axum::{
 pub use envelope::{Fault, Result};
 
 /// All routes of the dialect, without prefix, each failing in the dialect's shape.
-pub fn routes(_app: &App) -> Router<App> {
+pub fn routes(app: &App) -> Router<App> {
     Router::new()
+        .merge(auth::routes())
+        .merge(captions::routes())
+        .merge(credentials::routes())
+        .merge(onboarding::routes())
+        .merge(queue::routes())
+        .merge(register::routes(app))
         .merge(usage::routes())
         .merge(rbac_sync::routes())
+        .merge(impersonate::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }

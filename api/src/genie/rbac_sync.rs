@@ -1,6 +1,10 @@
 //! `POST /api/rbac-sync`: a role change at the identity provider takes effect here.
 
-use super::{Fault, Result, webhook::Server};
+use super::{
+    Fault, Result,
+    ids::{self, shown},
+    webhook::Server,
+};
 use crate::{
     app::App,
     core::{Context, Json},
@@ -55,7 +59,7 @@ struct Synced {
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Outcome {
-    user_id: UserId,
+    user_id: String,
     previous_role: &'static str,
     role: &'static str,
     status: &'static str,
@@ -107,9 +111,7 @@ impl Body {
     fn users(self) -> std::result::Result<Vec<UserId>, Fault> {
         let mut users: Vec<UserId> = Vec::new();
         for user in self.user.into_iter().chain(self.key).chain(self.keys) {
-            // Ids of our own are hexadecimal without dashes; the provider's habit is to write them with dashes.
-            let user =
-                user.0.parse().map_or(user, |id: uuid::Uuid| UserId(id.simple().to_string()));
+            let user = ids::user(user);
             if !users.contains(&user) {
                 users.push(user);
             }
@@ -126,7 +128,7 @@ impl Body {
 
 fn outcome(change: StandingChange) -> Outcome {
     Outcome {
-        user_id: change.user,
+        user_id: shown(&change.user),
         previous_role: change.previous_role.as_str(),
         role: change.role.as_str(),
         status: change.status.as_str(),

@@ -1,6 +1,6 @@
 //! `/api/usage`: what the subscription allows, and counting billable work.
 
-use super::{Fault, Result, webhook::Either};
+use super::{Fault, Result, ids, webhook::Either};
 use crate::{
     app::App,
     core::{Caller, Context, Error, Json},
@@ -54,9 +54,10 @@ async fn show(State(app): State<App>, caller: Caller) -> Result<Shown> {
     let limits = app.usage.limits();
     let known = person.map(|person| &person.tier).filter(|tier| limits.knows(tier));
     let tier = known.cloned().unwrap_or_else(Tier::starter);
-    let cycle = Cycle::at(Utc::now(), person.and_then(|person| person.subscription.as_ref()));
+    let now = Utc::now();
+    let cycle = Cycle::at(now, person.and_then(|person| person.subscription.as_ref()));
     let used = match &cycle {
-        Some(cycle) => since(&app.db, &caller.user, cycle.start).await.map_err(|error| {
+        Some(cycle) => since(&app.db, &caller.user, cycle.start, now).await.map_err(|error| {
             tracing::warn!(%error, "usage is shown as zero");
         }),
         None => Err(()),
@@ -115,7 +116,7 @@ async fn increment(
     headers: HeaderMap,
     Json(body): Json<Body>,
 ) -> Result<Incremented> {
-    let (user, metadata) = whose(&by, body.user.clone())?;
+    let (user, metadata) = whose(&by, body.user.clone().map(ids::user))?;
     let Some(name) = body.operation.as_deref().filter(|name| !name.is_empty()) else {
         return Err(Fault::invalid("operation (or action) is required"));
     };
@@ -127,8 +128,7 @@ async fn increment(
     let charge = Charge { user, action, amount, reference, now: Utc::now() };
     let charged = match app.usage.charge(charge, &metadata).await {
         Ok(charged) => charged,
-        Err(usage::Error::Refused { refusal, plan }) => return Err(denied(action, &refusal, plan)),
-        Err(usage::Error::Failed(failure)) => return Err(failure.into()),
+        Err(error) => return Err(told(action, error)),
     };
     app.caught_up("usage", charged.position).await;
     Ok(axum::Json(Incremented {
@@ -211,6 +211,15 @@ fn denied(action: Action, refusal: &Refusal, plan: Option<Plan>) -> Fault {
     Fault::Own { status, error, message: message.into(), extra }
 }
 
-fn iso(at: DateTime<Utc>) -> String {
+/// Why work is not counted, in the dialect's words.
+pub fn told(action: Action, error: usage::Error) -> Fault {
+    match error {
+        usage::Error::Refused { refusal, plan } => denied(action, &refusal, plan),
+        usage::Error::Failed(failure) => failure.into(),
+    }
+}
+
+/// As this dialect writes times: UTC, milliseconds, `Z`.
+pub fn iso(at: DateTime<Utc>) -> String {
     at.to_rfc3339_opts(SecondsFormat::Millis, true)
 }

@@ -24,7 +24,7 @@ pub struct Writer {
 
 impl Writer {
     /// Whether there is no model, so that templates have to do.
-    pub(super) fn is_offline(&self) -> bool {
+    pub fn is_offline(&self) -> bool {
         self.choice.model.name() == "offline"
     }
 

@@ -3,6 +3,7 @@
 pub mod blobs;
 pub mod chunk;
 pub mod codes;
+pub mod credential_v1;
 pub mod embedder;
 pub mod embedder_builtin;
 pub mod embedder_memo;
@@ -15,6 +16,7 @@ pub mod front_matter;
 pub mod keys;
 pub mod mail;
 pub mod mcp;
+pub mod media;
 pub mod model;
 pub mod outbound;
 pub mod passwords;

@@ -107,8 +107,8 @@ impl Vault {
         Ok(())
     }
 
-    /// Destroys the subject's data key, and with it everything kept for the subject, for ever. The caller records the
-    /// event that says so.
+    /// Destroys the data keys of the subject and of those below it (`subject/…`), and with them everything kept for them,
+    /// for ever. The caller records the event that says so.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -121,7 +121,14 @@ impl Vault {
         .bind(subject)
         .execute(&self.pool)
         .await?;
-        sqlx::query("delete from secrets where subject = $1")
+        sqlx::query(
+            "update subject_keys set wrapped = null, destroyed_at = now()
+             where starts_with(subject, $1 || '/') and destroyed_at is null",
+        )
+        .bind(subject)
+        .execute(&self.pool)
+        .await?;
+        sqlx::query("delete from secrets where subject = $1 or starts_with(subject, $1 || '/')")
             .bind(subject)
             .execute(&self.pool)
             .await?;

@@ -102,12 +102,118 @@ impl Identity {
             digest: secret.digest(),
             generation: who.account.generation,
             expires_at,
+            impersonator: None,
         };
+        self.open_as(login, &secret, command, expires_at, metadata).await
+    }
+
+    /// Begins a login of an administrator who acts as somebody else until `expires_at`.
+    ///
+    /// # Errors
+    /// [`Error::UnknownUser`] when the person does not exist or is suspended, [`Error::Administers`] when they
+    /// administer; or a failure of the log.
+    pub async fn impersonate(
+        &self,
+        admin: &UserId,
+        user: &UserId,
+        audience: Audience,
+        expires_at: DateTime<Utc>,
+        metadata: &Metadata,
+    ) -> Result<(Authenticated, OpenedLogin)> {
+        let (account, role, status) = self.standing_of(user).await?;
+        if status != Status::Active {
+            return Err(Error::UnknownUser);
+        }
+        if role.is_admin() {
+            return Err(Error::Administers);
+        }
+        let login = LoginId(Uuid::now_v7());
+        let secret = Sensitive::random(SECRET_BYTES);
+        let command = login::Command::Open {
+            user: user.clone(),
+            audience,
+            digest: secret.digest(),
+            generation: account.generation,
+            expires_at,
+            impersonator: Some(admin.clone()),
+        };
+        let opened = self.open_as(login, &secret, command, expires_at, metadata).await?;
+        Ok((Authenticated { user: user.clone(), account, role }, opened))
+    }
+
+    /// Replaces the secret of a login by a new one. A secret that had been replaced before ends the login.
+    ///
+    /// # Errors
+    /// [`Error::BadCredentials`] when the secret does not count (any more), [`Error::Suspended`]; or a failure of the log.
+    pub async fn renew_login(
+        &self,
+        (login, shown): (LoginId, &Sensitive),
+        audience: Audience,
+        now: DateTime<Utc>,
+        expires_at: DateTime<Utc>,
+        metadata: &Metadata,
+    ) -> Result<(Authenticated, OpenedLogin)> {
+        let Login::Open(open) = self.load::<Login>(&login).await? else {
+            return Err(Error::BadCredentials);
+        };
+        if open.audience != audience {
+            return Err(Error::BadCredentials);
+        }
+        let (account, role, status) = match self.standing_of(&open.user).await {
+            Err(Error::UnknownUser) => return Err(Error::BadCredentials),
+            other => other?,
+        };
+        if status != Status::Active {
+            return Err(Error::Suspended);
+        }
+        if open.generation < account.generation && account.kept_login != Some(login) {
+            return Err(Error::BadCredentials);
+        }
+        let secret = Sensitive::random(SECRET_BYTES);
+        let (shown, digest) = (shown.digest(), secret.digest());
+        let command = login::Command::Renew { shown, digest, expires_at, now };
+        match self.execute::<Login>(&login, command, metadata).await {
+            Ok(decided) if matches!(decided.state, Login::Open(_)) => {
+                let position = decided.position.unwrap_or_default();
+                let opened =
+                    OpenedLogin { login, cookie: cookie(login, &secret), expires_at, position };
+                Ok((Authenticated { user: open.user, account, role }, opened))
+            }
+            Ok(_) | Err(execute::Error::Refused(_)) => Err(Error::BadCredentials),
+            Err(execute::Error::Failed(failure)) => Err(failure.into()),
+        }
+    }
+
+    /// Ends the login whose secret this is or was. `None` when it had ended before.
+    ///
+    /// # Errors
+    /// [`Error::BadCredentials`] when there is no such login, or the secret is none of its; or a failure of the log.
+    pub async fn sign_out(
+        &self,
+        (login, shown): (LoginId, &Sensitive),
+        metadata: &Metadata,
+    ) -> Result<Option<Position>> {
+        match self.load::<Login>(&login).await? {
+            Login::Open(open) if open.knows(&shown.digest()) => {
+                self.close_login(login, CloseReason::SignedOut, metadata).await
+            }
+            Login::Closed => Ok(None),
+            Login::Open(_) | Login::Absent => Err(Error::BadCredentials),
+        }
+    }
+
+    async fn open_as(
+        &self,
+        login: LoginId,
+        secret: &Sensitive,
+        command: login::Command,
+        expires_at: DateTime<Utc>,
+        metadata: &Metadata,
+    ) -> Result<OpenedLogin> {
         match self.execute::<Login>(&login, command, metadata).await {
             Ok(decided) => {
-                let cookie = format!("{}.{}", login.0.simple(), secret.expose());
                 let position = decided.position.unwrap_or_default();
-                Ok(OpenedLogin { login, cookie: Sensitive::from(cookie), expires_at, position })
+                Ok(OpenedLogin { login, cookie: cookie(login, secret), expires_at, position })
             }
             // The id is fresh, so nothing can have been opened under it.
             Err(execute::Error::Refused(_)) => Err(Error::BadCredentials),
@@ -131,4 +237,8 @@ impl Identity {
             Err(execute::Error::Failed(failure)) => Err(failure.into()),
         }
     }
+}
+
+fn cookie(login: LoginId, secret: &Sensitive) -> Sensitive {
+    Sensitive::from(format!("{}.{}", login.0.simple(), secret.expose()))
 }

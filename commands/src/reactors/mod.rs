@@ -1,4 +1,5 @@
 //! Events in, effects performed, outcomes reported as commands.
 
 pub mod ingest;
+pub mod queue;
 pub mod reply;

@@ -1,6 +1,7 @@
 //! One event or more of every type.
 
 mod apps;
+mod genie;
 mod grants;
 mod intakes;
 mod mcp_servers;
@@ -71,6 +72,7 @@ pub fn all() -> Result<Vec<Stored>> {
         providers()?,
         tasks()?,
         grants::all()?,
+        genie::all()?,
         mcp_servers::all()?,
         skills::all()?,
         runs::all()?,
@@ -144,6 +146,7 @@ fn people() -> Result<Vec<Stored>> {
             digest: digest(),
             generation: 1,
             expires_at: time("2026-02-03T04:05:06.789Z")?,
+            impersonator: None,
         })
     };
     all.extend(stored!(Login, login::Event;
@@ -151,7 +154,12 @@ fn people() -> Result<Vec<Stored>> {
         LoginClosed => [
             login::Event::LoginClosed { reason: CloseReason::SignedOut },
             login::Event::LoginClosed { reason: CloseReason::Revoked },
+            login::Event::LoginClosed { reason: CloseReason::Reused },
         ],
+        LoginRenewed => [login::Event::LoginRenewed {
+            digest: digest(),
+            expires_at: time("2026-02-03T04:05:06.789Z")?,
+        }],
     ));
     all.extend(stored!(UserConfig, user_config::Event;
         UserConfigured => [user_config::Event::UserConfigured {
@@ -205,6 +213,17 @@ fn quotas() -> Result<Vec<Stored>> {
             charged(Action::TaxonomyTags, None)?,
             charged(Action::MediaModifications, None)?,
         ],
+        UsageReserved => [quota::Event::UsageReserved {
+            reservation: "caption-1".to_owned(),
+            action: Action::PostCreations,
+            amount: 1,
+            billing_cycle_start: time("2026-11-15T10:30:00Z")?,
+            expires_at: time("2026-11-21T12:02:00Z")?,
+        }],
+        UsageConfirmed => [
+            quota::Event::UsageConfirmed { reservation: "caption-1".to_owned() }
+        ],
+        UsageReleased => [quota::Event::UsageReleased { reservation: "caption-1".to_owned() }],
     ))
 }
 

@@ -20,7 +20,7 @@ async fn a_new_role_holds_from_the_very_next_request() {
     let bearer = server.bearer("ann", "password").await;
     let answer = sync(&server, json!({ "userId": ann, "role": "Administrator" })).await;
     let result = json!({
-        "userId": ann, "previousRole": "Creator", "role": "Administrator",
+        "userId": uuid::Uuid::parse_str(&ann).unwrap(), "previousRole": "Creator", "role": "Administrator",
         "status": "active", "changed": true,
     });
     assert_eq!(answer.status, 200);

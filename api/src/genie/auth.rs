@@ -1,0 +1,236 @@
+//! `/auth/*` and `/users/me`, as the identity provider of this API's clients serves them; also below its proxy's prefix.
+
+use super::{Fault, Result, ids::shown};
+use crate::{
+    app::App,
+    config::AuthMode,
+    core::{Caller, Context, Error, Json, extract::OptionalJson, peer::Peer},
+};
+use axum::{
+    Router,
+    extract::{FromRequestParts, Request, State},
+    http::StatusCode,
+    routing::{get, post},
+};
+use chrono::{DateTime, TimeDelta, Utc};
+use commands::{
+    effects::Sensitive,
+    identity::{self, Authenticated, OpenedLogin},
+};
+use domain::{
+    ids::{LoginId, UserId},
+    login::{Audience, CloseReason},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+/// How long an access token lives.
+const ACCESS: TimeDelta = TimeDelta::minutes(15);
+/// How long a refresh token lives.
+const REFRESH: TimeDelta = TimeDelta::days(7);
+
+/// The table of contents.
+pub fn routes() -> Router<App> {
+    Router::new().merge(below("")).merge(below("/api/directus"))
+}
+
+fn below(prefix: &str) -> Router<App> {
+    Router::new()
+        .route(&format!("{prefix}/auth/login"), post(login))
+        .route(&format!("{prefix}/auth/refresh"), post(refresh))
+        .route(&format!("{prefix}/auth/logout"), post(logout))
+        .route(&format!("{prefix}/users/me"), get(me))
+}
+
+#[derive(Deserialize)]
+struct LoginBody {
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    password: Option<Sensitive>,
+}
+
+#[derive(Serialize)]
+struct Data<T> {
+    data: T,
+}
+
+/// A login's tokens; `expires` is how long the first one lives, in milliseconds.
+#[derive(Serialize)]
+pub struct Tokens {
+    access_token: String,
+    refresh_token: String,
+    expires: i64,
+}
+
+async fn login(
+    State(app): State<App>,
+    peer: Peer,
+    Json(body): Json<LoginBody>,
+) -> Result<Data<Tokens>> {
+    let Some(password) = body.password.filter(|_| !body.email.trim().is_empty()) else {
+        return Err(Fault::invalid("email and password are required"));
+    };
+    if app.config.auth_mode == AuthMode::Oauth {
+        return Err(Error::Forbidden.into());
+    }
+    let guess = app.access.guesses.attempt(&body.email, peer.address).await?;
+    let who = app.identity.authenticate(&body.email, &password).await;
+    if matches!(who, Ok(_) | Err(identity::Error::Suspended)) {
+        guess.forgive();
+    }
+    let who = who.map_err(told)?;
+    if app.config.auth_mode == AuthMode::TrustedProxy && !who.role.is_admin() {
+        return Err(Error::Forbidden.into());
+    }
+    Ok(axum::Json(Data { data: open(&app, &who).await? }))
+}
+
+/// Begins a login for this dialect's clients, and waits until the next request will find it.
+///
+/// # Errors
+/// When the log does not answer.
+pub async fn open(app: &App, who: &Authenticated) -> std::result::Result<Tokens, Fault> {
+    let (metadata, now) = (Context::current().metadata(who.user.clone()), Utc::now());
+    let opened = app.identity.open_login(who, Audience::Genie, now + REFRESH, &metadata).await;
+    tokens(app, who, &opened.map_err(told)?, now).await
+}
+
+async fn tokens(
+    app: &App,
+    who: &Authenticated,
+    opened: &OpenedLogin,
+    now: DateTime<Utc>,
+) -> std::result::Result<Tokens, Fault> {
+    app.caught_up("users", Some(opened.position)).await;
+    app.caught_up("logins", Some(opened.position)).await;
+    Ok(Tokens {
+        access_token: access_token(app, who, opened.login, None, now + ACCESS)?,
+        refresh_token: opened.cookie.expose().to_owned(),
+        expires: ACCESS.num_milliseconds(),
+    })
+}
+
+/// What clients of the identity provider read in its tokens. None of it is believed when it comes back.
+#[derive(Serialize)]
+struct Claims<'a> {
+    id: &'a str,
+    role: &'a str,
+    app_access: bool,
+    admin_access: bool,
+    iat: i64,
+    iss: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    act: Option<Act>,
+}
+
+/// Who acts as the subject (RFC 8693).
+#[derive(Serialize)]
+struct Act {
+    sub: String,
+}
+
+/// A signed access token of this login, with whoever acts as its person.
+///
+/// # Errors
+/// When it cannot be signed.
+pub fn access_token(
+    app: &App,
+    who: &Authenticated,
+    login: LoginId,
+    actor: Option<&UserId>,
+    expires_at: DateTime<Utc>,
+) -> std::result::Result<String, Fault> {
+    let claims = Claims {
+        id: &shown(&who.user),
+        role: who.role.as_str(),
+        app_access: true,
+        admin_access: who.role.is_admin(),
+        iat: Utc::now().timestamp(),
+        iss: "annals",
+        act: actor.map(|actor| Act { sub: shown(actor) }),
+    };
+    let signed = app.access.tokens.access(&claims, login, Audience::Genie, expires_at);
+    let token = signed.map_err(|error| Error::Internal(error.to_string()))?;
+    Ok(token.expose().to_owned())
+}
+
+#[derive(Default, Deserialize)]
+struct RefreshBody {
+    #[serde(default)]
+    refresh_token: Option<String>,
+}
+
+async fn refresh(State(app): State<App>, Json(body): Json<RefreshBody>) -> Result<Data<Tokens>> {
+    let Some(token) = body.refresh_token.filter(|token| !token.is_empty()) else {
+        return Err(Fault::invalid("refresh_token is required"));
+    };
+    let Some((login, secret)) = OpenedLogin::parse_cookie(&token) else {
+        return Err(told(identity::Error::BadCredentials));
+    };
+    let (metadata, now) = (Context::current().metadata(UserId::system()), Utc::now());
+    let shown = (login, &secret);
+    let renewed =
+        app.identity.renew_login(shown, Audience::Genie, now, now + REFRESH, &metadata).await;
+    if matches!(renewed, Err(identity::Error::BadCredentials)) {
+        // A secret used twice has ended the login: its access tokens end with it.
+        app.settled("logins").await?;
+    }
+    let (who, opened) = renewed.map_err(told)?;
+    Ok(axum::Json(Data { data: tokens(&app, &who, &opened, now).await? }))
+}
+
+async fn logout(
+    State(app): State<App>,
+    request: Request,
+) -> std::result::Result<StatusCode, Fault> {
+    let (mut parts, body) = request.into_parts();
+    let body = crate::core::extract::read(body, 64 << 10).await?;
+    let sent = OptionalJson::<RefreshBody>::of(&body)?.0.refresh_token;
+    let metadata = Context::current().metadata(UserId::system());
+    let ended = match sent.filter(|token| !token.is_empty()) {
+        Some(token) => {
+            let bad = || told(identity::Error::BadCredentials);
+            let (login, secret) = OpenedLogin::parse_cookie(&token).ok_or_else(bad)?;
+            app.identity.sign_out((login, &secret), &metadata).await.map_err(told)?
+        }
+        None => {
+            let caller = Caller::from_request_parts(&mut parts, &app).await?;
+            let Some(login) = caller.login else {
+                return Err(Fault::invalid("refresh_token is required"));
+            };
+            let reason = CloseReason::SignedOut;
+            app.identity.close_login(login, reason, &caller.metadata()).await.map_err(told)?
+        }
+    };
+    app.caught_up("logins", ended).await;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn me(caller: Caller) -> Result<Data<Value>> {
+    let person = caller.person.as_ref();
+    let data = json!({
+        "id": shown(&caller.user),
+        "email": person.and_then(|person| person.email.as_deref()),
+        "first_name": caller.username,
+        "last_name": null,
+        "avatar": null,
+        "role": caller.role.as_str(),
+        "status": "active",
+        "subscription_tier": person.map(|person| person.tier.as_str()),
+        "admin_access": caller.admin,
+        "impersonated_by": caller.impersonator.as_ref().map(shown),
+    });
+    Ok(axum::Json(Data { data }))
+}
+
+/// The dialect's words for what the use cases refuse.
+pub fn told(error: identity::Error) -> Fault {
+    match error {
+        // Unknown and wrong are one, and so is suspended: this API has no other word for it.
+        identity::Error::BadCredentials | identity::Error::Suspended => {
+            Fault::new(StatusCode::UNAUTHORIZED, "invalid_credentials", "Invalid user credentials")
+        }
+        other => Fault::Core(other.into()),
+    }
+}

@@ -1,0 +1,214 @@
+//! `/api/credentials`: keeping and showing what somebody logs in with at a platform.
+
+use super::{Fault, Result, ids, roles, webhook::Either};
+use crate::{
+    app::App,
+    core::{Caller, Context, Error, Json, Path},
+};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderName, StatusCode, header},
+    routing::{delete, post},
+};
+use commands::{
+    connections::{self, Account},
+    effects::{Sensitive, vault::VaultError},
+};
+use domain::{
+    Metadata,
+    connection::{By, Refusal},
+    ids::{ConnectionId, UserId},
+    user::Role,
+};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+/// Bytes of one set of credentials.
+const LARGEST: usize = 64 << 10;
+/// Characters of a platform's or an account's name.
+const LONGEST_NAME: usize = 200;
+
+/// The table of contents.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/api/credentials/store", post(store))
+        .route("/api/credentials/reveal", post(reveal))
+        .route("/api/credentials/create-profile", post(create))
+        .route("/api/credentials/update-profile-creds", post(store))
+        .route("/api/credentials/{id}", delete(shred))
+}
+
+#[derive(Deserialize)]
+struct StoreBody {
+    #[serde(default, alias = "creatorProfileId", alias = "profileId", alias = "id")]
+    creator_profile_id: Option<String>,
+    #[serde(default)]
+    credentials: Option<Value>,
+    #[serde(default, alias = "encryptedCredentials")]
+    encrypted_credentials: Option<Value>,
+    #[serde(default)]
+    platform: Option<String>,
+    #[serde(default, alias = "platformUsername", alias = "username")]
+    platform_username: Option<String>,
+    #[serde(default, rename = "userId", alias = "user_id")]
+    user: Option<UserId>,
+}
+
+async fn store(
+    State(app): State<App>,
+    caller: Either,
+    Json(body): Json<StoreBody>,
+) -> Result<Value> {
+    let (by, metadata) = who(&caller)?;
+    if let Either::Person(caller) = &caller {
+        roles::in_person(caller)?;
+    }
+    let id = connection(body.creator_profile_id.as_deref())?;
+    let credentials = match (&body.encrypted_credentials, &by) {
+        // Whoever could have any blob opened would read what belongs to others.
+        (Some(sealed), By::Server) => app.connections.unseal(sealed).map_err(told)?,
+        (Some(_), _) => return Err(Error::Forbidden.into()),
+        (None, _) => text(body.credentials.as_ref())?,
+    };
+    let username = name("platform_username", body.platform_username)?;
+    if by == By::Server
+        && let (Some(platform), Some(user)) = (name("platform", body.platform)?, body.user)
+    {
+        let owner = ids::user(user);
+        app.identity.account(&owner).await.map_err(super::auth::told)?;
+        let account = Account { owner, platform, username: username.clone() };
+        app.connections.create(id, account, &metadata).await.map_err(told)?;
+    }
+    app.connections.store(id, by, &credentials, username, &metadata).await.map_err(told)?;
+    Ok(axum::Json(json!({
+        "ok": true, "success": true, "creatorProfileId": id, "id": id, "updated": true,
+    })))
+}
+
+#[derive(Deserialize)]
+struct RevealBody {
+    #[serde(default, alias = "creatorProfileId", alias = "profileId", alias = "id")]
+    creator_profile_id: Option<String>,
+}
+
+async fn reveal(
+    State(app): State<App>,
+    caller: Either,
+    Json(body): Json<RevealBody>,
+) -> std::result::Result<([(HeaderName, &'static str); 1], axum::Json<Value>), Fault> {
+    let (by, metadata) = who(&caller)?;
+    let id = connection(body.creator_profile_id.as_deref())?;
+    let found = app.connections.reveal(id, by, &metadata).await.map_err(told)?;
+    let credentials: Map<String, Value> =
+        serde_json::from_str(found.expose()).map_err(|_| undecryptable())?;
+    let body = json!({
+        "ok": true, "success": true, "creatorProfileId": id, "credentials": credentials,
+    });
+    Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(body)))
+}
+
+async fn create(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<StoreBody>,
+) -> Result<Value> {
+    writer(&caller)?;
+    roles::in_person(&caller)?;
+    let Some(platform) = name("platform", body.platform)? else {
+        return Err(Fault::invalid("platform is required"));
+    };
+    let credentials = text(body.credentials.as_ref())?;
+    let username = name("platform_username", body.platform_username)?;
+    let account = Account { owner: caller.user.clone(), platform, username };
+    let connected = app.connections.connect(account, &credentials, &caller.metadata()).await;
+    let (id, updated) = connected.map_err(told)?;
+    Ok(axum::Json(json!({
+        "ok": true, "success": true, "id": id, "creatorProfileId": id, "updated": updated,
+    })))
+}
+
+async fn shred(
+    State(app): State<App>,
+    caller: Either,
+    Path(id): Path<ConnectionId>,
+) -> Result<Value> {
+    let (by, metadata) = who(&caller)?;
+    app.connections.shred(id, by, &metadata).await.map_err(told)?;
+    Ok(axum::Json(json!({ "ok": true, "success": true, "id": id })))
+}
+
+fn who(caller: &Either) -> std::result::Result<(By, Metadata), Fault> {
+    match caller {
+        Either::Server => Ok((By::Server, Context::current().metadata(UserId::system()))),
+        Either::Person(caller) => {
+            writer(caller)?;
+            let user = caller.user.clone();
+            let by = match caller.impersonator {
+                None => By::Person(user),
+                Some(_) => By::Impersonator(user),
+            };
+            Ok((by, caller.metadata()))
+        }
+    }
+}
+
+fn writer(caller: &Caller) -> std::result::Result<(), Fault> {
+    if caller.role == Role::Viewer { Err(Error::Forbidden.into()) } else { Ok(()) }
+}
+
+fn connection(sent: Option<&str>) -> std::result::Result<ConnectionId, Fault> {
+    let Some(text) = sent.filter(|text| !text.is_empty()) else {
+        return Err(Fault::invalid("creatorProfileId is required"));
+    };
+    text.parse().map_err(|_| Fault::invalid("creatorProfileId has to be a UUID"))
+}
+
+fn text(sent: Option<&Value>) -> std::result::Result<Sensitive, Fault> {
+    let Some(Value::Object(fields)) = sent.filter(|sent| !sent.is_null()) else {
+        return Err(Fault::invalid("credentials has to be an object"));
+    };
+    let text = serde_json::to_string(fields).map_err(|error| Error::Internal(error.to_string()))?;
+    if fields.is_empty() || text.len() > LARGEST {
+        return Err(Fault::invalid(format!("credentials holds 1 field to {LARGEST} bytes")));
+    }
+    Ok(Sensitive::from(text))
+}
+
+fn name(field: &str, sent: Option<String>) -> std::result::Result<Option<String>, Fault> {
+    let sent = sent.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    match &sent {
+        Some(text) if text.chars().count() > LONGEST_NAME || text.chars().any(char::is_control) => {
+            Err(Fault::invalid(format!("{field} has at most {LONGEST_NAME} characters")))
+        }
+        _ => Ok(sent),
+    }
+}
+
+fn undecryptable() -> Fault {
+    let message = "The credentials cannot be decrypted";
+    Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "decrypt_failed", message)
+}
+
+fn told(error: connections::Error) -> Fault {
+    use connections::Error as E;
+    let own = |status, code, message: String| Fault::new(status, code, message);
+    match error {
+        E::Refused(refusal @ Refusal::NoCredentials) => {
+            own(StatusCode::NOT_FOUND, "credentials_not_found", refusal.to_string())
+        }
+        E::Refused(Refusal::Unknown | Refusal::Settled) => Error::NotFound.into(),
+        E::Refused(refusal @ Refusal::Impersonation) => {
+            own(StatusCode::FORBIDDEN, "impersonation_forbidden", refusal.to_string())
+        }
+        E::Vault(VaultError::Database(error)) => error.into(),
+        E::Vault(VaultError::Damaged) => undecryptable(),
+        E::Vault(VaultError::Destroyed) => Error::NotFound.into(),
+        E::Unopened(unopened) => Fault::invalid(unopened.to_string()),
+        E::NoImportKey => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            own(status, "server_misconfigured", E::NoImportKey.to_string())
+        }
+        E::Failed(failure) => failure.into(),
+    }
+}

@@ -1,0 +1,196 @@
+//! `POST /api/register`: with an invitation, at most ten times in a quarter of an hour from one address. And invitations.
+
+use super::{Fault, Result, auth, ids::shown, roles::Admin};
+use crate::{
+    app::App,
+    core::{Context, Error, Json, Path, extract::OptionalJson, peer::Peer},
+};
+use axum::{
+    Router,
+    extract::{Request, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{delete, get, post},
+};
+use chrono::{DateTime, Utc};
+use commands::{
+    effects::Sensitive,
+    identity::{self, Registration, mint_user_id},
+    invites,
+};
+use domain::{
+    invite::Refusal,
+    user::{EmailAddress, Role, Username},
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::net::{IpAddr, Ipv6Addr};
+
+/// Requests from one address within the window.
+pub const MOST: u32 = 10;
+
+/// The table of contents.
+pub fn routes(app: &App) -> Router<App> {
+    let limited = middleware::from_fn_with_state(app.clone(), limited);
+    Router::new()
+        .route("/api/register", post(register).layer(limited))
+        .route("/api/invite/{code}", get(show))
+        .route("/api/admin/invite/new", post(create))
+        .route("/api/admin/invite/{code}", delete(disable))
+}
+
+/// Counts every request, good or bad, and tells on every answer how many are left.
+async fn limited(State(app): State<App>, peer: Peer, request: Request, next: Next) -> Response {
+    let told = app.access.sign_ups.count(network(peer.address));
+    let mut response = match told.allowed {
+        true => next.run(request).await,
+        false => Error::Throttled { retry_after: told.resets_in }.into_response(),
+    };
+    let seconds = told.resets_in.as_secs_f64().ceil().max(1.0);
+    #[expect(clippy::cast_possible_truncation, reason = "a window is a few minutes")]
+    let (delta, now) = (seconds as i64, Utc::now().timestamp());
+    let headers: &mut HeaderMap = response.headers_mut();
+    for (name, value) in [
+        ("x-ratelimit-limit", i64::from(MOST)),
+        ("x-ratelimit-remaining", i64::from(told.left)),
+        ("x-ratelimit-reset", now + delta),
+        ("ratelimit-limit", i64::from(MOST)),
+        ("ratelimit-remaining", i64::from(told.left)),
+        ("ratelimit-reset", delta),
+    ] {
+        headers.insert(name, HeaderValue::from(value));
+    }
+    if !told.allowed {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(delta));
+    }
+    response
+}
+
+/// Whoever has one address of version 6 has the whole network.
+fn network(address: Option<IpAddr>) -> Option<IpAddr> {
+    address.map(|address| match address {
+        IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & !u128::from(u64::MAX))),
+        four => four,
+    })
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    #[serde(default)]
+    email: String,
+    #[serde(default)]
+    password: Option<Sensitive>,
+    #[serde(default, alias = "invite_code", alias = "code")]
+    invite_code: String,
+}
+
+async fn register(State(app): State<App>, Json(body): Json<Body>) -> Result<Value> {
+    let empty = |text: &str| text.trim().is_empty();
+    let Some(password) = body.password.filter(|_| !empty(&body.email) && !empty(&body.invite_code))
+    else {
+        return Err(Fault::invalid("email, password and inviteCode are required"));
+    };
+    let bad = |error: String| Fault::invalid(error);
+    let email = EmailAddress::parse(&body.email).map_err(|error| bad(error.to_string()))?;
+    if password.expose().chars().count() < 8 {
+        return Err(bad("password has 8 characters or more".to_owned()));
+    }
+    let name = email.as_str();
+    // The address is the name, unless it is too long for one.
+    let username = match Username::parse(name, Some(&email)) {
+        Ok(username) => username,
+        Err(_) => Username::parse(&name.replace('@', "_")[..60.min(name.len())], None)
+            .map_err(|error| bad(error.to_string()))?,
+    };
+    let invite = app.invites.find(&body.invite_code).await?;
+    if invite.status() != Some("pending") {
+        return Err(told(Refusal::NotValid.into()));
+    }
+    // Looked for before the invitation is claimed: a known address leaves no trace.
+    if app.identity.reached_at(&email).await.map_err(auth::told)?.is_some() {
+        return Err(told(identity::Error::EmailTaken.into()));
+    }
+    let user = mint_user_id();
+    let metadata = Context::current().metadata(user.clone());
+    let wanted = Registration {
+        user,
+        username,
+        password: password.clone(),
+        email: Some(email),
+        phone: None,
+        role: Role::Creator,
+    };
+    let registered = app
+        .invites
+        .register(&body.invite_code, wanted, Utc::now(), &metadata)
+        .await
+        .map_err(told)?;
+    app.caught_up("users", registered.position).await;
+    let who = app.identity.authenticate(&body.email, &password).await.map_err(auth::told)?;
+    let tokens = auth::open(&app, &who).await?;
+    let mut answer = json!({ "ok": true, "success": true, "userId": shown(&registered.user) });
+    if let (Some(answer), Ok(Value::Object(tokens))) =
+        (answer.as_object_mut(), serde_json::to_value(tokens))
+    {
+        answer.extend(tokens);
+    }
+    Ok(axum::Json(answer))
+}
+
+async fn show(State(app): State<App>, Path(code): Path<String>, peer: Peer) -> Result<Value> {
+    let guess = app.access.guesses.attempt("an invite", peer.address).await?;
+    let status = app.invites.find(&code).await?.status();
+    if status.is_some() {
+        guess.forgive();
+    }
+    let invite = status.map(|status| json!({ "code": code, "status": status }));
+    let error = status.is_none().then_some("invite not found");
+    Ok(axum::Json(json!({ "ok": true, "success": true, "invite": invite, "error": error })))
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct NewInvite {
+    #[serde(default, alias = "expires_at")]
+    expires_at: Option<DateTime<Utc>>,
+}
+
+async fn create(
+    State(app): State<App>,
+    Admin(caller): Admin,
+    OptionalJson(body): OptionalJson<NewInvite>,
+) -> Result<Value> {
+    let created = app.invites.create(body.expires_at, &caller.metadata()).await;
+    let code = created.map_err(told)?;
+    let invite =
+        json!({ "code": code.expose(), "status": "pending", "createdBy": shown(&caller.user) });
+    Ok(axum::Json(json!({ "ok": true, "success": true, "invite": invite, "error": null })))
+}
+
+async fn disable(
+    State(app): State<App>,
+    Admin(caller): Admin,
+    Path(code): Path<String>,
+) -> Result<Value> {
+    match app.invites.disable(&code, &caller.metadata()).await {
+        Ok(()) => Ok(axum::Json(json!({ "ok": true, "success": true, "error": null }))),
+        Err(invites::Error::Refused(_)) => Err(Error::NotFound.into()),
+        Err(error) => Err(told(error)),
+    }
+}
+
+fn told(error: invites::Error) -> Fault {
+    match error {
+        invites::Error::Refused(refusal) => {
+            Fault::new(StatusCode::BAD_REQUEST, "invalid_invite", refusal.to_string())
+        }
+        invites::Error::Identity(identity::Error::EmailTaken | identity::Error::UsernameTaken) => {
+            let message = "An account with this e-mail address exists";
+            Fault::new(StatusCode::CONFLICT, "email_exists", message)
+        }
+        invites::Error::Identity(error) => auth::told(error),
+        invites::Error::Failed(failure) => failure.into(),
+    }
+}

@@ -1,0 +1,48 @@
+//! The right to perform jobs: held by at most one node, for as long as its connection lives.
+
+use sqlx::{Connection, PgConnection, PgPool};
+use std::time::Duration;
+use tokio::time::timeout;
+
+/// Name of the lock.
+const NAME: &str = "annals job queues";
+/// No statement here takes longer; a connection whose other end is gone without a word would.
+const DEADLINE: Duration = Duration::from_secs(15);
+/// Between two looks whether it is still held.
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(super) struct Lease(PgConnection);
+
+impl Lease {
+    /// `None` while another node performs jobs.
+    pub async fn claim(pool: &PgPool) -> sqlx::Result<Option<Self>> {
+        timeout(DEADLINE, claim(pool)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    }
+
+    /// Resolves when the connection, and with it the right, is gone.
+    pub async fn lost(&mut self) {
+        while let Ok(Ok(())) = timeout(DEADLINE, self.0.ping()).await {
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+
+    /// Lets another node perform at once.
+    pub async fn resign(self) {
+        if let Ok(Err(error)) = timeout(DEADLINE, self.0.close()).await {
+            tracing::debug!(%error, "the connection of the queues did not close cleanly");
+        }
+    }
+}
+
+async fn claim(pool: &PgPool) -> sqlx::Result<Option<Lease>> {
+    let mut db = pool.acquire().await?.detach();
+    let mine: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
+        .bind(NAME)
+        .fetch_one(&mut db)
+        .await?;
+    if mine {
+        return Ok(Some(Lease(db)));
+    }
+    db.close().await?;
+    Ok(None)
+}

@@ -1,0 +1,192 @@
+//! Performs jobs: one node at a time, one job per queue at a time. The node that may is the one that holds a lock of the
+//! database; what it left when it died is what the next one finds in progress.
+
+mod lease;
+
+use crate::{
+    execute::Failure,
+    jobs::{self, Jobs},
+};
+use chrono::Utc;
+use domain::{
+    Metadata, Position,
+    ids::{JobId, NodeId},
+    job::{Command, Known, Queue},
+};
+use futures::future::{BoxFuture, join_all};
+use lease::Lease;
+use serde_json::{Map, Value};
+use sqlx::PgPool;
+use std::{sync::Arc, time::Duration};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+/// Between two looks into a queue that was empty.
+const LOOK: Duration = Duration::from_millis(250);
+/// Between two tries to become the one who performs.
+const AGAIN: Duration = Duration::from_secs(1);
+
+/// What waits, from a read model that is up to date.
+pub trait Backlog: Send + Sync {
+    /// Waits until the read model reflects everything up to there, or to the log's end.
+    fn caught_up(&self, position: Option<Position>) -> BoxFuture<'_, ()>;
+    /// The next job of a queue.
+    fn next(&self, queue: Queue) -> BoxFuture<'_, Result<Option<JobId>, BacklogError>>;
+    /// Jobs of a queue that somebody has begun.
+    fn begun(&self, queue: Queue) -> BoxFuture<'_, Result<Vec<JobId>, BacklogError>>;
+    /// Failed jobs of a queue whose cost was not given back.
+    fn unrefunded(&self, queue: Queue) -> BoxFuture<'_, Result<Vec<JobId>, BacklogError>>;
+}
+
+/// The read model does not answer.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("the queues cannot be read: {0}")]
+pub struct BacklogError(pub Arc<str>);
+
+/// Does the work of jobs. Doing one twice under the same id has to lead to one output.
+pub trait Executor: Send + Sync {
+    /// What came of the job.
+    fn perform<'a>(
+        &'a self,
+        id: JobId,
+        job: &'a Known,
+    ) -> BoxFuture<'a, Result<Map<String, Value>, Failed>>;
+}
+
+/// Why nothing came of a job, in words for its owner.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{reason}")]
+pub struct Failed {
+    /// Why.
+    pub reason: String,
+    /// Whether another attempt makes no sense.
+    pub permanent: bool,
+}
+
+impl Failed {
+    /// The job itself cannot be done.
+    pub fn for_good(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), permanent: true }
+    }
+
+    /// Something it needs was not there.
+    pub fn for_now(reason: impl Into<String>) -> Self {
+        Self { reason: reason.into(), permanent: false }
+    }
+}
+
+/// The reactor.
+pub struct Worker {
+    /// The use cases.
+    pub jobs: Jobs,
+    /// What waits.
+    pub backlog: Arc<dyn Backlog>,
+    /// What is done.
+    pub executor: Arc<dyn Executor>,
+    /// The database whose lock decides who performs.
+    pub db: PgPool,
+    /// This process.
+    pub node: NodeId,
+}
+
+/// Why a queue stands still for a moment.
+#[derive(Debug, thiserror::Error)]
+enum Stopped {
+    #[error(transparent)]
+    Backlog(#[from] BacklogError),
+    #[error(transparent)]
+    Failed(#[from] Failure),
+    #[error(transparent)]
+    Job(#[from] jobs::Error),
+}
+
+impl Worker {
+    /// Performs jobs whenever this node may, until `stop`. A job that is going on then is left to the next.
+    pub async fn run(self, stop: CancellationToken) {
+        loop {
+            let lease = match Lease::claim(&self.db).await {
+                Ok(lease) => lease,
+                Err(error) => {
+                    tracing::warn!(%error, "nobody knows who performs jobs");
+                    None
+                }
+            };
+            if let Some(mut lease) = lease {
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = lease.lost() => tracing::warn!("somebody else performs jobs now"),
+                    _ = join_all(Queue::ALL.map(|queue| self.serve(queue))) => {}
+                }
+                lease.resign().await;
+            }
+            tokio::select! {
+                () = stop.cancelled() => return,
+                () = tokio::time::sleep(AGAIN) => {}
+            }
+        }
+    }
+
+    async fn serve(&self, queue: Queue) {
+        loop {
+            if let Err(error) = self.serve_until_it_fails(queue).await {
+                tracing::warn!(queue = queue.as_str(), %error, "a queue stands still");
+                tokio::time::sleep(AGAIN).await;
+            }
+        }
+    }
+
+    async fn serve_until_it_fails(&self, queue: Queue) -> Result<(), Stopped> {
+        self.backlog.caught_up(None).await;
+        for id in self.backlog.begun(queue).await? {
+            // Nobody else performs, and this node has just begun to.
+            let interrupt = Command::Interrupt { now: Utc::now() };
+            let decided = self.jobs.execute(id, &interrupt, &correlated()).await?;
+            self.backlog.caught_up(decided.position).await;
+        }
+        loop {
+            for id in self.backlog.unrefunded(queue).await? {
+                let refunded = self.jobs.refund(id, &correlated()).await?;
+                self.backlog.caught_up(refunded).await;
+            }
+            match self.backlog.next(queue).await? {
+                Some(id) => self.perform(id).await?,
+                None => tokio::time::sleep(LOOK).await,
+            }
+        }
+    }
+
+    async fn perform(&self, id: JobId) -> Result<(), Stopped> {
+        let (node, metadata) = (self.node, correlated());
+        let start = Command::Start { node, now: Utc::now() };
+        let started = match self.jobs.execute(id, &start, &metadata).await {
+            // The read model is a moment behind.
+            Err(jobs::Error::Refused(_)) => {
+                self.backlog.caught_up(None).await;
+                return Ok(());
+            }
+            other => other?,
+        };
+        let job = started.job;
+        let attempt = job.attempt;
+        self.jobs.pay(id, &job, &metadata).await?;
+        let end = match self.executor.perform(id, &job).await {
+            Ok(result) => Command::Complete { node, attempt, result },
+            Err(Failed { reason, permanent }) => {
+                tracing::info!(job = %id, reason, "a job's attempt failed");
+                Command::Fail { node, attempt, error: reason, permanent, now: Utc::now() }
+            }
+        };
+        match self.jobs.execute(id, &end, &metadata).await {
+            Ok(decided) => self.backlog.caught_up(decided.position).await,
+            Err(jobs::Error::Refused(refusal)) => {
+                tracing::info!(job = %id, %refusal, "a job went to somebody else");
+            }
+            Err(failed) => return Err(failed.into()),
+        }
+        Ok(())
+    }
+}
+
+fn correlated() -> Metadata {
+    Metadata::system(Uuid::now_v7())
+}

@@ -1,0 +1,9 @@
+//! The GenieHelper dialect over HTTP on a whole node: reply and events, right, wrong, foreign, missing.
+
+mod captions;
+mod credentials;
+mod identity;
+mod impersonate;
+mod queue;
+mod register;
+mod world;

@@ -1,0 +1,182 @@
+use crate::world::{World, ask, good, refused};
+use annals_tests::{
+    app::Person,
+    process::{Folder, Setup, eventually},
+};
+use anyhow::{Context, Result};
+use reqwest::multipart::{Form, Part};
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+/// One white pixel.
+const PIXEL: &[u8] = &[
+    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0, 0,
+    1, 0, 0, 0, 1, 8, 0, 0, 0, 0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 0x0a, b'I', b'D', b'A', b'T',
+    0x78, 0x9c, 0x63, 0xf8, 0x0f, 0, 0x01, 0x01, 0x01, 0, 0x1b, 0xb6, 0xee, 0x56, 0, 0, 0, 0, b'I',
+    b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
+];
+
+/// An uploaded picture of somebody.
+async fn picture(who: &Person) -> Result<String> {
+    let form =
+        Form::new().part("file", Part::bytes(PIXEL).file_name("p.png").mime_str("image/png")?);
+    let stored = good(who.post("/api/oss/upload").multipart(form)).await?;
+    let url = stored["data"]["url"].as_str().context("a link")?;
+    let id = url.split("/api/oss/files/").nth(1).and_then(|rest| rest.split('/').next());
+    Ok(id.context("an id")?.to_owned())
+}
+
+async fn enqueue(who: &Person, id: Uuid, operation: &str, more: Value) -> Result<(u16, Value)> {
+    let mut body = json!({"jobId": id, "operation": operation});
+    if let (Some(body), Some(more)) = (body.as_object_mut(), more.as_object()) {
+        body.extend(more.clone());
+    }
+    ask(who.post("/api/queue/media").json(&body)).await
+}
+
+async fn over(who: &Person, id: Uuid) -> Result<Value> {
+    eventually("the end of the job", async || {
+        let (status, answer) = ask(who.get(&format!("/api/queue/jobs/{id}"))).await?;
+        let job = &answer["job"];
+        let over = status == 200 && (job["status"] == "completed" || job["status"] == "failed");
+        Ok(over.then(|| job.clone()))
+    })
+    .await
+}
+
+#[tokio::test]
+async fn a_picture_is_worked_on_and_charged_once() -> Result<()> {
+    let world = World::start().await?;
+    let ann = world.creator("ann").await?;
+    let (file, id) = (picture(&ann).await?, Uuid::new_v4());
+    let more = json!({"inputFileId": file, "params": {"width": 4, "height": 3, "fit": "exact"}});
+    let first = enqueue(&ann, id, "resize_image", more.clone()).await?;
+    assert_eq!(
+        (first.0, &first.1["jobId"], &first.1["queue"]),
+        (200, &json!(id), &json!("media-jobs"))
+    );
+    let job = over(&ann, id).await?;
+    assert_eq!((&job["status"], &job["progress"]), (&json!("completed"), &json!(100)), "{job}");
+    assert_eq!((&job["result"]["width"], &job["result"]["type"]), (&json!(4), &json!("image/png")));
+    let again = enqueue(&ann, id, "resize_image", more).await?;
+    assert_eq!((again.0, &again.1["bullJobId"]), (200, &first.1["bullJobId"]));
+    let other = enqueue(&ann, id, "crop_image", json!({})).await?;
+    assert_eq!((other.0, &other.1["error"]), (400, &json!("job_conflict")));
+    assert_eq!(good(ann.get("/api/usage")).await?["usage"]["media_modifications"], 1);
+    let counted = json!({"operation": "media_modifications", "ref": id});
+    let counted = good(ann.post("/api/usage/increment").json(&counted)).await?;
+    assert_eq!(counted["newValue"], 1, "the job was charged already");
+    let stats = good(ann.get("/api/queue/stats")).await?;
+    let done = json!({"waiting": 0, "active": 0, "completed": 1, "failed": 0, "delayed": 0});
+    assert_eq!(stats["stats"]["media-jobs"], done);
+    assert!(stats["stats"]["scrape-jobs"]["waiting"] == 0 && stats["taxonomy_cache"]["size"] == 0);
+    world.app.stop().await
+}
+
+#[tokio::test]
+async fn nothing_pretends_to_have_worked_and_what_failed_is_given_back() -> Result<()> {
+    let world = World::start().await?;
+    let ann = world.creator("ann").await?;
+    let file = picture(&ann).await?;
+    let input = json!({"inputFileId": file, "inputUrl": "https://example.org/"});
+    for (operation, told) in [
+        ("compress_video", "ANNALS_FFMPEG"),
+        ("ytdlp_info", "ANNALS_YTDLP"),
+        ("publish_post", "driver_not_configured"),
+        ("scrape_profile", "driver_not_configured"),
+        ("convert_image", "format is required"),
+    ] {
+        let id = Uuid::new_v4();
+        assert_eq!(enqueue(&ann, id, operation, input.clone()).await?.0, 200);
+        let job = over(&ann, id).await?;
+        let message = job["error_message"].as_str().unwrap_or_default();
+        assert!(job["status"] == "failed" && message.contains(told), "{job}");
+    }
+    eventually("what was given back", async || {
+        let usage = good(ann.get("/api/usage")).await?;
+        Ok((usage["usage"]["media_modifications"] == 0).then_some(()))
+    })
+    .await?;
+    world.app.stop().await
+}
+
+#[tokio::test]
+async fn a_failed_job_is_tried_again_and_only_a_failed_one() -> Result<()> {
+    let world = World::start().await?;
+    let (ann, bob) = (world.creator("ann").await?, world.creator("bob").await?);
+    let id = Uuid::new_v4();
+    enqueue(&ann, id, "convert_image", json!({"inputFileId": picture(&ann).await?})).await?;
+    over(&ann, id).await?;
+    let retry = |who: &Person, id: Uuid| who.post(&format!("/api/queue/retry/{id}"));
+    assert_eq!(refused(retry(&bob, id)).await?.0, 404);
+    assert_eq!(refused(retry(&ann, Uuid::new_v4())).await?.0, 404);
+    let retried = good(retry(&ann, id)).await?;
+    assert_eq!((&retried["status"], &retried["retry_count"]), (&json!("queued"), &json!(1)));
+    assert_eq!(over(&ann, id).await?["priority"], 5);
+    let good_one = Uuid::new_v4();
+    let more = json!({"inputFileId": picture(&ann).await?, "params": {"format": "jpeg"}});
+    enqueue(&ann, good_one, "convert_image", more).await?;
+    over(&ann, good_one).await?;
+    let (status, body) = ask(retry(&ann, good_one)).await?;
+    let told = (status, &body["error"], &body["status"]);
+    assert_eq!(told, (400, &json!("job_not_failed"), &json!("completed")));
+    world.app.stop().await
+}
+
+/// §16.12
+#[tokio::test]
+async fn jobs_and_files_of_others_do_not_exist() -> Result<()> {
+    let world = World::start().await?;
+    let (ann, bob) = (world.creator("ann").await?, world.creator("bob").await?);
+    let (file, id) = (picture(&ann).await?, Uuid::new_v4());
+    let more = json!({"inputFileId": file, "params": {"format": "jpeg"}});
+    enqueue(&ann, id, "convert_image", more.clone()).await?;
+    assert_eq!(refused(bob.get(&format!("/api/queue/jobs/{id}"))).await?.0, 404);
+    assert_eq!(enqueue(&bob, id, "convert_image", more.clone()).await?.0, 404);
+    let own = Uuid::new_v4();
+    enqueue(&bob, own, "convert_image", more).await?;
+    assert_eq!(over(&bob, own).await?["error_message"], "there is no such file");
+    for body in [json!({}), json!({"jobId": id}), json!({"jobId": "x", "operation": "crop_image"})]
+    {
+        assert_eq!(refused(ann.post("/api/queue/media").json(&body)).await?.0, 400, "{body}");
+    }
+    assert_eq!(enqueue(&ann, Uuid::new_v4(), "rm", json!({})).await?.0, 400);
+    world.app.stop().await
+}
+
+/// §16.9
+#[tokio::test]
+async fn a_job_survives_the_death_of_its_server() -> Result<()> {
+    let folder = Folder::new("genie-jobs");
+    let program = folder.path().join("slow");
+    std::fs::create_dir_all(folder.path())?;
+    std::fs::write(&program, SLOW)?;
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let mark = folder.path().join("begun");
+    let data = folder.path().join("data");
+    let setup = Setup::embedded(&data).with("ANNALS_FFMPEG", &program.to_string_lossy());
+    let server = setup.start().await?;
+    let admin = server.admin().await?;
+    let id = Uuid::new_v4();
+    let more = json!({"inputFileId": picture(&admin).await?});
+    assert_eq!(enqueue(&admin, id, "compress_video", more).await?.0, 200);
+    eventually("the begun attempt", async || Ok(mark.exists().then_some(()))).await?;
+    server.kill()?;
+    std::fs::write(folder.path().join("go"), "")?;
+    let server = setup.start().await?;
+    let admin = server.admin().await?;
+    let job = over(&admin, id).await?;
+    assert_eq!((&job["status"], &job["retry_count"]), (&json!("completed"), &json!(1)), "{job}");
+    let usage = good(admin.get("/api/usage")).await?;
+    assert_eq!(usage["usage"]["media_modifications"], 1, "charged once");
+    server.stop().await
+}
+
+/// Waits for `go` the first time, then does as if it had worked.
+const SLOW: &str = r#"#!/bin/sh
+here=$(dirname "$0")
+touch "$here/begun"
+while [ ! -e "$here/go" ]; do sleep 0.05; done
+for last; do :; done
+echo film > "$last"
+"#;
