@@ -56,6 +56,10 @@ pub struct Config {
     pub llm: Option<Endpoint>,
     /// The embedding provider; `None` for the built-in one.
     pub embedding: Option<Endpoint>,
+    /// The folder of an embedding model on this machine; without [`Config::embedding`] only.
+    pub embedding_path: Option<PathBuf>,
+    /// A service that orders candidates anew; `None` for the order of the search.
+    pub rerank: Option<Endpoint>,
     /// Upstream providers that people may log in through, in [`AuthMode::Oauth`].
     pub auth_providers: Vec<Provider>,
     /// The mail server; `None` when mails only show in the log.
@@ -267,6 +271,12 @@ impl Values {
                 "ANNALS_EMBEDDING_BASE_URL",
                 "ANNALS_EMBEDDING_API_KEY",
                 "ANNALS_EMBEDDING_MODEL",
+            ])?,
+            embedding_path: self.embedding_path()?,
+            rerank: self.endpoint([
+                "ANNALS_RERANK_BASE_URL",
+                "ANNALS_RERANK_API_KEY",
+                "ANNALS_RERANK_MODEL",
             ])?,
             auth_providers: self.auth_providers()?,
             mail: self.mail()?,

@@ -9,7 +9,9 @@ use commands::{
         embedder_builtin::Builtin,
         embedder_memo::PostgresMemo,
         embedder_remote::{Remote, Settings},
+        embedder_static::Static,
         extract::reader::Reader,
+        reranker::Reranker,
     },
     intake::{Due, Upload},
     log::EventLog,
@@ -23,7 +25,7 @@ use domain::{
 use futures::future::BoxFuture;
 use projections::{
     documents, passages,
-    retrieval::{self, Hit, QueryVector, Question},
+    retrieval::{self, Filter, Hit, QueryVector, Question, Rankings},
 };
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
@@ -31,6 +33,8 @@ use uuid::Uuid;
 
 /// How long the vector of a question is waited for; then its words have to do.
 const QUESTION: Duration = Duration::from_secs(10);
+/// Hits that the reranker chooses from, at least.
+const RERANKED: usize = 50;
 /// How long reading one file may take.
 const READING: Duration = Duration::from_secs(120);
 /// Pause before the embedder or the database is tried again at start-up.
@@ -43,6 +47,8 @@ pub struct Library {
     pub blobs: Blobs,
     /// Where vectors come from.
     pub embedder: Arc<dyn Embedder>,
+    /// Who orders what was found anew.
+    reranker: Option<Arc<Reranker>>,
     /// Who reads files.
     pub reader: Reader,
 }
@@ -55,19 +61,28 @@ impl Library {
     pub fn open(config: &Config) -> Result<Self> {
         let blobs = Blobs::open(&config.blobs).context("ANNALS_BLOBS cannot be used")?;
         let embedder: Arc<dyn Embedder> = match &config.embedding {
-            None => Arc::new(Builtin),
+            None => match &config.embedding_path {
+                None => Arc::new(Builtin),
+                Some(folder) => {
+                    Arc::new(Static::open(folder).context("ANNALS_EMBEDDING_PATH cannot be used")?)
+                }
+            },
             Some(endpoint) => {
                 let key = Some(endpoint.api_key.clone()).filter(|key| !key.expose().is_empty());
                 let settings = Settings::new(&endpoint.base_url, key, &endpoint.model);
                 Arc::new(Remote::new(settings)?)
             }
         };
+        let reranker = config.rerank.as_ref().map(|endpoint| {
+            let key = Some(endpoint.api_key.clone()).filter(|key| !key.expose().is_empty());
+            Reranker::new(&endpoint.base_url, key, endpoint.model.clone()).map(Arc::new)
+        });
         let reader = Reader::new(config.program.clone(), READING);
-        Ok(Self { blobs, embedder, reader })
+        Ok(Self { blobs, embedder, reranker: reranker.transpose()?, reader })
     }
 
-    /// The best parts of these knowledge bases for a question, best first. When the embedder is away, the words decide
-    /// alone.
+    /// The best parts of these knowledge bases for a question, best first, of documents that fit the filter. When the
+    /// embedder is away, the words decide alone; when the reranker is, its order is missing.
     ///
     /// # Errors
     /// When the database does not answer.
@@ -76,14 +91,49 @@ impl Library {
         db: &PgPool,
         knowledge_bases: &[KnowledgeBaseId],
         text: &str,
+        filter: Option<&Filter>,
         top_k: usize,
     ) -> sqlx::Result<Vec<Hit>> {
         if text.trim().is_empty() || knowledge_bases.is_empty() {
             return Ok(Vec::new());
         }
+        let vector = self.vector(text).await;
+        let vector = vector.as_deref().map(|values| QueryVector {
+            model: self.embedder.model(),
+            values,
+            weight: self.embedder.weight(),
+        });
+        let rankings = Rankings::Both;
+        let depth = if self.reranker.is_some() { top_k.max(RERANKED) } else { top_k };
+        let question = Question { knowledge_bases, text, vector, filter, rankings, top_k: depth };
+        let hits = retrieval::retrieve(db, question).await?;
+        Ok(self.reranked(text, hits, top_k).await)
+    }
+
+    /// The same hits in the order of the reranker, scored by it.
+    async fn reranked(&self, text: &str, mut hits: Vec<Hit>, top_k: usize) -> Vec<Hit> {
+        if let Some(reranker) = self.reranker.as_ref().filter(|_| !hits.is_empty()) {
+            let texts: Vec<&str> = hits.iter().map(|hit| hit.text.as_str()).collect();
+            match reranker.order(text, &texts).await {
+                Ok(order) => {
+                    let mut left: Vec<Option<Hit>> = hits.into_iter().map(Some).collect();
+                    let take = |(at, score): (usize, f64)| Some(Hit { score, ..left[at].take()? });
+                    hits = order.into_iter().filter_map(take).collect();
+                }
+                Err(error) => {
+                    tracing::warn!(%error, "a question is answered in the search's order")
+                }
+            }
+        }
+        hits.truncate(top_k);
+        hits
+    }
+
+    /// The vector of a question; `None` when the embedder has none, or not soon.
+    async fn vector(&self, text: &str) -> Option<Vec<f32>> {
         let texts = [text];
-        let vector = match tokio::time::timeout(QUESTION, self.embedder.embed(&texts)).await {
-            Ok(Ok(mut vectors)) => vectors.pop(),
+        match tokio::time::timeout(QUESTION, self.embedder.embed(&texts)).await {
+            Ok(Ok(mut vectors)) => vectors.pop().filter(|vector| !vector.is_empty()),
             Ok(Err(error)) => {
                 tracing::warn!(%error, "a question is answered by its words alone");
                 None
@@ -92,13 +142,7 @@ impl Library {
                 tracing::warn!("the embedder is slow: a question is answered by its words alone");
                 None
             }
-        };
-        let vector = vector.as_deref().map(|values| QueryVector {
-            model: self.embedder.model(),
-            values,
-            weight: self.embedder.weight(),
-        });
-        retrieval::retrieve(db, Question { knowledge_bases, text, vector, top_k }).await
+        }
     }
 
     /// Ingests documents until the server drains.
@@ -123,11 +167,21 @@ impl Library {
         tokio::join!(ingest.run(after, stop.clone()), stop.run_until_cancelled(index));
     }
 
-    /// Makes the index over vectors as soon as their length is known, if their ranking is worth one.
-    async fn index(&self, db: &PgPool) {
-        if self.embedder.weight() < retrieval::WORTH_AN_INDEX {
-            return;
+    /// Tells the operator of knowledge bases that another model embedded.
+    async fn tell_outdated(&self, db: &PgPool, dimensions: usize) {
+        let model = (dimensions > 0).then(|| self.embedder.model());
+        match passages::outdated(db, model).await {
+            Ok(0) => {}
+            Ok(shelves) => tracing::warn!(
+                shelves,
+                "knowledge bases with vectors of another model are searched by words until their documents are redone"
+            ),
+            Err(error) => tracing::debug!(%error, "the models of knowledge bases are not known"),
         }
+    }
+
+    /// Makes the index over vectors as soon as their length is known.
+    async fn index(&self, db: &PgPool) {
         loop {
             let dimensions = match self.embedder.dimensions() {
                 Some(dimensions) => Some(dimensions),
@@ -141,7 +195,7 @@ impl Library {
             };
             if let Some(dimensions) = dimensions {
                 match passages::index_vectors(db, dimensions).await {
-                    Ok(()) => return,
+                    Ok(()) => return self.tell_outdated(db, dimensions).await,
                     Err(error) => tracing::warn!(%error, "no index over vectors yet"),
                 }
             }

@@ -104,7 +104,7 @@ impl Surroundings for Backed {
             // An agent may name any knowledge base; only the asking person's own are read.
             let own = knowledge_bases::owned_among(&self.db, bases, owner).await;
             let own = own.map_err(unavailable)?;
-            let hits = self.library.retrieve(&self.db, &own, query, PASSAGES).await;
+            let hits = self.library.retrieve(&self.db, &own, query, None, PASSAGES).await;
             let passage = |hit: Hit| Passage {
                 title: if hit.heading.is_empty() { hit.title.clone() } else { hit.heading },
                 text: hit.text,

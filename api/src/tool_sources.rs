@@ -88,13 +88,16 @@ impl KnowledgeSearch for Shelves {
         limit: usize,
     ) -> BoxFuture<'a, Result<Vec<Excerpt>, KnowledgeUnavailable>> {
         Box::pin(async move {
-            let hits = self.library.retrieve(&self.db, bases, question, limit).await;
+            let hits = self.library.retrieve(&self.db, bases, question, None, limit).await;
             let excerpt = |hit: Hit| Excerpt {
                 kdb_id: hit.knowledge_base,
                 doc_id: hit.document.0,
                 title: hit.title,
                 heading: hit.heading,
                 content: hit.text,
+                start: hit.start,
+                end: hit.end,
+                page: hit.page,
                 score: hit.score,
             };
             Ok(hits.map_err(unavailable)?.into_iter().map(excerpt).collect())

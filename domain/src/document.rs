@@ -4,7 +4,6 @@
 //! reports carries that number: a node that lost its claim is refused, so that no passage is ever stored twice.
 
 mod passage;
-pub mod words;
 
 pub use passage::{BlobHash, Passage};
 

@@ -17,6 +17,7 @@ pub mod knowledge_bases;
 pub mod llm_providers;
 pub mod logins;
 pub mod mcp_servers;
+pub mod meanings;
 pub mod passages;
 mod rebuild;
 pub mod retrieval;
@@ -29,6 +30,7 @@ pub mod user_configs;
 pub mod users;
 pub mod versions;
 mod wait;
+mod words;
 pub mod workspace_files;
 
 pub use checkpoints::peek as reached;

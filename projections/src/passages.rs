@@ -3,14 +3,18 @@
 //! A document's passages become searchable together, when its ingestion has ended, and vanish together. Until then they
 //! wait unseen, and those of an attempt that came to nothing are dropped when the next begins.
 
-use crate::{ApplyError, Projection, column};
+use crate::{
+    ApplyError, Projection, column, meanings,
+    words::{self, Language},
+};
 use domain::{
     Decider, Recorded, codec,
-    document::{Document, Event, Passage, words},
+    document::{Document, Event, Passage},
     knowledge_base::{self, KnowledgeBase},
 };
 use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
+use serde_json::json;
 use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 
 /// The read model.
@@ -23,7 +27,7 @@ impl Projection for Passages {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["passage_shelves", "passage_sources", "passages", "passage_terms"]
+        &["passage_shelves", "passage_sources", "passages", "passage_vectors", "passage_terms"]
     }
 
     fn categories(&self) -> &'static [&'static str] {
@@ -56,10 +60,19 @@ pub(crate) fn term(knowledge_base: &str, word: i64) -> i64 {
 async fn shelf(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyError> {
     use knowledge_base::Event as E;
     let statements: &[&str] = match codec::decode(&recorded.kind, &recorded.data)? {
-        E::KnowledgeBaseCreated { .. } => {
-            &["insert into passage_shelves (id, passages, words) values ($1, 0, 0)"]
+        E::KnowledgeBaseCreated { language, .. } => {
+            sqlx::query(
+                "insert into passage_shelves (id, language, passages, words) values ($1, $2, 0, 0)",
+            )
+            .bind(recorded.stream.key())
+            .bind(language)
+            .execute(db)
+            .await?;
+            return Ok(());
         }
         E::KnowledgeBaseDeleted {} => &[
+            "delete from passage_vectors where document in
+                (select document from passage_sources where knowledge_base = $1)",
             "delete from passages where document in
                 (select document from passage_sources where knowledge_base = $1)",
             "delete from passage_sources where knowledge_base = $1",
@@ -67,6 +80,8 @@ async fn shelf(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
             "delete from passage_shelves where id = $1",
         ],
         E::KnowledgeBaseCleared {} => &[
+            "delete from passage_vectors where document in
+                (select document from passage_sources where knowledge_base = $1)",
             "delete from passages where document in
                 (select document from passage_sources where knowledge_base = $1)",
             "delete from passage_sources where knowledge_base = $1",
@@ -88,19 +103,24 @@ async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
     match codec::decode(&recorded.kind, &recorded.data)? {
         Event::DocumentUploaded { knowledge_base, name, .. } => {
             sqlx::query(
-                "insert into passage_sources (document, knowledge_base, title, searchable, revision)
-                 select $1, id, $3, false, $4 from passage_shelves where id = $2",
+                "insert into passage_sources (document, knowledge_base, title, metadata, searchable, passages, revision)
+                 select $1, id, $3, $5, false, 0, $4 from passage_shelves where id = $2",
             )
             .bind(id)
             .bind(knowledge_base.as_str())
-            .bind(name)
+            .bind(&name)
             .bind(column(recorded.revision.0))
+            .bind(json!({"source": name}))
             .execute(db)
             .await?;
         }
         Event::IngestionStarted { .. } => {
-            let unseen = "delete from passages where document = $1 and not searchable";
-            sqlx::query(unseen).bind(id).execute(db).await?;
+            for unseen in [
+                "delete from passages where document = $1 and not searchable",
+                "delete from passage_vectors where document = $1 and not searchable",
+            ] {
+                sqlx::query(unseen).bind(id).execute(&mut *db).await?;
+            }
         }
         Event::PassagesStored { attempt, first, model, passages } => {
             store(db, id, (attempt, first), &model, &passages).await?;
@@ -113,6 +133,7 @@ async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
         Event::DocumentDeleted {} => {
             retire(db, id).await?;
             let statements = [
+                "delete from passage_vectors where document = $1",
                 "delete from passages where document = $1",
                 "delete from passage_sources where document = $1",
             ];
@@ -129,7 +150,6 @@ struct New<'a> {
     ordinal: u32,
     text: &'a str,
     heading: &'a str,
-    indexed: &'a str,
     starts: u64,
     ends: u64,
     terms: Vec<i64>,
@@ -147,15 +167,17 @@ async fn store(
     model: &str,
     passages: &[Passage],
 ) -> Result<(), ApplyError> {
-    let source = "select knowledge_base from passage_sources where document = $1";
-    let source: Option<String> =
-        sqlx::query_scalar(source).bind(id).fetch_optional(&mut *db).await?;
-    let Some(knowledge_base) = source else { return Ok(()) };
+    let source = "select s.id, s.language from passage_sources join passage_shelves s on s.id = knowledge_base
+         where document = $1";
+    let source: Option<(String, String)> =
+        sqlx::query_as(source).bind(id).fetch_optional(&mut *db).await?;
+    let Some((knowledge_base, language)) = source else { return Ok(()) };
+    let language = Language::of(&language);
     let indexed: Vec<String> = passages.iter().map(Passage::indexed).collect();
     let new: Vec<New<'_>> = (first..)
         .zip(passages.iter().zip(&indexed))
         .map(|(ordinal, (passage, indexed))| {
-            let (counted, words) = words::counted(indexed);
+            let (counted, words) = words::counted(indexed, language);
             let mut terms: Vec<(i64, i16)> =
                 counted.into_iter().map(|(w, n)| (term(&knowledge_base, w), n)).collect();
             terms.sort_unstable();
@@ -165,7 +187,6 @@ async fn store(
                 ordinal,
                 text,
                 heading,
-                indexed,
                 starts: *start,
                 ends: *end,
                 terms,
@@ -178,18 +199,53 @@ async fn store(
         .collect();
     sqlx::query(
         "insert into passages (document, attempt, ordinal, knowledge_base, searchable, text, heading, starts, ends,
-            page, source_row, terms, counts, words, model, dimensions, embedding)
+            page, source_row, terms, counts, words, model)
          select $1, $2, new.ordinal, $3, false, new.text, new.heading, new.starts, new.ends,
-            new.page, new.row, new.terms, new.counts, new.words, $4, cardinality(memo.embedding), memo.embedding::halfvec
-         from json_to_recordset($5::json) as new (ordinal integer, text text, heading text, indexed text, starts bigint,
-            ends bigint, page integer, row integer, terms bigint[], counts smallint[], words integer)
-         left join vector_memo memo on memo.model = $4 and memo.hash = sha256(convert_to(new.indexed, 'UTF8'))",
+            new.page, new.row, new.terms, new.counts, new.words, $4
+         from json_to_recordset($5::json) as new (ordinal integer, text text, heading text, starts bigint,
+            ends bigint, page integer, row integer, terms bigint[], counts smallint[], words integer)",
     )
     .bind(id)
     .bind(i64::from(attempt))
-    .bind(knowledge_base)
+    .bind(&knowledge_base)
     .bind(model)
     .bind(serde_json::to_string(&new)?)
+    .execute(&mut *db)
+    .await?;
+    remember(db, id, (attempt, first), &knowledge_base, model, indexed).await
+}
+
+/// Keeps the vectors the memo has for passages.
+async fn remember(
+    db: &mut PgConnection,
+    id: &str,
+    (attempt, first): (u32, u32),
+    knowledge_base: &str,
+    model: &str,
+    indexed: Vec<String>,
+) -> Result<(), ApplyError> {
+    if model.starts_with(meanings::BUILTIN) {
+        let none = "update passage_shelves set model = null, dimensions = null where id = $1 and model is not null";
+        sqlx::query(none).bind(knowledge_base).execute(db).await?;
+        return Ok(());
+    }
+    sqlx::query(
+        "with known as (
+             insert into passage_vectors
+                 (document, attempt, ordinal, knowledge_base, searchable, model, dimensions, embedding)
+             select $1, $2, $3 + nth - 1, $4, false, $5, cardinality(memo.embedding), memo.embedding::halfvec
+             from unnest($6::text[]) with ordinality as new (indexed, nth)
+             join vector_memo memo on memo.model = $5 and memo.hash = sha256(convert_to(new.indexed, 'UTF8'))
+             returning dimensions
+         )
+         update passage_shelves set model = $5, dimensions = (select max(dimensions) from known) where id = $4",
+    )
+    .bind(id)
+    .bind(i64::from(attempt))
+    .bind(i64::from(first))
+    .bind(knowledge_base)
+    .bind(model)
+    .bind(indexed)
     .execute(db)
     .await?;
     Ok(())
@@ -202,21 +258,23 @@ async fn publish(
     attempt: u32,
 ) -> Result<(), ApplyError> {
     let (id, attempt) = (recorded.stream.key(), i64::from(attempt));
-    sqlx::query("delete from passages where document = $1 and attempt <> $2")
-        .bind(id)
-        .bind(attempt)
-        .execute(&mut *db)
-        .await?;
-    sqlx::query("update passages set searchable = true where document = $1 and attempt = $2")
-        .bind(id)
-        .bind(attempt)
-        .execute(&mut *db)
-        .await?;
-    sqlx::query("update passage_sources set searchable = true, revision = $2 where document = $1")
-        .bind(id)
-        .bind(column(recorded.revision.0))
-        .execute(&mut *db)
-        .await?;
+    for statement in [
+        "delete from passages where document = $1 and attempt <> $2",
+        "delete from passage_vectors where document = $1 and attempt <> $2",
+        "update passages set searchable = true where document = $1 and attempt = $2",
+        "update passage_vectors set searchable = true where document = $1 and attempt = $2",
+    ] {
+        sqlx::query(statement).bind(id).bind(attempt).execute(&mut *db).await?;
+    }
+    sqlx::query(
+        "update passage_sources set searchable = true, revision = $2,
+            passages = (select count(*) from passages where document = $1 and searchable)
+         where document = $1",
+    )
+    .bind(id)
+    .bind(column(recorded.revision.0))
+    .execute(&mut *db)
+    .await?;
     count(db, id, 1).await
 }
 
@@ -267,6 +325,20 @@ async fn count(db: &mut PgConnection, id: &str, sign: i64) -> Result<(), ApplyEr
     Ok(())
 }
 
+/// How many knowledge bases have vectors of another model than this one, and so are searched by their words alone until
+/// their documents are read anew; `None` for the built-in vectors.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn outdated(db: &PgPool, model: Option<&str>) -> sqlx::Result<i64> {
+    sqlx::query_scalar(
+        "select count(*) from passage_shelves where passages > 0 and model is distinct from $1",
+    )
+    .bind(model)
+    .fetch_one(db)
+    .await
+}
+
 /// Makes sure that vectors of this length are found through an index; for start-up, as soon as the length is known.
 ///
 /// # Errors
@@ -277,10 +349,13 @@ pub async fn index_vectors(db: &PgPool, dimensions: usize) -> sqlx::Result<()> {
     }
     // Numbers only: nothing here comes from outside.
     let statement = format!(
-        "create index if not exists passages_embedding_{dimensions} on passages
-         using hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops)
+        "create index if not exists passage_vectors_{dimensions} on passage_vectors
+         using hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops) with (m = 16, ef_construction = 128)
          where searchable and dimensions = {dimensions}"
     );
-    sqlx::query(AssertSqlSafe(statement)).execute(db).await?;
-    Ok(())
+    // What does not fit in memory is built many times slower.
+    let mut transaction = db.begin().await?;
+    sqlx::query("set local maintenance_work_mem = '512MB'").execute(&mut *transaction).await?;
+    sqlx::query(AssertSqlSafe(statement)).execute(&mut *transaction).await?;
+    transaction.commit().await
 }

@@ -1,28 +1,33 @@
 //! Finds passages: by their words (BM25) and by their vectors, both rankings fused.
+//!
+//! The vectors are those of an embedding model, or, where none is configured, what the passages of a knowledge base tell
+//! about its words ([`crate::meanings`]).
 
+mod filter;
 mod fusion;
+mod lexical;
+mod semantic;
 
-use crate::passages::term;
-use domain::{
-    document::words,
-    ids::{DocumentId, KnowledgeBaseId},
-};
+use crate::meanings::{self, Asked};
+use domain::ids::{DocumentId, KnowledgeBaseId};
+use filter::Compiled;
+pub use filter::{Comparison, Filter};
+use lexical::Weighed;
+use pgvector::HalfVector;
+use semantic::Places;
 use sqlx::{AssertSqlSafe, FromRow, PgPool};
-use std::collections::HashMap;
 
 /// Most results of one question.
 pub const MAX_TOP_K: usize = 100;
-/// The least weight at which a ranking by vectors is worth its index. Keeping one costs milliseconds for every passage;
-/// below this, vectors are only compared where that needs no index, and words decide alone in large collections.
-pub const WORTH_AN_INDEX: f32 = 0.3;
-/// Distinct words of a question that count.
-const MAX_WORDS: usize = 64;
-/// Passages that the words of a question may bring up for scoring; the rarest words come first.
-const CANDIDATES: i64 = 5_000;
-/// Words are added whatever they bring up until there are so many.
-const ENOUGH: i64 = MAX_TOP_K as i64;
-/// Up to so many passages their vectors are compared one by one: exact, and as fast as an index with a filter.
-const EXACT: i64 = 5_000;
+/// Longest vectors that have an index.
+pub const MAX_INDEXED: usize = 4_000;
+/// What the vectors of [`crate::meanings`] count beside the words, as [`QueryVector::weight`]: by evaluation (see
+/// BENCHMARKS.md). From `ENOUGH` passages on they help; fewer say too little to do more than fill up.
+const MEANINGS: (f32, f32) = (0.03, 0.25);
+/// See [`MEANINGS`].
+const ENOUGH: i64 = 500;
+/// Least places of a ranking that are fused, so that each may bring what the other has further below.
+const DEPTH: i64 = 50;
 
 /// A question.
 #[derive(Debug, Clone, Copy)]
@@ -31,10 +36,26 @@ pub struct Question<'a> {
     pub knowledge_bases: &'a [KnowledgeBaseId],
     /// The words.
     pub text: &'a str,
-    /// The meaning; without it the words alone decide.
+    /// The meaning; without it, knowledge bases with vectors of an embedding model are searched by words alone.
     pub vector: Option<QueryVector<'a>>,
+    /// Which documents count.
+    pub filter: Option<&'a Filter>,
+    /// Which rankings.
+    pub rankings: Rankings,
     /// How many results at most; no more than [`MAX_TOP_K`].
     pub top_k: usize,
+}
+
+/// Which rankings answer a question.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Rankings {
+    /// Both, fused.
+    #[default]
+    Both,
+    /// The one by words.
+    Words,
+    /// The one by vectors.
+    Vectors,
 }
 
 /// The vector of a question.
@@ -74,6 +95,8 @@ pub struct Hit {
     pub start: i64,
     /// One past the last byte.
     pub end: i64,
+    /// The page it begins on, from 1, in formats that have pages.
+    pub page: Option<i32>,
     /// Headings above it, joined by ` > `.
     pub heading: String,
     /// About 0 to 1: 1 when both rankings have it first.
@@ -84,7 +107,7 @@ pub struct Hit {
     pub semantic: Option<Leg>,
 }
 
-/// The best parts of these knowledge bases for a question, best first. Two statements, whatever is asked.
+/// The best parts of these knowledge bases for a question, best first.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -93,102 +116,43 @@ pub async fn retrieve(db: &PgPool, question: Question<'_>) -> sqlx::Result<Vec<H
     if top_k == 0 || question.knowledge_bases.is_empty() {
         return Ok(Vec::new());
     }
-    let ids: Vec<&str> = question.knowledge_bases.iter().map(KnowledgeBaseId::as_str).collect();
-    let wanted = Wanted::new(&ids, question.text);
-    let statistics = statistics(db, &ids, &wanted.terms()).await?;
-    if statistics.passages == 0 {
+    let filter = question.filter.map(Compiled::new);
+    let mut shelves = lexical::shelves(db, &question, filter.as_ref()).await?;
+    shelves.retain(|shelf| shelf.eligible > 0);
+    if shelves.is_empty() {
         return Ok(Vec::new());
     }
-    let least = if statistics.passages <= EXACT { 0.0 } else { WORTH_AN_INDEX };
-    let vector = question.vector.filter(|v| !v.values.is_empty() && v.weight > least);
-    let question = Question { vector, ..question };
-    let rows = rows(db, &ids, question, &wanted.weighed(&statistics), &statistics).await?;
-    Ok(fusion::fuse(rows, question.vector.map_or(0.0, |vector| vector.weight), top_k))
-}
-
-/// The words of a question, each with its term in every knowledge base.
-struct Wanted(Vec<Vec<i64>>);
-
-impl Wanted {
-    fn new(ids: &[&str], text: &str) -> Self {
-        let (mut counted, _) = words::counted(text);
-        counted.truncate(MAX_WORDS);
-        Self(
-            counted
-                .iter()
-                .map(|(word, _)| ids.iter().map(|id| term(id, *word)).collect())
-                .collect(),
-        )
-    }
-
-    fn terms(&self) -> Vec<i64> {
-        self.0.concat()
-    }
-
-    /// Every term that occurs with its word's inverse document frequency, and those that bring up candidates.
-    fn weighed(&self, statistics: &Statistics) -> Weighed {
-        #[expect(clippy::cast_precision_loss, reason = "counts of passages")]
-        let all = statistics.passages as f64;
-        let mut words: Vec<(i64, &[i64])> = self
-            .0
-            .iter()
-            .map(|terms| (terms.iter().filter_map(|t| statistics.terms.get(t)).sum(), &terms[..]))
-            .filter(|(found, _)| *found > 0)
-            .collect();
-        words.sort_unstable();
-        let mut weighed = Weighed::default();
-        let mut expected = 0;
-        for (found, terms) in words {
-            #[expect(clippy::cast_precision_loss, reason = "counts of passages")]
-            let df = found as f64;
-            let idf = (1.0 + (all - df + 0.5) / (df + 0.5)).ln();
-            weighed.terms.extend_from_slice(terms);
-            weighed.idf.extend(terms.iter().map(|_| idf));
-            if expected < ENOUGH || expected + found <= CANDIDATES {
-                expected += found;
-                weighed.candidates.extend_from_slice(terms);
-            }
+    let bags = lexical::bags(&shelves, question.text);
+    let asked: Vec<Asked<'_>> = shelves
+        .iter()
+        .zip(&bags)
+        .map(|(shelf, bag)| Asked { knowledge_base: &shelf.id, bag })
+        .collect();
+    let vector = question.vector.filter(|vector| vector.weight > 0.0);
+    let (weighed, places) = match question.rankings {
+        Rankings::Words => (Weighed::look_up(db, &shelves, &bags).await?, Places::default()),
+        Rankings::Vectors => {
+            let fitted = meanings::places(db, &asked).await?;
+            (Weighed::default(), Places::new(&shelves, vector, fitted))
         }
-        weighed
-    }
-}
-
-#[derive(Default)]
-struct Weighed {
-    terms: Vec<i64>,
-    idf: Vec<f64>,
-    candidates: Vec<i64>,
-}
-
-struct Statistics {
-    passages: i64,
-    average_words: f64,
-    terms: HashMap<i64, i64>,
-}
-
-async fn statistics(db: &PgPool, ids: &[&str], terms: &[i64]) -> sqlx::Result<Statistics> {
-    let rows: Vec<(Option<i64>, i64, i64)> = sqlx::query_as(
-        "select null, passages, words from passage_shelves where id = any($1)
-         union all
-         select term, passages, 0 from passage_terms where term = any($2) and knowledge_base = any($1)",
-    )
-    .bind(ids)
-    .bind(terms)
-    .fetch_all(db)
-    .await?;
-    let (mut passages, mut words, mut frequencies) = (0, 0, HashMap::new());
-    for (term, in_passages, in_words) in rows {
-        match term {
-            Some(term) => *frequencies.entry(term).or_insert(0) += in_passages,
-            None => {
-                passages += in_passages;
-                words += in_words;
-            }
+        Rankings::Both => {
+            let words = Weighed::look_up(db, &shelves, &bags);
+            let (weighed, fitted) = tokio::try_join!(words, meanings::places(db, &asked))?;
+            (weighed, Places::new(&shelves, vector, fitted))
         }
-    }
-    #[expect(clippy::cast_precision_loss, reason = "an average")]
-    let average_words = (words as f64 / passages.max(1) as f64).max(1.0);
-    Ok(Statistics { passages, average_words, terms: frequencies })
+    };
+    let embedded = !places.small.is_empty() || !places.large.is_empty();
+    let weight = match question.rankings {
+        _ if places.is_empty() => 0.0,
+        Rankings::Words => 0.0,
+        Rankings::Vectors => 1.0,
+        Rankings::Both if embedded => vector.map_or(0.0, |vector| vector.weight),
+        Rankings::Both if shelves.iter().any(|shelf| shelf.passages >= ENOUGH) => MEANINGS.1,
+        Rankings::Both => MEANINGS.0,
+    };
+    let found = Search { question: &question, vector, filter: filter.unwrap_or_default() };
+    let rows = found.rows(db, &weighed, &places).await?;
+    Ok(fusion::fuse(rows, weight, top_k))
 }
 
 /// A passage that at least one ranking has.
@@ -202,105 +166,80 @@ struct Row {
     heading: String,
     starts: i64,
     ends: i64,
+    page: Option<i32>,
     lexical_rank: Option<i64>,
     lexical_score: Option<f64>,
     semantic_rank: Option<i64>,
     semantic_score: Option<f64>,
 }
 
-/// Both rankings in one statement.
-async fn rows(
-    db: &PgPool,
-    ids: &[&str],
-    question: Question<'_>,
-    weighed: &Weighed,
-    statistics: &Statistics,
-) -> sqlx::Result<Vec<Row>> {
-    let vector = question.vector;
-    let exact = statistics.passages <= EXACT;
-    let semantic = vector.map_or_else(|| NO_VECTOR.to_owned(), |v| nearest(v.values.len(), exact));
-    let statement = format!("with {LEXICAL}, {semantic} {BOTH}");
-    let limit = i64::try_from(question.top_k.min(MAX_TOP_K)).unwrap_or(i64::MAX);
-    let mut transaction = db.begin().await?;
-    if vector.is_some() && !exact {
-        // Filters apply while the index is walked, and the walk goes on until enough is found.
-        sqlx::query(
-            "select set_config('hnsw.iterative_scan', 'strict_order', true),
-                set_config('hnsw.ef_search', $1, true), set_config('hnsw.max_scan_tuples', '40000', true)",
-        )
-        .bind((limit * 2).clamp(64, 200).to_string())
-        .execute(&mut *transaction)
-        .await?;
+struct Search<'a> {
+    question: &'a Question<'a>,
+    vector: Option<QueryVector<'a>>,
+    filter: Compiled,
+}
+
+impl Search<'_> {
+    /// Both rankings in one statement.
+    async fn rows(
+        &self,
+        db: &PgPool,
+        weighed: &Weighed,
+        places: &Places,
+    ) -> sqlx::Result<Vec<Row>> {
+        // Not a join: an index could not be walked in its order any more.
+        let filter = match self.filter.sql.as_str() {
+            "" => String::new(),
+            condition => format!(
+                "and coalesce(p.document in (select document from passage_sources s
+                    where s.knowledge_base = any($14) and s.searchable and {condition}), false)"
+            ),
+        };
+        let lexical = lexical::ranking(&filter);
+        let semantic = if places.is_empty() { NONE.to_owned() } else { places.ranking(&filter) };
+        // Put together from constants, numbers and the numbers of parameters.
+        let statement = AssertSqlSafe(format!("with {lexical}{semantic}{BOTH}"));
+        let top_k = i64::try_from(self.question.top_k.min(MAX_TOP_K)).unwrap_or(i64::MAX);
+        let limit = top_k.max(DEPTH);
+        let vector = self.vector.map_or(&[][..], |vector| vector.values);
+        let ids: Vec<&str> = self.question.knowledge_bases.iter().map(|id| id.as_str()).collect();
+        let query = sqlx::query_as(statement)
+            .bind(&weighed.terms)
+            .bind(&weighed.weights)
+            .bind(&weighed.candidates)
+            .bind(weighed.average_words.max(1.0))
+            .bind(limit)
+            .bind(&places.small)
+            .bind(&places.large)
+            .bind((!vector.is_empty()).then(|| HalfVector::from_f32_slice(vector)))
+            .bind(&self.filter.keys)
+            .bind(&self.filter.values)
+            .bind(self.vector.map_or("", |vector| vector.model))
+            .bind(&places.fitted)
+            .bind(&places.fitted_vectors)
+            .bind(ids);
+        if !places.walks() {
+            return query.fetch_all(db).await;
+        }
+        let mut transaction = db.begin_with(AssertSqlSafe(semantic::begin(limit))).await?;
+        let rows = query.fetch_all(&mut *transaction).await?;
+        transaction.commit().await?;
+        Ok(rows)
     }
-    // The statement is put together from constants and one number.
-    let rows = sqlx::query_as(AssertSqlSafe(statement))
-        .bind(&weighed.terms)
-        .bind(&weighed.idf)
-        .bind(&weighed.candidates)
-        .bind(statistics.average_words)
-        .bind(limit)
-        .bind(ids)
-        .bind(vector.map_or("", |v| v.model))
-        .bind(vector.map_or(&[][..], |v| v.values))
-        .fetch_all(&mut *transaction)
-        .await?;
-    transaction.commit().await?;
-    Ok(rows)
 }
 
-/// BM25 with k1 = 1.2 and b = 0.75. A passage's terms are sorted, so `width_bucket` finds
-/// one by bisection.
-/// $1 terms, $2 their idf, $3 the terms that bring up candidates, $4 average words of a passage, $5 limit.
-const LEXICAL: &str = "
-wanted as materialized (select * from unnest($1::bigint[], $2::float8[]) as w (term, idf)),
-lexical as (
-    select document, attempt, ordinal, score, row_number() over (order by score desc, document, ordinal) as rank
-    from (
-        select p.document, p.attempt, p.ordinal, s.score from passages p
-        cross join lateral (
-            select sum(w.idf * f.n * 2.2 / (f.n + 0.3 + 0.9 / $4::float8 * p.words)) as score
-            from wanted w
-            cross join lateral (select width_bucket(w.term, p.terms) as i) at
-            cross join lateral (select p.counts[at.i]::float8 as n) f
-            where p.terms[at.i] = w.term
-        ) s
-        where p.searchable and p.terms && $3::bigint[]
-        order by s.score desc, p.document, p.ordinal limit $5
-    ) best
+/// The ranking by vectors when there is none.
+const NONE: &str = ",
+semantic as (
+    select document, attempt, ordinal, 0.0::float8 as score, 0::bigint as rank from passages where false
 )";
 
-/// The ranking by vectors when there is none. $6 knowledge bases, $7 model, $8 vector.
-const NO_VECTOR: &str = "
-semantic as (
-    select document, attempt, ordinal, 0.0::float8 as score, 0::bigint as rank from passages
-    where false and knowledge_base = any($6::text[]) and model = $7::text and $8::real[] is null
-)";
-
-/// The ranking by vectors. The planner takes the index only for the very expression it was made of; adding zero keeps
-/// it away from it.
-fn nearest(dimensions: usize, exact: bool) -> String {
-    let zero = if exact { " + 0" } else { "" };
-    format!(
-        "
-semantic as (
-    select document, attempt, ordinal, 1 - distance as score,
-        row_number() over (order by distance, document, ordinal) as rank
-    from (
-        select document, attempt, ordinal,
-            embedding::halfvec({dimensions}) <=> $8::real[]::halfvec({dimensions}) as distance
-        from passages
-        where searchable and dimensions = {dimensions} and model = $7 and knowledge_base = any($6)
-        order by (embedding::halfvec({dimensions}) <=> $8::real[]::halfvec({dimensions})){zero} limit $5
-    ) nearest
-    where distance < 1
-)"
-    )
-}
-
+/// All parameters have a type, also where a ranking does not use them.
 const BOTH: &str = "
-select document, ordinal, p.knowledge_base, s.title, p.text, p.heading, p.starts, p.ends,
+select document, ordinal, p.knowledge_base, s.title, p.text, p.heading, p.starts, p.ends, p.page,
     l.rank as lexical_rank, l.score as lexical_score, v.rank as semantic_rank, v.score as semantic_score
 from lexical l full join semantic v using (document, attempt, ordinal)
 join passages p using (document, attempt, ordinal)
 join passage_sources s using (document)
-order by document, ordinal";
+where p.searchable and num_nulls($6::text[], $7::text[], $8::halfvec, $9::text[], $10::text[], $11::text, $12::text[],
+    $13::halfvec[], $14::text[]) >= 0";

@@ -100,15 +100,24 @@ fn charge(number: u64) -> quota::Event {
     }
 }
 
-/// A new knowledge base.
+/// A new knowledge base in English.
 pub(super) async fn shelf(log: &dyn EventLog, owner: &UserId) -> Result<KnowledgeBaseId> {
+    shelf_in(log, owner, "en").await
+}
+
+/// A new knowledge base.
+pub(crate) async fn shelf_in(
+    log: &dyn EventLog,
+    owner: &UserId,
+    language: &str,
+) -> Result<KnowledgeBaseId> {
     let id = KnowledgeBaseId(Uuid::now_v7().simple().to_string());
     let created = knowledge_base::Event::KnowledgeBaseCreated {
         owner: owner.clone(),
         name: "Notes".to_owned(),
         kind: "document".to_owned(),
         intro: String::new(),
-        language: "en".to_owned(),
+        language: language.to_owned(),
     };
     append::<KnowledgeBase>(log, &id, [created].into_iter()).await?;
     Ok(id)
@@ -147,30 +156,52 @@ pub(super) async fn upload(
         .collect();
     let indexed: Vec<String> = passages.iter().map(Passage::indexed).collect();
     embedder::ensure(&*pens.embedder, &*pens.memo, &indexed).await?;
+    let id = DocumentId(Uuid::now_v7().simple().to_string());
+    let name = format!("notes {}.md", upload.number);
+    let filed = Filed { owner, base, name: &name, model: pens.embedder.model() };
+    ingested(&*pens.log, &id, filed, passages).await
+}
+
+/// Where a document belongs.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Filed<'a> {
+    /// Whose it is.
+    pub owner: &'a UserId,
+    /// On which shelf.
+    pub base: &'a KnowledgeBaseId,
+    /// Its name.
+    pub name: &'a str,
+    /// The model of its vectors.
+    pub model: &'a str,
+}
+
+/// The events of a document that was ingested; how many that were.
+pub(crate) async fn ingested(
+    log: &dyn EventLog,
+    id: &DocumentId,
+    filed: Filed<'_>,
+    passages: Vec<Passage>,
+) -> Result<u64> {
+    let size = passages.last().map_or(0, |passage| passage.end);
+    let media_type = "text/markdown".to_owned();
     let events = [
         document::Event::DocumentUploaded {
-            knowledge_base: base.clone(),
-            owner: owner.clone(),
+            knowledge_base: filed.base.clone(),
+            owner: filed.owner.clone(),
             task: Uuid::nil().simple().to_string(),
-            name: format!("notes {}.md", upload.number),
+            name: filed.name.to_owned(),
             blob: BlobHash("0".repeat(64)),
-            size: end,
-            media_type: "text/markdown".to_owned(),
+            size,
+            media_type: media_type.clone(),
         },
         document::Event::IngestionStarted { attempt: 1, node: NodeId(Uuid::nil()) },
         document::Event::PassagesStored {
             attempt: 1,
             first: 0,
-            model: pens.embedder.model().to_owned(),
+            model: filed.model.to_owned(),
             passages,
         },
-        document::Event::DocumentIngested {
-            attempt: 1,
-            text_bytes: end,
-            media_type: "text/markdown".to_owned(),
-            text: None,
-        },
+        document::Event::DocumentIngested { attempt: 1, text_bytes: size, media_type, text: None },
     ];
-    let id = DocumentId(Uuid::now_v7().simple().to_string());
-    append::<Document>(&*pens.log, &id, events.into_iter()).await
+    append::<Document>(log, id, events.into_iter()).await
 }

@@ -6,7 +6,8 @@
 mod client;
 mod corpus;
 mod embedder;
-mod mix;
+mod ingest;
+pub(crate) mod mix;
 mod node;
 mod provider;
 mod reader;
@@ -24,7 +25,7 @@ use crate::{cli::INTERRUPTED, config::Config, serve};
 use anyhow::{Result, bail};
 use clap::{Args, ValueEnum};
 use commands::log::bench::{self as log, Report};
-use scratch::Scratch;
+pub(crate) use scratch::Scratch;
 use std::{
     io::{self, Write},
     process::ExitCode,
@@ -57,6 +58,9 @@ pub struct Arguments {
     /// Of `retrieve`: chunks of the larger of two collections.
     #[arg(long, default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1_000..=1_000_000))]
     chunks: u64,
+    /// Of `ingest`: files.
+    #[arg(long, default_value_t = 500, value_parser = clap::value_parser!(u64).range(1..=100_000))]
+    documents: u64,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -73,6 +77,8 @@ enum Bench {
     Runs,
     /// Rebuilding every read model.
     Rebuild,
+    /// Files from their upload until the search finds them.
+    Ingest,
     /// Hybrid retrieval: speed, and what the vector index misses.
     Retrieve,
 }
@@ -109,6 +115,7 @@ async fn measure(scratch: &Scratch, arguments: &Arguments) -> Result<Report> {
         Bench::Resume => resume::resume(scratch, seconds, arguments.lines).await?,
         Bench::Runs => runs::runs(scratch, seconds, arguments.runs, arguments.rate).await?,
         Bench::Rebuild => rebuild::rebuild(scratch, arguments.events).await?,
+        Bench::Ingest => ingest::ingest(scratch, arguments.documents).await?,
         Bench::Retrieve => retrieve::retrieve(scratch, seconds, arguments.chunks).await?,
     })
 }

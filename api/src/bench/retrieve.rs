@@ -20,7 +20,7 @@ use domain::ids::{KnowledgeBaseId, UserId};
 use projections::{
     Projections,
     passages::{self, Passages},
-    retrieval::{QueryVector, Question, retrieve as hybrid},
+    retrieval::{QueryVector, Question, Rankings, retrieve as hybrid},
 };
 use sqlx::{AssertSqlSafe, PgPool};
 use std::{
@@ -143,7 +143,9 @@ impl Case<'_> {
     fn asked<'a>(&'a self, text: &'a str, vector: &'a [f32]) -> Question<'a> {
         let (model, weight) = (self.pens.embedder.model(), self.pens.embedder.weight());
         let vector = Some(QueryVector { model, values: vector, weight });
-        Question { knowledge_bases: std::slice::from_ref(&self.base), text, vector, top_k: TOP }
+        let knowledge_bases = std::slice::from_ref(&self.base);
+        let rankings = if text.is_empty() { Rankings::Vectors } else { Rankings::Both };
+        Question { knowledge_bases, text, vector, filter: None, rankings, top_k: TOP }
     }
 
     /// What the search by vectors finds.
@@ -160,7 +162,7 @@ impl Case<'_> {
     async fn exact(&self, vector: &[f32]) -> Result<Vec<Found>> {
         let length = vector.len();
         let statement = format!(
-            "select document, ordinal from passages
+            "select document, ordinal from passage_vectors
              where searchable and dimensions = {length} and knowledge_base = $1
              order by (embedding::halfvec({length}) <=> $2::real[]::halfvec({length})) + 0 limit {TOP}"
         );

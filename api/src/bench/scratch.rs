@@ -17,7 +17,7 @@ const ACQUIRE: Duration = Duration::from_secs(30);
 const EMBEDDED: u16 = 220;
 
 /// See the module. [`Scratch::remove`] has to be called in the end.
-pub(super) struct Scratch {
+pub(crate) struct Scratch {
     /// The migrated database.
     pub pool: PgPool,
     /// Where it is.

@@ -13,8 +13,9 @@ const FIGURES: [&str; 7] =
 async fn small(bench: Bench) -> Result<(Value, String)> {
     let url = embedded::testing::server_url().await?;
     let config = Config::from_values([("DATABASE_URL".to_owned(), url)])?;
-    let (runs, rate, lines, events, chunks) = (3, 20, 400, 1_000, 1_000);
-    let arguments = Arguments { bench, seconds: 1, json: true, runs, rate, lines, events, chunks };
+    let (runs, rate, lines, events, chunks, documents) = (3, 20, 400, 1_000, 1_000, 8);
+    let arguments =
+        Arguments { bench, seconds: 1, json: true, runs, rate, lines, events, chunks, documents };
     let scratch = Scratch::create(&config).await?;
     let name: String =
         sqlx::query_scalar("select current_database()").fetch_one(&scratch.pool).await?;
@@ -66,5 +67,12 @@ async fn every_read_model_is_rebuilt() -> Result<()> {
 async fn small_collections_are_searched_exactly() -> Result<()> {
     let report = reports(Bench::Retrieve, 2).await?;
     assert_eq!(report["results"][1]["recall_at_10"], 1.0);
+    Ok(())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn every_file_is_ingested() -> Result<()> {
+    let report = reports(Bench::Ingest, 1).await?;
+    assert!(report["results"][0]["mb_per_s"].as_f64().is_some_and(|rate| rate > 0.0), "{report}");
     Ok(())
 }

@@ -12,7 +12,7 @@ use crate::{
     bench,
     compose::{Store, Tenancy},
     config::Config,
-    serve,
+    eval, serve,
 };
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -56,6 +56,9 @@ enum Command {
     User(user::Command),
     /// Measure this build on this machine, in a database of its own.
     Bench(bench::Arguments),
+    /// Judge how good answers are, in a database of its own.
+    #[command(subcommand)]
+    Eval(eval::Command),
     /// Read a file for a server that gave it to this process.
     #[command(hide = true, name = reader::SUBCOMMAND)]
     Extract,
@@ -95,6 +98,7 @@ async fn run(command: Command, config: Config) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(arguments) => bench::run(&config, arguments).await,
+        Command::Eval(command) => eval::run(&config, command).await,
         other => beside(other, &config).await,
     }
 }
@@ -129,7 +133,11 @@ async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
         Command::User(command) => user::run(store, command).await?,
         Command::Migrate => writeln!(io::stdout(), "the database is up to date")?,
         // None of them needs a database of ours.
-        Command::Serve | Command::Config | Command::Bench(_) | Command::Extract => {}
+        Command::Serve
+        | Command::Config
+        | Command::Bench(_)
+        | Command::Eval(_)
+        | Command::Extract => {}
     }
     Ok(ExitCode::SUCCESS)
 }

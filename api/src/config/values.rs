@@ -10,7 +10,7 @@ use commands::effects::{
     upstream::{self, Provider},
 };
 use ipnet::IpNet;
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, path::PathBuf};
 
 /// Values by name; an empty one counts as unset.
 pub(super) struct Values(pub BTreeMap<&'static str, String>);
@@ -77,6 +77,16 @@ impl Values {
         let api_key = self.secret(key).unwrap_or_else(|| Sensitive::from(String::new()));
         let base_url = base_url.trim_end_matches('/').to_owned();
         Ok(Some(Endpoint { base_url, api_key, model: name.to_owned() }))
+    }
+
+    pub fn embedding_path(&self) -> Result<Option<PathBuf>, ConfigError> {
+        let name = "ANNALS_EMBEDDING_PATH";
+        let path = self.get(name).map(PathBuf::from);
+        if path.is_some() && self.get("ANNALS_EMBEDDING_BASE_URL").is_some() {
+            let reason = "has to be unset where ANNALS_EMBEDDING_BASE_URL is set".to_owned();
+            return Err(ConfigError::Bad { name, reason });
+        }
+        Ok(path)
     }
 
     pub fn auth_providers(&self) -> Result<Vec<Provider>, ConfigError> {

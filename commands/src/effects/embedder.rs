@@ -8,7 +8,8 @@ pub trait Embedder: Send + Sync {
     /// Name of the model. Vectors of different models are never compared.
     fn model(&self) -> &str;
 
-    /// Length of its vectors; `None` until a model elsewhere has answered for the first time.
+    /// Length of its vectors; `None` until a model elsewhere has answered for the first time. Vectors of length 0 say
+    /// nothing and are not remembered.
     fn dimensions(&self) -> Option<usize>;
 
     /// What its ranking is worth beside the lexical one when the two are fused: 0 is nothing, 0.5 is as much, 1 is all.
@@ -89,6 +90,9 @@ pub async fn ensure(
     memo: &dyn VectorMemo,
     texts: &[String],
 ) -> Result<(), EnsureError> {
+    if embedder.dimensions() == Some(0) {
+        return Ok(());
+    }
     let mut wanted: HashMap<TextHash, &str> =
         texts.iter().map(|text| (TextHash::of(text), text.as_str())).collect();
     let hashes: Vec<TextHash> = wanted.keys().copied().collect();

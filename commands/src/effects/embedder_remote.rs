@@ -4,6 +4,7 @@ use super::{
     Sensitive,
     embedder::{Embedder, Error},
 };
+use chrono::{DateTime, Utc};
 use futures::{
     StreamExt, TryStreamExt,
     future::{BoxFuture, FutureExt},
@@ -13,11 +14,16 @@ use rand::RngExt;
 use reqwest::{Client, Response, StatusCode, header::RETRY_AFTER, redirect::Policy};
 use serde::Deserialize;
 use serde_json::json;
-use std::{fmt, sync::OnceLock, time::Duration};
+use std::{
+    fmt,
+    sync::{Mutex, OnceLock, PoisonError},
+    time::Duration,
+};
+use tokio::{sync::Semaphore, time::Instant};
 
-/// Texts in one request.
-const BATCH: usize = 32;
-/// Requests of one call on their way at once.
+/// Texts in one request, and their bytes together unless one text alone is longer.
+const BATCH: (usize, usize) = (32, 128 << 10);
+/// Requests on their way at once, whoever asks.
 const PARALLEL: usize = 4;
 /// How often one request is tried.
 const TRIES: u32 = 4;
@@ -73,6 +79,9 @@ pub struct Remote {
     settings: Settings,
     endpoint: String,
     dimensions: OnceLock<usize>,
+    places: Semaphore,
+    /// Nobody asks before this: the service wants to be left alone.
+    not_before: Mutex<Option<Instant>>,
 }
 
 impl Remote {
@@ -88,25 +97,51 @@ impl Remote {
             .build()
             .map_err(|error| Error::Refused(error.to_string().into()))?;
         let endpoint = format!("{}/embeddings", settings.base_url.trim_end_matches('/'));
-        Ok(Self { client, settings, endpoint, dimensions: OnceLock::new() })
+        let (places, not_before) = (Semaphore::new(PARALLEL), Mutex::default());
+        Ok(Self { client, settings, endpoint, dimensions: OnceLock::new(), places, not_before })
     }
 
     async fn batch(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Error> {
         let mut wait = self.settings.backoff;
         for left in (0..TRIES).rev() {
-            match self.once(texts).await {
+            self.turn().await;
+            let attempt = match self.places.acquire().await {
+                Ok(_place) => self.once(texts).await,
+                Err(_) => Err(Attempt::refused("it is shut")),
+            };
+            match attempt {
                 Ok(vectors) => return self.checked(vectors, texts.len()),
                 Err(Attempt::Final(error)) => return Err(error),
                 Err(Attempt::Passing { error, .. }) if left == 0 => return Err(error),
                 Err(Attempt::Passing { asked, .. }) => {
                     let jitter = rand::rng().random_range(0.5..1.0);
-                    let pause = asked.unwrap_or_else(|| wait.mul_f64(jitter));
-                    tokio::time::sleep(pause.min(LONGEST_WAIT)).await;
+                    match asked {
+                        // A limit on the rate is one on all requests, not on this one.
+                        Some(pause) => self.leave_alone(pause.min(LONGEST_WAIT)),
+                        None => tokio::time::sleep(wait.mul_f64(jitter).min(LONGEST_WAIT)).await,
+                    }
                     wait *= 2;
                 }
             }
         }
         Err(Error::Unavailable("no try was left".into()))
+    }
+
+    /// Waits until the service may be asked again.
+    async fn turn(&self) {
+        loop {
+            let until = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+            match until {
+                Some(until) if until > Instant::now() => tokio::time::sleep_until(until).await,
+                _ => return,
+            }
+        }
+    }
+
+    fn leave_alone(&self, pause: Duration) {
+        let until = Instant::now() + pause;
+        let mut not_before = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        *not_before = (*not_before).max(Some(until));
     }
 
     async fn once(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Attempt> {
@@ -160,12 +195,40 @@ impl Embedder for Remote {
 
     fn embed<'a>(&'a self, texts: &'a [&'a str]) -> BoxFuture<'a, Result<Vec<Vec<f32>>, Error>> {
         async move {
-            let batches: Vec<_> = texts.chunks(BATCH).map(|texts| self.batch(texts)).collect();
+            let batches: Vec<_> =
+                batches(texts).into_iter().map(|texts| self.batch(texts)).collect();
             let vectors: Vec<_> = stream::iter(batches).buffered(PARALLEL).try_collect().await?;
             Ok(vectors.concat())
         }
         .boxed()
     }
+}
+
+/// Texts that travel together.
+fn batches<'a, 'b>(texts: &'a [&'b str]) -> Vec<&'a [&'b str]> {
+    let (mut batches, mut rest) = (Vec::new(), texts);
+    while !rest.is_empty() {
+        let mut bytes = 0;
+        let fits = |text: &&&str| {
+            bytes += text.len();
+            bytes <= BATCH.1
+        };
+        let count = rest.iter().take(BATCH.0).take_while(fits).count().max(1);
+        let (batch, others) = rest.split_at(count);
+        batches.push(batch);
+        rest = others;
+    }
+    batches
+}
+
+/// How long the service wants to be left alone: seconds, or until a date.
+fn retry_after(response: &Response) -> Option<Duration> {
+    let text = response.headers().get(RETRY_AFTER)?.to_str().ok()?.trim();
+    if let Ok(seconds) = text.parse() {
+        return Some(Duration::from_secs(seconds));
+    }
+    let date = DateTime::parse_from_rfc2822(text).ok()?;
+    date.signed_duration_since(Utc::now()).to_std().ok()
 }
 
 #[derive(Deserialize)]
@@ -212,9 +275,7 @@ fn failed(response: &Response) -> Attempt {
     if status.is_server_error()
         || matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT)
     {
-        let seconds =
-            response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.parse().ok());
-        Attempt::Passing { error: Error::Unavailable(why), asked: seconds.map(Duration::from_secs) }
+        Attempt::Passing { error: Error::Unavailable(why), asked: retry_after(response) }
     } else {
         Attempt::Final(Error::Refused(why))
     }

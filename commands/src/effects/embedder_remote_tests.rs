@@ -63,7 +63,7 @@ async fn vectors_come_in_the_order_of_the_texts() {
     let (url, asked) = endpoint(&[]).await;
     let remote = remote(&url);
     assert_eq!(remote.dimensions(), None);
-    let texts: Vec<String> = (0..BATCH * 3 + 1).map(|n| "x".repeat(n)).collect();
+    let texts: Vec<String> = (0..BATCH.0 * 3 + 1).map(|n| "x".repeat(n)).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let vectors = remote.embed(&texts).await.unwrap();
     for (n, vector) in vectors.iter().enumerate() {
@@ -108,4 +108,24 @@ async fn a_refusal_is_final_and_tells_no_secret() {
 async fn nobody_listening_is_passing() {
     let error = remote("http://127.0.0.1:1/v1").embed(&["ab"]).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable(_)), "{error}");
+}
+
+#[test]
+fn long_texts_travel_in_smaller_company() {
+    let long = "x".repeat(BATCH.1 / 2);
+    let longer = "x".repeat(BATCH.1 + 1);
+    let texts = [long.as_str(), &long, "a", &longer, "b"];
+    let sizes: Vec<usize> = batches(&texts).into_iter().map(<[&str]>::len).collect();
+    assert_eq!(sizes, [2, 1, 1, 1]);
+    assert!(batches(&[]).is_empty());
+}
+
+#[test]
+fn who_is_told_to_wait_makes_all_others_wait() {
+    let remote = remote("http://127.0.0.1:1/v1");
+    let began = Instant::now();
+    remote.leave_alone(Duration::from_secs(7));
+    remote.leave_alone(Duration::from_secs(3));
+    let until = remote.not_before.lock().unwrap().unwrap();
+    assert!(until >= began + Duration::from_secs(7));
 }

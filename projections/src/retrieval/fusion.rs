@@ -6,7 +6,7 @@ use std::cmp::Ordering;
 /// Neighbours are joined up to this many bytes.
 const MAX_JOINED: usize = 6_000;
 
-/// Fuses the rankings of `rows` (ordered by document and place), joins what touches, best first.
+/// Fuses the rankings of `rows`, joins what touches, best first.
 ///
 /// Each ranking gives `1 / (1 + rank)`, and to what it does not have the share of the place after its last. A passage
 /// that both have first scores 1. A ranking that found nothing says nothing about anybody.
@@ -18,6 +18,11 @@ pub(super) fn fuse(rows: Vec<Row>, semantic_weight: f32, top_k: usize) -> Vec<Hi
         let score = lexical.share(row.lexical_rank) + semantic.share(row.semantic_rank);
         hit(row, score)
     });
+    // What lies far down joins nobody: it would only make quotations longer.
+    let mut hits: Vec<Hit> = hits.collect();
+    hits.sort_by(best_first);
+    hits.truncate(2 * top_k);
+    hits.sort_by(|a, b| (&a.document, &a.passages).cmp(&(&b.document, &b.passages)));
     let mut joined: Vec<Hit> = Vec::new();
     for hit in hits {
         match joined.last_mut() {
@@ -25,14 +30,16 @@ pub(super) fn fuse(rows: Vec<Row>, semantic_weight: f32, top_k: usize) -> Vec<Hi
             _ => joined.push(hit),
         }
     }
-    joined.sort_by(|a, b| {
-        b.score
-            .total_cmp(&a.score)
-            .then_with(|| by_leg(a.lexical, b.lexical))
-            .then_with(|| a.document.cmp(&b.document).then(a.start.cmp(&b.start)))
-    });
+    joined.sort_by(best_first);
     joined.truncate(top_k);
     joined
+}
+
+fn best_first(a: &Hit, b: &Hit) -> Ordering {
+    b.score
+        .total_cmp(&a.score)
+        .then_with(|| by_leg(a.lexical, b.lexical))
+        .then_with(|| a.document.cmp(&b.document).then(a.start.cmp(&b.start)))
 }
 
 struct Ranking {
@@ -65,6 +72,7 @@ fn hit(row: Row, score: f64) -> Hit {
         text: row.text,
         start: row.starts,
         end: row.ends,
+        page: row.page,
         heading: row.heading,
         score,
         lexical: leg(row.lexical_rank, row.lexical_score),
@@ -119,6 +127,7 @@ mod tests {
             title: "t".to_owned(),
             text: text.to_owned(),
             heading: String::new(),
+            page: None,
             starts,
             ends: starts + i64::try_from(text.len()).unwrap_or_default(),
             lexical_rank: rank(0),
@@ -167,6 +176,13 @@ mod tests {
         assert_eq!(hits[0].passages, [0, 1, 2]);
         assert_eq!(hits[0].lexical.map(|leg| leg.rank), Some(1));
         assert_eq!(hits.len(), 3);
+    }
+
+    #[test]
+    fn what_lies_far_down_joins_nobody() {
+        let text = |n: i64| row("a", i32::try_from(n).unwrap_or(0), "x", n, [5 - n, 0]);
+        let hits = fuse((1..5).map(text).collect(), 0.5, 1);
+        assert_eq!(hits[0].passages, [3, 4]);
     }
 
     #[test]

@@ -183,6 +183,31 @@ async fn what_several_say_at_once_does_not_mix() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_session_the_model_names_is_the_tasks_and_nobody_elses() -> Result<()> {
+    let room = Room::open().await?;
+    let plain = Script { deltas: 1, ..Script::default() };
+    room.said("mine", &plain).await?;
+    let before = room.ann.messages("mine").await?;
+    let content = plain.message("do it");
+    for (number, (named, kept)) in
+        [("sub-1", true), ("mine", true), ("s2", false)].into_iter().enumerate()
+    {
+        let task = json!({"agent_id": "worker", "content": content, "session_id": named});
+        let tool_calls = vec![call(TOOL, json!({"tasks": [task]}))];
+        let script = Script { deltas: 1, tool_calls, ..Script::default() };
+        let session = format!("s{number}");
+        let lines = room.asked(&session, &script, &json!({"multi_agent": true})).await?;
+        check_whole(&lines)?;
+        let values = parsed(&lines)?;
+        let below = values.iter().find(|line| line["session_id"] != *session).unwrap();
+        assert_eq!(below["session_id"] == named, kept, "{below}");
+        check_snapshot(&room.ann.messages(&session).await?, &lines, 0)?;
+    }
+    assert_eq!(room.ann.messages("mine").await?["messages"], before["messages"]);
+    room.close().await
+}
+
+#[tokio::test]
 async fn nobody_gives_work_to_agents_they_may_not_use() -> Result<()> {
     let room = Room::open().await?;
     let foreign = agent(&room.bob, json!({"name": "Bobs", "systemPrefix": "Secret."})).await?;

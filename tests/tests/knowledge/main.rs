@@ -5,6 +5,8 @@
 mod api;
 mod documents;
 mod formats;
+mod meanings;
+mod quality;
 mod scenario;
 mod search;
 mod tasks;

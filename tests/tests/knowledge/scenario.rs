@@ -8,7 +8,8 @@ use domain::{
     knowledge_base,
 };
 use projections::{
-    Projection, documents::Documents, knowledge_bases::KnowledgeBases, passages::Passages,
+    Projection, documents::Documents, knowledge_bases::KnowledgeBases, meanings::Meanings,
+    passages::Passages,
 };
 use serde::Serialize;
 use serde_json::value::{RawValue, to_raw_value};
@@ -27,7 +28,7 @@ impl Scenario {
         Self { db: database().await, position: 0, revisions: HashMap::new() }
     }
 
-    /// Folds one event into all three read models.
+    /// Folds one event into all four read models.
     pub async fn given<E: Serialize>(&mut self, stream: &str, event: &E) {
         let (kind, data) = codec::encode(event).unwrap();
         self.position += 1;
@@ -44,7 +45,7 @@ impl Scenario {
             recorded_at: Utc::now() - TimeDelta::seconds(60),
         };
         *revision += 1;
-        let all: [&dyn Projection; 3] = [&KnowledgeBases, &Documents, &Passages];
+        let all: [&dyn Projection; 4] = [&KnowledgeBases, &Documents, &Passages, &Meanings];
         for projection in all {
             if projection.categories().contains(&recorded.stream.category()) {
                 let mut db = self.db.begin().await.unwrap();
@@ -86,6 +87,11 @@ impl Scenario {
 
     /// Passages that stand one after the other in the document's text, one byte between two.
     pub async fn given_passages(&mut self, id: &str, attempt: u32, texts: &[&str]) {
+        self.given_passages_of("m", id, attempt, texts).await;
+    }
+
+    /// As [`Scenario::given_passages`], with vectors of this model.
+    pub async fn given_passages_of(&mut self, model: &str, id: &str, attempt: u32, texts: &[&str]) {
         let mut at = 0;
         let passages = texts.iter().map(|text| {
             let (start, end) = (at, at + text.len() as u64);
@@ -94,7 +100,7 @@ impl Scenario {
         });
         let passages = passages.collect();
         let stored =
-            document::Event::PassagesStored { attempt, first: 0, model: "m".into(), passages };
+            document::Event::PassagesStored { attempt, first: 0, model: model.into(), passages };
         self.given(&format!("document-{id}"), &stored).await;
     }
 

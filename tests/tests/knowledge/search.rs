@@ -1,20 +1,26 @@
 use crate::scenario::Scenario;
 use commands::effects::{
-    embedder::{Embedder, TextHash, VectorMemo},
-    embedder_builtin::Builtin,
+    embedder::{TextHash, VectorMemo},
     embedder_memo::PostgresMemo,
 };
 use domain::{document::Event, knowledge_base};
 use projections::{
     passages,
-    retrieval::{Hit, QueryVector, Question, retrieve},
+    retrieval::{Comparison, Filter, Hit, QueryVector, Question, Rankings, retrieve},
 };
 use sqlx::postgres::PgPoolOptions;
 use std::f32::consts::TAU;
 
 async fn ask(scenario: &Scenario, shelves: &[&str], text: &str) -> Vec<Hit> {
     let ids: Vec<_> = shelves.iter().map(|&id| id.into()).collect();
-    let question = Question { knowledge_bases: &ids, text, vector: None, top_k: 10 };
+    let question = Question {
+        knowledge_bases: &ids,
+        text,
+        vector: None,
+        filter: None,
+        rankings: Rankings::Both,
+        top_k: 10,
+    };
     retrieve(&scenario.db, question).await.unwrap()
 }
 
@@ -114,6 +120,7 @@ async fn passages_are_found_from_success_until_deletion_and_counts_follow() {
         "select count(*) from passage_terms",
         "select count(*) from passage_sources",
         "select count(*) from passage_shelves",
+        "select count(*) from passage_vectors",
     ] {
         assert_eq!(scenario.number(empty).await, 0, "{empty}");
     }
@@ -139,7 +146,14 @@ async fn vectors_of_the_memo_find_what_words_do_not() {
     let ids = ["kb".into()];
     let values = [1.0, 0.0, 0.0];
     let vector = Some(QueryVector { model: "m", values: &values, weight: 0.5 });
-    let question = Question { knowledge_bases: &ids, text: "cat", vector, top_k: 10 };
+    let question = Question {
+        knowledge_bases: &ids,
+        text: "cat",
+        vector,
+        filter: None,
+        rankings: Rankings::Both,
+        top_k: 10,
+    };
     let hits = retrieve(&scenario.db, question).await.unwrap();
     assert_eq!(texts(&hits), ["a cat without vector", "a feline"]);
     let semantic = hits[1].semantic.unwrap();
@@ -156,13 +170,13 @@ async fn the_index_over_vectors_is_used_and_honours_the_shelf() {
     let mut scenario = Scenario::new().await;
     scenario.given_shelf("kb", "ann").await;
     scenario.given_shelf("other", "bob").await;
-    let texts: Vec<String> = (0..5_200).map(|n| format!("passage number {n}")).collect();
+    let texts: Vec<String> = (0..20_200).map(|n| format!("passage number {n}")).collect();
     let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
     let vectors: Vec<(TextHash, Vec<f32>)> = texts
         .iter()
         .enumerate()
         .map(|(n, text)| {
-            let angle = TAU * n as f32 / 5_200.0;
+            let angle = TAU * n as f32 / 20_200.0;
             (TextHash::of(text), vec![angle.cos(), angle.sin(), 0.0])
         })
         .collect();
@@ -171,10 +185,17 @@ async fn the_index_over_vectors_is_used_and_honours_the_shelf() {
     scenario.given_document("all", "kb", &texts).await;
     scenario.given_document("twin", "other", &texts[..50]).await;
     let ids = ["kb".into()];
-    let angle = TAU * 777.2 / 5_200.0;
+    let angle = TAU * 777.2 / 20_200.0;
     let values = [angle.cos(), angle.sin(), 0.0];
     let vector = Some(QueryVector { model: "m", values: &values, weight: 1.0 });
-    let question = Question { knowledge_bases: &ids, text: "", vector, top_k: 5 };
+    let question = Question {
+        knowledge_bases: &ids,
+        text: "",
+        vector,
+        filter: None,
+        rankings: Rankings::Both,
+        top_k: 5,
+    };
     // Little data is sorted faster than walked; here the walk is what is looked at.
     let options = (*scenario.db.connect_options()).clone();
     let options = options.options([("enable_sort", "off"), ("enable_seqscan", "off")]);
@@ -188,7 +209,7 @@ async fn the_index_over_vectors_is_used_and_honours_the_shelf() {
     assert!(hits.iter().all(|hit| hit.knowledge_base.as_str() == "kb"));
     sqlx::query("select pg_stat_force_next_flush()").execute(&db).await.unwrap();
     let scans: i64 = sqlx::query_scalar(
-        "select idx_scan from pg_stat_user_indexes where indexrelname = 'passages_embedding_3'",
+        "select idx_scan from pg_stat_user_indexes where indexrelname = 'passage_vectors_3'",
     )
     .fetch_one(&db)
     .await
@@ -197,18 +218,55 @@ async fn the_index_over_vectors_is_used_and_honours_the_shelf() {
 }
 
 #[tokio::test]
-async fn the_builtin_embedder_fits() {
-    let scenario = Scenario::new().await;
-    passages::index_vectors(&scenario.db, Builtin.dimensions().unwrap()).await.unwrap();
-    let memo = PostgresMemo(scenario.db.clone());
-    let vectors = Builtin.embed(&["one text"]).await.unwrap();
-    let hash = TextHash::of("one text");
-    memo.remember(Builtin.model(), vec![(hash, vectors[0].clone())]).await.unwrap();
-    let stored: Vec<f32> = sqlx::query_scalar("select embedding from vector_memo")
-        .fetch_one(&scenario.db)
-        .await
-        .unwrap();
-    assert_eq!(stored, vectors[0]);
-    assert_eq!(memo.known(Builtin.model(), &[hash]).await.unwrap(), [hash]);
-    assert_eq!(memo.known("other", &[hash]).await.unwrap(), []);
+async fn words_are_found_in_other_forms_than_they_are_asked_in() {
+    let mut scenario = Scenario::new().await;
+    scenario.given_shelf("kb", "ann").await;
+    scenario.given_document("a", "kb", &["uploading documents twice"]).await;
+    scenario.given_document("b", "kb", &["小猫在睡觉"]).await;
+    assert_eq!(
+        texts(&ask(&scenario, &["kb"], "Document upload").await),
+        ["uploading documents twice"]
+    );
+    assert_eq!(texts(&ask(&scenario, &["kb"], "猫").await), ["小猫在睡觉"]);
+}
+
+#[tokio::test]
+async fn filters_choose_documents_before_the_search_does() {
+    let mut scenario = Scenario::new().await;
+    scenario.given_shelf("kb", "ann").await;
+    let near: Vec<String> = (0..300).map(|n| format!("near {n}")).collect();
+    let near: Vec<&str> = near.iter().map(String::as_str).collect();
+    let mut vectors: Vec<(&str, [f32; 3])> =
+        near.iter().map(|text| (*text, [1.0, 0.0, 0.0])).collect();
+    vectors.push(("far and near", [0.2, 1.0, 0.0]));
+    remember(&scenario, &vectors).await;
+    scenario.given_document("many", "kb", &near).await;
+    scenario.given_document("one", "kb", &["far and near"]).await;
+    let test = |key: &str, comparison, value: &str| Filter::Test {
+        key: key.to_owned(),
+        comparison,
+        value: value.to_owned(),
+    };
+    let one = test("source", Comparison::Equal, "one.txt");
+    let ids = ["kb".into()];
+    let values = [1.0, 0.0, 0.0];
+    let vector = Some(QueryVector { model: "m", values: &values, weight: 0.5 });
+    let ask = async |filter: &Filter, rankings| {
+        let filter = Some(filter);
+        let asked =
+            Question { knowledge_bases: &ids, text: "near", vector, filter, rankings, top_k: 5 };
+        retrieve(&scenario.db, asked).await.unwrap()
+    };
+    // Three hundred others are nearer, in both rankings.
+    for rankings in [Rankings::Both, Rankings::Words, Rankings::Vectors] {
+        assert_eq!(texts(&ask(&one, rankings).await), ["far and near"], "{rankings:?}");
+    }
+    let nothing = test("tenant", Comparison::Equal, "a");
+    assert_eq!(ask(&nothing, Rankings::Both).await, []);
+    let contains = test("source", Comparison::Contains, "ONE");
+    let either = Filter::Any(vec![nothing.clone(), contains]);
+    assert_eq!(texts(&ask(&either, Rankings::Both).await), ["far and near"]);
+    assert_eq!(ask(&Filter::All(vec![either, nothing]), Rankings::Both).await, []);
+    let greater = test("source", Comparison::Greater, "n");
+    assert_eq!(texts(&ask(&greater, Rankings::Both).await), ["far and near"]);
 }

@@ -50,7 +50,7 @@ async fn retrieve(State(app): State<App>, caller: Caller, Json(body): Json<Body>
     let top_k = usize::try_from(top_k).unwrap_or(MAX_TOP_K).min(MAX_TOP_K);
     let id = KnowledgeBaseId(body.kdb_id);
     let user_id = owner_of(&app, &caller, &id).await?;
-    let hits = app.library.retrieve(&app.db, &[id], &body.query, top_k).await?;
+    let hits = app.library.retrieve(&app.db, &[id], &body.query, None, top_k).await?;
     Ok(Reply(success(), Found { results: hits.into_iter().map(Item::from).collect(), user_id }))
 }
 
@@ -66,6 +66,7 @@ impl From<Hit> for Item {
             "path": hit.title,
             "title": hit.title,
             "heading": hit.heading,
+            "page": hit.page,
             "passages": hit.passages,
             "lexical": leg(hit.lexical),
             "vector": leg(hit.semantic),

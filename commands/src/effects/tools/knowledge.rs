@@ -57,6 +57,13 @@ pub struct Excerpt {
     pub heading: String,
     /// The excerpt.
     pub content: String,
+    /// Its first byte within the document's text.
+    pub start: i64,
+    /// One past its last byte.
+    pub end: i64,
+    /// The page it begins on, in formats that have pages.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<i32>,
     /// About 0 to 1.
     pub score: f64,
 }

@@ -2,11 +2,7 @@
 
 use super::*;
 use crate::{
-    effects::{
-        embedder::{self, TextHash},
-        embedder_builtin::Builtin,
-        embedder_memo::MemoryMemo,
-    },
+    effects::{embedder, embedder_builtin::Builtin, embedder_memo::MemoryMemo},
     execute::{execute, unpack},
     log::memory::MemoryLog,
 };
@@ -230,9 +226,8 @@ async fn what_was_uploaded_before_and_after_the_start_is_ingested() {
         panic!("{history:?}")
     };
     assert_eq!((passages[0].text.as_str(), passages[0].start, passages[0].end), ("知识库", 0, 9));
-    assert_eq!(world.memo.len(), 2);
-    let title = TextHash::of("Title\nBody one.");
-    assert_eq!(world.memo.known(Builtin.model(), &[title]).await.unwrap(), [title]);
+    // Meanings are the search's own to find out.
+    assert!(world.memo.is_empty());
     node.abort();
 }
 

@@ -1,0 +1,111 @@
+//! Conditions on documents' metadata, applied where passages are searched and never to what a search has found.
+
+/// A condition on the metadata of a document. Values are compared as numbers when both sides are numbers, else as
+/// texts; a key that is missing matches nothing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Filter {
+    /// Every one of these; true when there are none.
+    All(Vec<Filter>),
+    /// At least one of these; false when there are none.
+    Any(Vec<Filter>),
+    /// The value of a key.
+    Test {
+        /// The key.
+        key: String,
+        /// How it is compared.
+        comparison: Comparison,
+        /// With what.
+        value: String,
+    },
+}
+
+/// How a value is compared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Comparison {
+    /// It is the same.
+    Equal,
+    /// It is greater.
+    Greater,
+    /// It is less.
+    Less,
+    /// It contains the text, in upper or lower case.
+    Contains,
+}
+
+/// A filter as a part of a statement: constants of ours, and the numbers of what is bound.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Compiled {
+    /// A condition on `s.metadata` that names elements of `$9` (keys) and `$10` (values).
+    pub sql: String,
+    /// To be bound as `$9`.
+    pub keys: Vec<String>,
+    /// To be bound as `$10`.
+    pub values: Vec<String>,
+}
+
+impl Compiled {
+    pub fn new(filter: &Filter) -> Self {
+        let mut compiled = Self::default();
+        compiled.sql = compiled.condition(filter);
+        compiled
+    }
+
+    fn condition(&mut self, filter: &Filter) -> String {
+        let (filters, word, empty) = match filter {
+            Filter::All(filters) => (filters, " and ", "true"),
+            Filter::Any(filters) => (filters, " or ", "false"),
+            Filter::Test { key, comparison, value } => return self.test(key, *comparison, value),
+        };
+        let parts: Vec<String> = filters.iter().map(|filter| self.condition(filter)).collect();
+        if parts.is_empty() { empty.to_owned() } else { format!("({})", parts.join(word)) }
+    }
+
+    fn test(&mut self, key: &str, comparison: Comparison, value: &str) -> String {
+        // Neither parameters nor metadata hold NUL.
+        self.keys.push(key.replace('\0', "\u{fffd}"));
+        self.values.push(value.replace('\0', "\u{fffd}"));
+        let nth = self.keys.len();
+        let (held, wanted) =
+            (format!("(s.metadata ->> ($9::text[])[{nth}])"), format!("($10::text[])[{nth}]"));
+        let sign = match comparison {
+            Comparison::Equal => "=",
+            Comparison::Greater => ">",
+            Comparison::Less => "<",
+            Comparison::Contains => {
+                return format!("coalesce(strpos(lower({held}), lower({wanted})) > 0, false)");
+            }
+        };
+        // Numbers that no numeric holds would be errors, not answers.
+        let number = r"'^[+-]?\d{1,100}(\.\d{1,100})?$'";
+        format!(
+            "coalesce(case when {held} ~ {number} and {wanted} ~ {number}
+                then {held}::numeric {sign} {wanted}::numeric
+                else {held} collate \"C\" {sign} {wanted} collate \"C\" end, false)"
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_and_values_are_bound_and_never_spelled() {
+        let test = |key: &str| Filter::Test {
+            key: key.to_owned(),
+            comparison: Comparison::Contains,
+            value: "'; drop table passages".to_owned(),
+        };
+        let filter = Filter::All(vec![test("a'"), Filter::Any(vec![test("b"), test("c")])]);
+        let compiled = Compiled::new(&filter);
+        assert_eq!(compiled.keys, ["a'", "b", "c"]);
+        assert!(!compiled.sql.contains("drop") && !compiled.sql.contains("a'"));
+        assert!(compiled.sql.contains("[3]") && compiled.sql.contains(" or "));
+    }
+
+    #[test]
+    fn nothing_to_fulfil_is_true_and_nothing_to_choose_is_false() {
+        assert_eq!(Compiled::new(&Filter::All(vec![])).sql, "true");
+        assert_eq!(Compiled::new(&Filter::Any(vec![])).sql, "false");
+    }
+}
