@@ -6,4 +6,5 @@ mod identity;
 mod impersonate;
 mod queue;
 mod register;
+mod skills;
 mod world;

@@ -4,7 +4,6 @@ use annals_tests::{
     process::{Folder, Setup, eventually},
 };
 use anyhow::{Context, Result};
-use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
@@ -18,9 +17,12 @@ const PIXEL: &[u8] = &[
 
 /// An uploaded picture of somebody.
 async fn picture(who: &Person) -> Result<String> {
-    let form =
-        Form::new().part("file", Part::bytes(PIXEL).file_name("p.png").mime_str("image/png")?);
-    let stored = good(who.post("/api/oss/upload").multipart(form)).await?;
+    let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"p.png\"\r\n\
+                Content-Type: image/png\r\n\r\n";
+    let form = [head.as_bytes(), PIXEL, b"\r\n--b--\r\n"].concat();
+    let upload = who.post("/api/oss/upload");
+    let upload = upload.header("content-type", "multipart/form-data; boundary=b").body(form);
+    let stored = good(upload).await?;
     let url = stored["data"]["url"].as_str().context("a link")?;
     let id = url.split("/api/oss/files/").nth(1).and_then(|rest| rest.split('/').next());
     Ok(id.context("an id")?.to_owned())
