@@ -4,6 +4,7 @@ mod auth;
 mod captions;
 mod credentials;
 pub mod envelope;
+mod goose;
 mod ids;
 mod impersonate;
 mod onboarding;
@@ -34,6 +35,7 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(auth::routes())
         .merge(captions::routes())
         .merge(credentials::routes())
+        .merge(goose::routes())
         .merge(onboarding::routes())
         .merge(skills::routes())
         .merge(queue::routes())

@@ -2,6 +2,7 @@
 
 mod captions;
 mod credentials;
+mod goose;
 mod identity;
 mod impersonate;
 mod queue;
