@@ -2,7 +2,7 @@
 
 use crate::{
     config::Config, core::access::Access, library::Library, mcp::Mcp, metrics::Metrics,
-    models::Models,
+    models::Models, skill_book::SkillBook,
 };
 use commands::{
     agents,
@@ -56,6 +56,8 @@ pub struct Inner {
     pub reply: Arc<Reply>,
     /// People.
     pub identity: Identity,
+    /// Skills that tasks call for.
+    pub skill_book: SkillBook,
     /// What was classified before.
     pub taxonomy: Arc<Taxonomy>,
     /// Registering with invitations.

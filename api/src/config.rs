@@ -77,6 +77,8 @@ pub struct Config {
     pub credentials_key: Option<Sensitive>,
     /// What each subscription tier allows.
     pub tier_limits: TierLimits,
+    /// A folder of skills in the place of, or besides, those that come with this program.
+    pub genie_skills: Option<PathBuf>,
     /// The program that works on films; `None` when there is none.
     pub ffmpeg: Option<PathBuf>,
     /// The program that downloads films; `None` when there is none.
@@ -310,6 +312,7 @@ impl Values {
                     json => serde_json::from_str(json).ok(),
                 },
             )?,
+            genie_skills: self.get("ANNALS_GENIE_SKILLS").map(PathBuf::from),
             ffmpeg: self.get("ANNALS_FFMPEG").map(PathBuf::from),
             ytdlp: self.get("ANNALS_YTDLP").map(PathBuf::from),
             blobs: self.text("ANNALS_BLOBS").replace("{data}", &data.to_string_lossy()),

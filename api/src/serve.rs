@@ -2,6 +2,7 @@
 
 use crate::{
     app::App,
+    colliding,
     compose::Node,
     config::Config,
     core::context,
@@ -61,15 +62,24 @@ pub fn router(app: App) -> Router {
         .layer(middleware::map_response(|response| observe::speaks(Dialect::Genie, response)));
     let llmstack = llmstack::routes(&app)
         .layer(middleware::map_response(|response| observe::speaks(Dialect::LlmStack, response)));
+    let speaks_genie =
+        || middleware::map_response(|response| observe::speaks(Dialect::Genie, response));
+    let (list, one) =
+        (genie::skill_list().layer(speaks_genie()), genie::one_skill().layer(speaks_genie()));
+    let theirs = list.clone().with_state(app.clone());
+    let at_root = sage.clone().layer(middleware::from_fn(move |request, next| {
+        colliding::list(theirs.clone(), request, next)
+    }));
     Router::new()
         .merge(probes::routes())
         .merge(metrics::routes())
-        .merge(sage.clone())
+        .merge(at_root)
+        .merge(one.clone().layer(middleware::from_fn(colliding::one)))
         .merge(genie.clone())
         .merge(llmstack.clone())
         .merge(v1::routes())
         .nest("/sage", sage.fallback_service(sage::fallback(&app)))
-        .nest("/genie", genie.fallback_service(genie::fallback()))
+        .nest("/genie", genie.merge(list).merge(one).fallback_service(genie::fallback()))
         .nest("/llmstack", llmstack.fallback_service(llmstack::fallback()))
         .fallback_service(sage::fallback(&app))
         // Extractors have limits of their own, which speak the dialect.

@@ -22,6 +22,7 @@ pub mod oauth2;
 pub mod publish;
 pub mod pulse;
 pub mod reactors;
+pub mod skill_texts;
 pub mod skills;
 pub mod taxonomy;
 pub mod usage;

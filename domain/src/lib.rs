@@ -33,6 +33,7 @@ pub mod prompt_text;
 pub mod quota;
 pub mod run;
 pub mod skill;
+pub mod skill_graph;
 pub mod system;
 pub mod testing;
 pub mod todo_list;

@@ -32,6 +32,7 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_RBAC_SYNC_SECRET", Kind::Secret),
     ("ANNALS_TIER_LIMITS", Kind::Plain("")),
     ("ANNALS_CREDENTIALS_KEY_B64", Kind::Secret),
+    ("ANNALS_GENIE_SKILLS", Kind::Plain("")),
     ("ANNALS_FFMPEG", Kind::Plain("")),
     ("ANNALS_YTDLP", Kind::Plain("")),
     ("ANNALS_BLOBS", Kind::Plain("file://{data}/blobs")),

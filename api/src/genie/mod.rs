@@ -4,6 +4,7 @@ mod auth;
 mod captions;
 mod credentials;
 pub mod envelope;
+mod goose;
 mod ids;
 mod impersonate;
 mod onboarding;
@@ -11,6 +12,7 @@ mod queue;
 mod rbac_sync;
 mod register;
 mod roles;
+pub mod skills;
 mod usage;
 mod webhook;
 
@@ -27,13 +29,15 @@ use axum::{
 
 pub use envelope::{Fault, Result};
 
-/// All routes of the dialect, without prefix, each failing in the dialect's shape.
+/// All routes of the dialect but those that another one serves, too, without prefix, each failing in the dialect's shape.
 pub fn routes(app: &App) -> Router<App> {
     Router::new()
         .merge(auth::routes())
         .merge(captions::routes())
         .merge(credentials::routes())
+        .merge(goose::routes())
         .merge(onboarding::routes())
+        .merge(skills::routes())
         .merge(queue::routes())
         .merge(register::routes(app))
         .merge(usage::routes())
@@ -41,6 +45,16 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(impersonate::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
+}
+
+/// `GET /api/skills`, which another dialect serves at the same path.
+pub fn skill_list() -> Router<App> {
+    skills::list_routes().layer(middleware::from_fn(enter))
+}
+
+/// `GET /api/skills/{id}`, where another dialect has paths, too.
+pub fn one_skill() -> Router<App> {
+    skills::one_routes().layer(middleware::from_fn(enter))
 }
 
 /// What answers paths below the dialect's own prefix that nobody serves.

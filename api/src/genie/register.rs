@@ -181,7 +181,8 @@ async fn disable(
     }
 }
 
-fn told(error: invites::Error) -> Fault {
+/// Why nobody was registered or invited, in the dialect's words.
+pub fn told(error: invites::Error) -> Fault {
     match error {
         invites::Error::Refused(refusal) => {
             Fault::new(StatusCode::BAD_REQUEST, "invalid_invite", refusal.to_string())

@@ -1,6 +1,6 @@
 //! The front matter of a `SKILL.md`: YAML between two lines of three dashes, at the very beginning.
 
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_saphyr::{Options, alias_limits, budget, options};
 
 /// Bytes of a front matter.
@@ -34,13 +34,8 @@ pub enum NoFrontMatter {
 /// # Errors
 /// [`NoFrontMatter`].
 pub fn parse(text: &str) -> Result<FrontMatter, NoFrontMatter> {
-    let yaml = between_dashes(text).ok_or(NoFrontMatter::Missing)?;
-    if yaml.len() > LARGEST {
-        return Err(NoFrontMatter::TooLarge);
-    }
+    let (read, _) = read::<FrontMatter>(text)?;
     let unreadable = |why: String| NoFrontMatter::Unreadable(why.into());
-    let read: FrontMatter = serde_saphyr::from_str_with_options(yaml, tight())
-        .map_err(|error| unreadable(first_line(&error.to_string())))?;
     let (name, description) = (read.name.trim(), read.description.trim());
     for (field, value) in [("name", name), ("description", description)] {
         if value.is_empty() {
@@ -50,14 +45,28 @@ pub fn parse(text: &str) -> Result<FrontMatter, NoFrontMatter> {
     Ok(FrontMatter { name: name.to_owned(), description: description.to_owned() })
 }
 
-fn between_dashes(text: &str) -> Option<&str> {
+/// What a text says of itself in the shape of `T`, and what follows.
+///
+/// # Errors
+/// [`NoFrontMatter`].
+pub fn read<T: DeserializeOwned>(text: &str) -> Result<(T, &str), NoFrontMatter> {
+    let (yaml, rest) = between_dashes(text).ok_or(NoFrontMatter::Missing)?;
+    if yaml.len() > LARGEST {
+        return Err(NoFrontMatter::TooLarge);
+    }
+    let read = serde_saphyr::from_str_with_options(yaml, tight())
+        .map_err(|error| NoFrontMatter::Unreadable(first_line(&error.to_string()).into()))?;
+    Ok((read, rest))
+}
+
+fn between_dashes(text: &str) -> Option<(&str, &str)> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut lines = text.split_inclusive('\n');
     let first = lines.next().filter(|line| line.trim_end() == "---")?;
     let mut end = first.len();
     for line in lines {
         if line.trim_end() == "---" {
-            return text.get(first.len()..end);
+            return Some((text.get(first.len()..end)?, text.get(end + line.len()..)?));
         }
         end += line.len();
     }

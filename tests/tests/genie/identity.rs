@@ -117,6 +117,7 @@ const GUARDED: &[(&str, &str)] = &[
     ("GET", "/api/usage"),
     ("POST", "/api/usage/increment"),
     ("POST", "/api/impersonate"),
+    ("POST", "/api/goose"),
     ("GET", "/api/onboarding"),
     ("PATCH", "/api/onboarding"),
     ("POST", "/api/admin/invite/new"),

@@ -2,8 +2,10 @@
 
 mod captions;
 mod credentials;
+mod goose;
 mod identity;
 mod impersonate;
 mod queue;
 mod register;
+mod skills;
 mod world;

@@ -4,23 +4,26 @@ use annals_tests::{
     process::{Folder, Setup, eventually},
 };
 use anyhow::{Context, Result};
-use reqwest::multipart::{Form, Part};
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// One white pixel.
 const PIXEL: &[u8] = &[
-    0x89, b'P', b'N', b'G', 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 0x0d, b'I', b'H', b'D', b'R', 0, 0, 0,
-    1, 0, 0, 0, 1, 8, 0, 0, 0, 0, 0x3a, 0x7e, 0x9b, 0x55, 0, 0, 0, 0x0a, b'I', b'D', b'A', b'T',
-    0x78, 0x9c, 0x63, 0xf8, 0x0f, 0, 0x01, 0x01, 0x01, 0, 0x1b, 0xb6, 0xee, 0x56, 0, 0, 0, 0, b'I',
-    b'E', b'N', b'D', 0xae, 0x42, 0x60, 0x82,
+    0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52,
+    0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x00, 0x00, 0x00, 0x00, 0x3a, 0x7e, 0x9b,
+    0x55, 0x00, 0x00, 0x00, 0x0a, 0x49, 0x44, 0x41, 0x54, 0x78, 0xda, 0x63, 0xf8, 0x0f, 0x00, 0x01,
+    0x01, 0x01, 0x00, 0x1c, 0xb0, 0x8c, 0x99, 0x00, 0x00, 0x00, 0x00, 0x49, 0x45, 0x4e, 0x44, 0xae,
+    0x42, 0x60, 0x82,
 ];
 
 /// An uploaded picture of somebody.
 async fn picture(who: &Person) -> Result<String> {
-    let form =
-        Form::new().part("file", Part::bytes(PIXEL).file_name("p.png").mime_str("image/png")?);
-    let stored = good(who.post("/api/oss/upload").multipart(form)).await?;
+    let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"p.png\"\r\n\
+                Content-Type: image/png\r\n\r\n";
+    let form = [head.as_bytes(), PIXEL, b"\r\n--b--\r\n"].concat();
+    let upload = who.post("/api/oss/upload");
+    let upload = upload.header("content-type", "multipart/form-data; boundary=b").body(form);
+    let stored = good(upload).await?;
     let url = stored["data"]["url"].as_str().context("a link")?;
     let id = url.split("/api/oss/files/").nth(1).and_then(|rest| rest.split('/').next());
     Ok(id.context("an id")?.to_owned())
