@@ -120,7 +120,12 @@ impl Providers {
         metadata: &Metadata,
     ) -> Result<Option<Position>> {
         self.load(id, by).await?.ok_or(Refusal::Unknown)?;
+        let default = Loaded::<DefaultProvider>::load(&*self.log, by).await?;
+        if default.state().0.as_ref() == Some(id) {
+            return Err(Refusal::IsDefault.into());
+        }
         self.vault.destroy(&subject(id)).await?;
+        // Somebody may be making it the default at this very moment.
         let dropped = self.prefer(id, by, false, metadata).await?;
         let deleted = self.execute(id, Command::Delete { by: by.clone() }, None, metadata).await?;
         Ok(deleted.max(dropped))

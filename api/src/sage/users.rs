@@ -236,6 +236,8 @@ async fn configure(
         }
         failed => Fault::Core(failed.into()),
     })?;
-    let config = merged.state.values;
+    // As it will be read from now on: the tables hold no NUL.
+    app.caught_up("user_configs", merged.position).await;
+    let config = user_configs::of(&app.db, &caller.user).await?;
     Ok(Reply(text("更新配置成功", "Configuration updated"), Config { config }))
 }

@@ -1,13 +1,13 @@
 //! A node with a scripted model of the operator's, an administrator, and three people.
 
+pub use annals_tests::sage::{answer, data, raised as refused};
 use annals_tests::{
     app::{Person, TestApp},
     audit::audit,
     model_server::{ModelServer, Script},
 };
-use anyhow::{Context, Result};
+use anyhow::Result;
 use domain::user::Role;
-use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
 pub struct Room {
@@ -62,27 +62,4 @@ pub fn says(text: &str) -> Script {
     let completion = json!({"object": "chat.completion",
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]});
     Script { raw: Some(completion.to_string()), ..Script::default() }
-}
-
-/// Status and JSON body.
-pub async fn answer(request: RequestBuilder) -> Result<(u16, Value)> {
-    let response = request.send().await?;
-    let status = response.status().as_u16();
-    let text = response.text().await?;
-    let body = serde_json::from_str(&text).with_context(|| format!("{status}: {text}"))?;
-    Ok((status, body))
-}
-
-/// `data` of an answer that is a success.
-pub async fn data(request: RequestBuilder) -> Result<Value> {
-    let (status, mut body) = answer(request).await?;
-    anyhow::ensure!(status == 200 && body["code"] == 200, "{status}: {body}");
-    Ok(body["data"].take())
-}
-
-/// The message of an answer that is a failure of family B with code 500.
-pub async fn refused(request: RequestBuilder) -> Result<String> {
-    let (status, body) = answer(request).await?;
-    anyhow::ensure!(status == 500 && body["code"] == 500 && body["data"].is_null(), "{body}");
-    Ok(body["message"].as_str().unwrap().to_owned())
 }

@@ -1,13 +1,17 @@
 //! Work given to other agents, as clients, models and the log see it.
 
-use super::room::{Room, data};
+use super::room::{Room, TIED, data};
 use annals_tests::{
     app::Person,
-    lines::{check_snapshot, check_whole, parsed},
+    lines::{Lines, check_snapshot, check_whole, parsed},
     model_server::{Script, ToolCall, text},
 };
-use anyhow::Result;
+use anyhow::{Context, Result};
+use domain::{Revision, StreamId, run::Run};
+use futures::StreamExt;
 use serde_json::{Value, json};
+use std::time::Duration;
+use tokio::time::timeout;
 
 const TOOL: &str = "sys_delegate_task";
 
@@ -179,6 +183,31 @@ async fn what_several_say_at_once_does_not_mix() -> Result<()> {
 }
 
 #[tokio::test]
+async fn a_session_the_model_names_is_the_tasks_and_nobody_elses() -> Result<()> {
+    let room = Room::open().await?;
+    let plain = Script { deltas: 1, ..Script::default() };
+    room.said("mine", &plain).await?;
+    let before = room.ann.messages("mine").await?;
+    let content = plain.message("do it");
+    for (number, (named, kept)) in
+        [("sub-1", true), ("mine", true), ("s2", false)].into_iter().enumerate()
+    {
+        let task = json!({"agent_id": "worker", "content": content, "session_id": named});
+        let tool_calls = vec![call(TOOL, json!({"tasks": [task]}))];
+        let script = Script { deltas: 1, tool_calls, ..Script::default() };
+        let session = format!("s{number}");
+        let lines = room.asked(&session, &script, &json!({"multi_agent": true})).await?;
+        check_whole(&lines)?;
+        let values = parsed(&lines)?;
+        let below = values.iter().find(|line| line["session_id"] != *session).unwrap();
+        assert_eq!(below["session_id"] == named, kept, "{below}");
+        check_snapshot(&room.ann.messages(&session).await?, &lines, 0)?;
+    }
+    assert_eq!(room.ann.messages("mine").await?["messages"], before["messages"]);
+    room.close().await
+}
+
+#[tokio::test]
 async fn nobody_gives_work_to_agents_they_may_not_use() -> Result<()> {
     let room = Room::open().await?;
     let foreign = agent(&room.bob, json!({"name": "Bobs", "systemPrefix": "Secret."})).await?;
@@ -280,6 +309,40 @@ async fn a_sub_agent_that_fails_is_a_result_that_says_so() -> Result<()> {
     assert_eq!(result(&values)["results"][0]["status"], "failed");
     let last = values.iter().rfind(|line| line["type"] == "do_subtask_result").unwrap();
     assert_eq!((&last["session_id"], &last["content"]), (&json!("s"), &json!("\n")));
+    resumes_everywhere(&room, &lines).await?;
+    room.close().await
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_stops_them_too() -> Result<()> {
+    let room = Room::open().await?;
+    let child = Script { deltas: 9, stall_after: Some(3), ..Script::default() };
+    let content = giving(&[("worker", &child)]).message("hello");
+    let body = json!({"session_id": "s", "multi_agent": true,
+        "messages": [{"role": "user", "content": content}]});
+    let mut stream = Lines::of(room.ann.post(TIED).json(&body).send().await?).await?;
+    let session = loop {
+        let line: Value = serde_json::from_str(&stream.next().await?.context("it goes on")?)?;
+        if line["session_id"] != "s" {
+            break line["session_id"].as_str().unwrap().to_owned();
+        }
+    };
+    drop(stream);
+    let run = StreamId::of::<Run>(&session.parse()?);
+    let mut events = room.node.app.log.follow(run, Revision(0));
+    let ended = async {
+        while let Some(batch) = events.next().await {
+            if let Some(end) = batch.iter().find(|event| &*event.kind == "RunEnded") {
+                return end.data.get().to_owned();
+            }
+        }
+        String::new()
+    };
+    let ended = timeout(Duration::from_secs(20), ended).await?;
+    assert!(ended.contains("\"interrupted\""), "{ended}");
+    let mut lines = Vec::new();
+    room.ann.resume("s", "").await?.rest(&mut lines).await?;
+    check_whole(&lines)?;
     resumes_everywhere(&room, &lines).await?;
     room.close().await
 }

@@ -153,7 +153,7 @@ async fn whatever_goes_wrong_with_a_call_is_a_result() -> Result<()> {
     assert_eq!(found[0].2, "no");
     assert!(found[1].2.starts_with("there is no tool nothing; available: echo, "), "{found:?}");
     assert!(found[2].2.starts_with("the arguments are not valid JSON"), "{found:?}");
-    assert_eq!(found[3].2, "the tool failed unexpectedly");
+    assert_eq!(found[3].2, "the tool broke");
     assert_eq!(found[4].2, format!("the tool did not finish within {IMPATIENT:?}"));
     assert_eq!(found[5].2, "");
     assert!(found[6].2.starts_with("there is no tool web_search"), "{found:?}");

@@ -85,6 +85,34 @@ async fn what_the_request_says_is_in_the_prompt() -> Result<()> {
 }
 
 #[tokio::test]
+async fn what_an_agent_was_saved_with_is_in_the_prompt_unless_the_request_says_otherwise()
+-> Result<()> {
+    let room = Room::open().await?;
+    let agent = json!({"name": "Saved", "systemPrefix": "Be kind.", "systemContext": {"city": "Bern"},
+        "availableWorkflows": {"report": ["collect", "write"]}, "memoryType": "user",
+        "deepThinking": true, "maxLoopCount": 1, "availableTools": ["echo"]});
+    let agent = super::room::data(room.ann.post("/api/agent/create").json(&agent)).await?;
+    let calls = vec![ToolCall { name: "echo".to_owned(), arguments: json!({"say": "x"}) }];
+    let plain = Script { deltas: 1, ..Script::default() };
+    room.asked("before", &plain, &json!({})).await?;
+    let script = Script { deltas: 1, tool_calls: calls, tool_rounds: 9, ..Script::default() };
+    let body = json!({"agent_id": agent["agent_id"]});
+    let lines = room.asked("s", &script, &body).await?;
+    assert!(lines.concat().contains("已达到最大循环次数 1"), "{lines:#?}");
+    let saved = ["Be kind.", "city: Bern", "1. collect", "Think before you act", "other sessions"];
+    let told = system(&room, 1);
+    saved.iter().for_each(|part| assert!(told.contains(part), "{part} is not in {told}"));
+    let body = json!({"agent_id": agent["agent_id"], "system_prefix": "Be brief.",
+        "system_context": {"city": "Basel"}, "available_workflows": {}, "memory_type": "session",
+        "deep_thinking": false, "available_tools": [], "max_loop_count": 3});
+    room.asked("t", &plain, &body).await?;
+    let told = system(&room, 2);
+    saved.iter().for_each(|part| assert!(!told.contains(part), "{part} is in {told}"));
+    assert!(told.contains("Be brief.") && told.contains("city: Basel"), "{told}");
+    room.close().await
+}
+
+#[tokio::test]
 async fn history_is_fitted_to_the_window() -> Result<()> {
     let room = Room::open().await?;
     let say = "x".repeat(8_000);

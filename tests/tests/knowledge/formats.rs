@@ -2,7 +2,7 @@
 
 use annals_tests::{
     files::{self, Part},
-    process::binary,
+    process::{Folder, binary},
 };
 use commands::effects::extract::{
     Extracted, Reading, Unreadable,
@@ -152,4 +152,33 @@ async fn a_bomb_hurts_nobody() {
     let entries: Vec<(&str, &[u8])> = entries.iter().map(|(n, b)| (n.as_str(), &b[..])).collect();
     let read = read("far.xlsx", files::zip(&entries)).await;
     assert_eq!(read, Err(Unreadable::TooMuchMemory));
+}
+
+/// What becomes of a document whose reader does this instead of its work.
+async fn verdict(script: &str) -> Result<Extracted, Unreadable> {
+    use std::os::unix::fs::PermissionsExt;
+    let folder = Folder::new("reader");
+    std::fs::create_dir_all(folder.path()).unwrap();
+    let program = folder.path().join("program");
+    std::fs::write(&program, format!("#!/bin/sh\n{script}\n")).unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let reader = Reader::new(Some(program), Duration::from_secs(2));
+    // More than a pipe holds: nobody reads it.
+    let bytes = [b"%PDF-1.4".to_vec(), vec![b' '; 1 << 20]].concat().into();
+    let (name, media_type) = ("a.pdf".to_owned(), String::new());
+    let read = reader.read(File { name, media_type, reading: Reading::Text, bytes }).await;
+    read.map_err(|error| match error {
+        Error::Unreadable(unreadable) => unreadable,
+        Error::Away(why) => panic!("{why}"),
+    })
+}
+
+#[tokio::test]
+async fn a_parser_that_loops_or_eats_or_crashes_is_its_documents_failure() {
+    assert_eq!(verdict("while :; do :; done").await, Err(Unreadable::TooSlow));
+    assert_eq!(verdict("kill -XCPU $$").await, Err(Unreadable::TooSlow));
+    assert_eq!(verdict("kill -ABRT $$").await, Err(Unreadable::TooMuchMemory));
+    let damaged = Err(Unreadable::Damaged("uploaded".into()));
+    assert_eq!(verdict("kill -SEGV $$").await, damaged);
+    assert_eq!(verdict("echo nonsense").await, damaged);
 }

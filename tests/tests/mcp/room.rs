@@ -1,6 +1,7 @@
 //! A node with three people, and shorthands for what they do.
 
 use annals_tests::app::{Person, TestApp};
+pub use annals_tests::sage::{answer, data};
 use anyhow::Result;
 use commands::effects::tools::{Call, Outcome, Place, Source, Tool};
 use domain::{mcp_server::Event, user::Role};
@@ -78,29 +79,7 @@ pub fn call(tool: &str, text: &str) -> Call {
 }
 
 pub fn place(person: &Person) -> Place {
-    Place {
-        owner: person.user.clone(),
-        admin: false,
-        agent: None,
-        conversation: None,
-        session_id: String::new(),
-        run: None,
-        knowledge_bases: vec![],
-        skills: vec![],
-    }
-}
-
-/// Status and body.
-pub async fn answer(request: RequestBuilder) -> Result<(u16, Value)> {
-    let response = request.send().await?;
-    Ok((response.status().as_u16(), response.json().await?))
-}
-
-/// The data of a success.
-pub async fn data(request: RequestBuilder) -> Result<Value> {
-    let (status, body) = answer(request).await?;
-    assert_eq!((status, &body["code"]), (200, &json!(200)), "{body}");
-    Ok(body["data"].clone())
+    Place::outside(person.user.clone(), false)
 }
 
 pub fn add(person: &Person, name: &str, url: &str, key: Option<&str>) -> RequestBuilder {

@@ -115,8 +115,10 @@ async fn at_most_one_provider_is_the_default() -> Result<()> {
         Ok(all.filter(|p| p["is_default"] == true).map(|p| p["id"].clone()).collect())
     };
     assert_eq!(defaults().await?, [two["id"].clone()]);
-    // One's own default may be deleted; only the operator's provider may not.
-    data(at(&room.ann, Method::DELETE, "delete", &two)).await?;
+    let delete = || at(&room.ann, Method::DELETE, "delete", &two);
+    assert_eq!(refused(delete()).await?, "Cannot delete default provider");
+    data(at(&room.ann, Method::PUT, "update", &two).json(&json!({"is_default": false}))).await?;
+    data(delete()).await?;
     assert!(defaults().await?.is_empty());
     room.close().await
 }

@@ -1,5 +1,6 @@
 //! A node without a model of its own, a scripted model beside it, an administrator and two people.
 
+pub use annals_tests::sage::{answer, data, returned as refused};
 use annals_tests::{
     app::{Person, TestApp},
     audit::audit,
@@ -85,29 +86,6 @@ pub fn hello(more: Value) -> Value {
     let mut request = json!({"messages": [{"role": "user", "content": "hello"}]});
     request.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     request
-}
-
-/// Status and JSON body.
-pub async fn answer(request: RequestBuilder) -> Result<(u16, Value)> {
-    let response = request.send().await?;
-    let status = response.status().as_u16();
-    let text = response.text().await?;
-    let body = serde_json::from_str(&text).with_context(|| format!("{status}: {text}"))?;
-    Ok((status, body))
-}
-
-/// `data` of an answer that is a success.
-pub async fn data(request: RequestBuilder) -> Result<Value> {
-    let (status, mut body) = answer(request).await?;
-    anyhow::ensure!(status == 200 && body["code"] == 200, "{status}: {body}");
-    Ok(body["data"].take())
-}
-
-/// The message of an answer that is a failure of family A: HTTP 200, code 500.
-pub async fn refused(request: RequestBuilder) -> Result<String> {
-    let (status, body) = answer(request).await?;
-    anyhow::ensure!(status == 200 && body["code"] == 500 && body["data"].is_null(), "{body}");
-    Ok(body["message"].as_str().unwrap().to_owned())
 }
 
 /// The words of these lines.

@@ -1,10 +1,11 @@
 //! A node, an administrator, and two people with an agent each.
 
+pub use annals_tests::sage::{answer, data, raised};
 use annals_tests::{
     app::{Person, TestApp},
     audit::audit,
 };
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use commands::log::Filter;
 use domain::{Position, user::Role};
 use reqwest::{Method, RequestBuilder};
@@ -92,27 +93,4 @@ pub fn upload(
 
 pub fn delete(person: &Person, path: &str) -> RequestBuilder {
     person.request(Method::DELETE, path)
-}
-
-/// Status and JSON body.
-pub async fn answer(request: RequestBuilder) -> Result<(u16, Value)> {
-    let response = request.send().await?;
-    let status = response.status().as_u16();
-    let text = response.text().await?;
-    let body = serde_json::from_str(&text).with_context(|| format!("{status}: {text}"))?;
-    Ok((status, body))
-}
-
-/// `data` of an answer that is a success.
-pub async fn data(request: RequestBuilder) -> Result<Value> {
-    let (status, mut body) = answer(request).await?;
-    ensure!(status == 200 && body["code"] == 200, "{status}: {body}");
-    Ok(body["data"].take())
-}
-
-/// The message of an answer that is a raised refusal.
-pub async fn raised(request: RequestBuilder) -> Result<String> {
-    let (status, body) = answer(request).await?;
-    ensure!(status == 500 && body["code"] == 500 && body["data"].is_null(), "{status}: {body}");
-    Ok(body["message"].as_str().context("no message")?.to_owned())
 }

@@ -156,16 +156,7 @@ async fn writer(app: &App, caller: &Caller) -> std::result::Result<Writer, Fault
 
 /// Names of the tools the caller could give an agent. A draft without tools is better than none.
 async fn offered(app: &App, caller: &Caller) -> Vec<String> {
-    let place = Place {
-        owner: caller.user.clone(),
-        admin: caller.admin,
-        agent: None,
-        conversation: None,
-        session_id: String::new(),
-        run: None,
-        knowledge_bases: vec![],
-        skills: vec![],
-    };
+    let place = Place::outside(caller.user.clone(), caller.admin);
     match app.tools.list(&place).await {
         Ok(tools) => tools.into_iter().map(|tool| tool.name).take(MOST_TOOLS).collect(),
         Err(unavailable) => {

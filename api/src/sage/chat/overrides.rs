@@ -113,14 +113,15 @@ impl Overrides {
         );
         let on = |flag: Option<Flag>| flag.map(|Flag(flag)| flag);
         let deep = on(self.deep_thinking).or(tagged("enable_deep_thinking"));
-        let (modes, providers) = (saved.agent_mode.clone(), saved.llm_provider_id.clone());
+        let mode = self.agent_mode.or_else(|| saved.agent_mode.clone());
         // Whoever sends agents, or a mode in which there are some, wants them to work, unless they say otherwise.
-        let team = self.available_sub_agent_ids.as_ref().is_some_and(|ids| !ids.is_empty())
+        let multi_agent = saved.multi_agent == Some(true)
+            || self.available_sub_agent_ids.as_ref().is_some_and(|ids| !ids.is_empty())
             || self.custom_sub_agents.as_ref().is_some_and(|agents| !agents.is_empty())
-            || self.agent_mode.as_deref().is_some_and(Settings::delegates);
+            || mode.as_deref().is_some_and(Settings::delegates);
         let recorded = [
-            ("agent_mode", self.agent_mode.or(modes)),
-            ("provider_id", self.provider_id.or(providers)),
+            ("agent_mode", mode),
+            ("provider_id", self.provider_id.or_else(|| saved.llm_provider_id.clone())),
             ("fast_provider_id", self.fast_provider_id),
         ];
         let recorded = recorded.into_iter().filter_map(|(name, value)| {
@@ -142,7 +143,7 @@ impl Overrides {
             plan: tagged("enable_plan").unwrap_or(false),
             more_suggest: on(self.more_suggest).unwrap_or(false),
             force_summary: on(self.force_summary).unwrap_or(false),
-            multi_agent: on(self.multi_agent).unwrap_or(settings.multi_agent || team),
+            multi_agent: on(self.multi_agent).unwrap_or(multi_agent),
             sub_agents: sub_agents.unwrap_or(settings.sub_agents),
             custom_sub_agents: self.custom_sub_agents.unwrap_or_default(),
             memory: match self.memory_type {
@@ -239,6 +240,29 @@ mod tests {
         assert_eq!(found.overrides["provider_id"], "q");
         assert_eq!(found.budget.max_model_len, Some(100));
         assert_eq!(found.custom_sub_agents[0].name, "n");
+    }
+
+    #[test]
+    fn work_is_given_away_by_wish_by_mode_or_because_there_are_agents() {
+        let boss = |mode: &str, multi_agent| Config {
+            agent_mode: Some(mode.to_owned()),
+            multi_agent: Some(multi_agent),
+            available_sub_agent_ids: Some(names(&["agent_1"])),
+            ..Config::default()
+        };
+        for (request, saved, expected) in [
+            (json!({}), boss("simple", true), true),
+            (json!({}), boss("simple", false), false),
+            (json!({}), boss("team", false), true),
+            (json!({"agent_mode": "simple"}), boss("team", false), false),
+            (json!({"agent_mode": "fibre"}), boss("simple", false), true),
+            (json!({"multi_agent": false}), boss("team", true), false),
+            (json!({"custom_sub_agents": [{"name": "n"}]}), boss("simple", false), true),
+            (json!({"available_sub_agent_ids": []}), boss("simple", false), false),
+        ] {
+            let found = settings(request.clone(), saved, "hi").multi_agent;
+            assert_eq!(found, expected, "{request}");
+        }
     }
 
     #[test]

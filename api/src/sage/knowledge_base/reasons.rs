@@ -3,7 +3,8 @@
 use crate::sage::{Text, text};
 
 /// Reasons that are always the same, and what they are in Chinese.
-const FIXED: [(&str, &str); 10] = [
+const FIXED: [(&str, &str); 11] = [
+    ("the uploaded file is damaged or incomplete", "上传的文件已损坏或不完整"),
     ("the file is empty", "文件为空"),
     ("the file holds no text", "文件中没有文本"),
     (

@@ -58,6 +58,22 @@ pub struct Place {
     pub skills: Vec<String>,
 }
 
+impl Place {
+    /// A place outside of any agent, conversation and run.
+    pub fn outside(owner: UserId, admin: bool) -> Self {
+        Self {
+            owner,
+            admin,
+            agent: None,
+            conversation: None,
+            session_id: String::new(),
+            run: None,
+            knowledge_bases: vec![],
+            skills: vec![],
+        }
+    }
+}
+
 /// What is known of a tool before it is called.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Tool {

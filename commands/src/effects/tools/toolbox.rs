@@ -91,16 +91,7 @@ mod tests {
     }
 
     fn place() -> Place {
-        Place {
-            owner: UserId::from("alice"),
-            admin: false,
-            agent: None,
-            conversation: None,
-            session_id: String::new(),
-            run: None,
-            knowledge_bases: vec![],
-            skills: vec![],
-        }
+        Place::outside(UserId::from("alice"), false)
     }
 
     #[tokio::test]

@@ -98,7 +98,8 @@ impl Performance<'_> {
         let alone = tasks.len() == 1 && calls == 1;
         let assigned = tasks.iter().enumerate().map(|(nth, task)| async move {
             let run = self.id.delegated(&call.id, nth);
-            let report = |status, result| Report { task, run, status, result };
+            let session_id = self.session_of(run, task);
+            let report = |status, result| Report { task, session_id, status, result };
             match self.begin(stage, call, run, task).await {
                 Ok(()) => {
                     let heard = self.hear(recorder, run, alone).await;
@@ -171,9 +172,15 @@ impl Performance<'_> {
         }
     }
 
+    /// The session of a task: its own, under the name the model gave it, if that is not this run's.
+    fn session_of(&self, run: RunId, task: &Task<'_>) -> String {
+        let named = task.session.as_ref().filter(|id| **id != self.active.request.session_id);
+        named.cloned().unwrap_or_else(|| run.to_string())
+    }
+
     fn assignment(&self, call: &OpenCall, run: RunId, task: &Task<'_>) -> Request {
         let request = &self.active.request;
-        let (session_id, delegate) = (run.to_string(), task.delegate);
+        let (session_id, delegate) = (self.session_of(run, task), task.delegate);
         let message = Message {
             role: "user".to_owned(),
             content: Some(task.content.as_str().into()),
@@ -186,7 +193,8 @@ impl Performance<'_> {
         let (call, depth) = (call.id.clone(), request.depth() + 1);
         Request {
             owner: request.owner.clone(),
-            conversation: ConversationId::of(&request.owner, &session_id),
+            // Of its own, whatever session the model named: no task gets into a conversation of the person.
+            conversation: ConversationId::of(&request.owner, &run.to_string()),
             session_id,
             surface: request.surface,
             node: self.reply.node,

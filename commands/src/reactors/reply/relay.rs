@@ -31,6 +31,7 @@ pub(super) struct Heard {
     /// The last thing it said that was no call.
     pub answer: String,
     pub outcome: Option<Outcome>,
+    session_id: String,
     /// What it adds to this run, lines and messages left out.
     pub relayed: Vec<Event>,
 }
@@ -103,6 +104,10 @@ impl Performance<'_> {
                     }
                 };
                 let (lines, message, usage) = match event {
+                    Event::RunRequested(request) => {
+                        heard.session_id = request.session_id;
+                        continue;
+                    }
                     Event::LinesRecorded { lines, .. } => (lines, None, None),
                     Event::TurnCompleted { message, usage, .. } => (vec![], message, Some(usage)),
                     Event::TurnAbandoned { message, .. } => (vec![], message, None),
@@ -146,7 +151,7 @@ impl Heard {
         usage: Option<&TurnUsage>,
     ) {
         let own = |message: &&Message| {
-            message.session_id == run.to_string()
+            message.session_id == self.session_id
                 && message.role == "assistant"
                 && message.tool_calls.is_empty()
                 && matches!(message.kind.as_str(), "do_subtask_result" | "final_answer")

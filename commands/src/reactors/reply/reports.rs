@@ -2,22 +2,25 @@
 
 use super::Delegate;
 use crate::effects::tools::{Outcome, Status};
-use domain::ids::RunId;
 use serde_json::{Map, Value, json};
 
 /// Tasks of one call at most.
 pub(super) const TASKS: usize = 8;
+/// Characters of a session id at most.
+const LONGEST_ID: usize = 255;
 
 /// A task for another agent.
 pub(super) struct Task<'a> {
     pub delegate: &'a Delegate,
     pub content: String,
+    /// The session the model wants it done in. Older prompts have models name one, and clients look for lines by it.
+    pub session: Option<String>,
 }
 
 /// What came of a task.
 pub(super) struct Report<'a> {
     pub task: &'a Task<'a>,
-    pub run: RunId,
+    pub session_id: String,
     pub status: &'static str,
     pub result: String,
 }
@@ -69,7 +72,8 @@ fn task<'a>(wish: &Value, team: &'a [Delegate]) -> Result<Task<'a>, String> {
         let named = named.unwrap_or_default();
         format!("there is no agent {named}; available: {}", keys.join(", "))
     })?;
-    Ok(Task { delegate, content })
+    let fits = |id: &String| !id.contains('\0') && id.chars().count() <= LONGEST_ID;
+    Ok(Task { delegate, content, session: text(&["session_id"]).filter(fits) })
 }
 
 impl From<Reports<'_>> for Outcome {
@@ -83,9 +87,9 @@ impl From<Reports<'_>> for Outcome {
 }
 
 impl From<Report<'_>> for Value {
-    fn from(Report { task, run, status, result }: Report<'_>) -> Self {
+    fn from(Report { task, session_id, status, result }: Report<'_>) -> Self {
         let Delegate { key, name, .. } = task.delegate;
-        json!({"agent_id": key, "agent_name": name, "session_id": run.to_string(), "status": status,
+        json!({"agent_id": key, "agent_name": name, "session_id": session_id, "status": status,
             "result": result})
     }
 }
@@ -144,12 +148,18 @@ mod tests {
 
     #[test]
     fn a_call_succeeds_if_a_task_does() {
-        let (team, run) = (team(&["a"]), RunId(uuid::Uuid::nil()));
-        let task = Task { delegate: &team[0], content: "x".to_owned() };
-        let report = |status| Report { task: &task, run, status, result: "r".to_owned() };
+        let team = team(&["a"]);
+        let task = Task { delegate: &team[0], content: "x".to_owned(), session: None };
+        let session_id = || "sub".to_owned();
+        let report = |status| Report {
+            task: &task,
+            session_id: session_id(),
+            status,
+            result: "r".to_owned(),
+        };
         let told = Outcome::from(Reports(vec![report("failed"), report("completed")]));
         assert_eq!(told.status, Status::Success);
-        assert!(told.content.contains(&format!("\"session_id\":\"{run}\"")), "{}", told.content);
+        assert!(told.content.contains("\"session_id\":\"sub\""), "{}", told.content);
         assert_eq!(Outcome::from(Reports(vec![report("failed")])).status, Status::Error);
     }
 }

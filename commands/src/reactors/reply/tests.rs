@@ -240,3 +240,46 @@ async fn a_run_that_somebody_else_has_claimed_meanwhile_is_left_to_them() {
     reactor(&log, NodeId(Uuid::from_u128(4))).take_over_orphans().await.unwrap();
     assert_eq!(kinds(&*log).await.len(), 2, "stolen from a node that is alive");
 }
+
+#[tokio::test]
+async fn a_run_that_works_for_nobody_is_not_performed() {
+    use domain::run::{Command, Outcome, Parent, Step};
+    let log: Arc<dyn EventLog> = Arc::new(MemoryLog::new());
+    let metadata = Metadata::system(Uuid::nil());
+    let Ask { owner, session_id, surface, agent_name, messages, settings, .. } =
+        question(Surface::SageWebStream);
+    let parent = RunId(Uuid::from_u128(3));
+    let request = Request {
+        conversation: ConversationId::of(&owner, &session_id),
+        owner,
+        session_id,
+        surface,
+        node: OTHER,
+        agent_id: None,
+        agent_name,
+        messages,
+        settings,
+        parent: None,
+    };
+    let works_for = Some(Parent { run: parent, call: "c".to_owned(), depth: 1 });
+    let working = Request { parent: works_for, ..request.clone() };
+    let line = domain::message::Line(serde_json::value::RawValue::NULL.to_owned());
+    let end = Step::End { outcome: Outcome::Completed, index: 0, line, error: None };
+    let over = Command::Advance { node: OTHER, steps: vec![end] };
+    let commands = [
+        (parent, Command::Request(Box::new(request))),
+        (parent, over),
+        (parent.delegated("c", 0), Command::Request(Box::new(working))),
+    ];
+    for (run, command) in &commands {
+        crate::execute::execute::<Run>(&*log, run, command, &metadata).await.unwrap();
+    }
+    reactor(&log, OTHER).take_over_orphans().await.unwrap();
+    let mut news = log.follow(StreamId::of::<Run>(&parent.delegated("c", 0)), Revision(0));
+    let mut found = Vec::new();
+    while !found.contains(&"RunEnded".to_owned()) {
+        let batch = tokio::time::timeout(Duration::from_secs(10), news.next()).await.unwrap();
+        found.extend(batch.unwrap().iter().map(|event| event.kind.to_string()));
+    }
+    assert_eq!(found, ["RunRequested", "RunClaimed", "RunEnded"]);
+}
