@@ -33,8 +33,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 fn collection() -> Collection {
     let file = |name: &str| Path::new(env!("CARGO_MANIFEST_DIR")).join("data/eval").join(name);
-    let [corpus, queries, qrels] =
-        ["corpus.jsonl", "queries.jsonl", "qrels.jsonl"].map(file);
+    let [corpus, queries, qrels] = ["corpus.jsonl", "queries.jsonl", "qrels.jsonl"].map(file);
     Collection::read(&corpus, &queries, &qrels).unwrap()
 }
 
