@@ -23,7 +23,7 @@ pub const MAX_TOP_K: usize = 100;
 pub const MAX_INDEXED: usize = 4_000;
 /// What the vectors of [`crate::meanings`] count beside the words, as [`QueryVector::weight`]: by evaluation (see
 /// BENCHMARKS.md). From `ENOUGH` passages on they help; fewer say too little to do more than fill up.
-const MEANINGS: (f32, f32) = (0.03, 0.25);
+const MEANINGS: (f32, f32) = (0.01, 0.25);
 /// See [`MEANINGS`].
 const ENOUGH: i64 = 500;
 /// Least places of a ranking that are fused, so that each may bring what the other has further below.

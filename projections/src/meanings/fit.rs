@@ -16,7 +16,7 @@ const VOCABULARY: usize = 10_000;
 /// A term in a single passage connects nothing.
 const LEAST_PASSAGES: usize = 2;
 /// Passages for each direction: fewer directions than passages are what makes different words meet.
-const PER_DIRECTION: usize = 2;
+const PER_DIRECTION: usize = 3;
 /// Rounds of the iteration; more change nothing that a ranking would show.
 const ROUNDS: usize = 4;
 /// A direction with less than this part of the strongest one's length is noise of the arithmetic.
