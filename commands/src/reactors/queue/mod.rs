@@ -160,7 +160,10 @@ impl Worker {
         let start = Command::Start { node, now: Utc::now() };
         let started = match self.jobs.execute(id, &start, &metadata).await {
             // The read model is a moment behind.
-            Err(jobs::Error::Refused(_)) => return Ok(self.backlog.caught_up(None).await),
+            Err(jobs::Error::Refused(_)) => {
+                self.backlog.caught_up(None).await;
+                return Ok(());
+            }
             other => other?,
         };
         let job = started.job;
