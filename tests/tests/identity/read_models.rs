@@ -146,6 +146,6 @@ async fn usage_adds_up_within_a_cycle() {
     }
     world.fold(&usage::Usage).await;
     let cycle = Cycle::at(now, None).unwrap();
-    let used = usage::since(&world.pool, &ann, cycle.start, chrono::Utc::now()).await.unwrap();
+    let used = usage::since(&world.pool, &ann, cycle.start, Utc::now()).await.unwrap();
     assert_eq!(used, BTreeMap::from([(Action::PostCreations, 3), (Action::TaxonomyTags, 5)]));
 }
