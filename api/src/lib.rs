@@ -8,6 +8,7 @@ pub mod compose;
 pub mod config;
 pub mod core;
 pub mod drain_body;
+pub mod event_store;
 pub mod feed;
 pub mod file_index;
 pub mod genie;

@@ -7,6 +7,7 @@ pub mod admins;
 pub mod agent;
 pub mod agent_task;
 pub mod billing;
+pub mod categories;
 pub mod codec;
 pub mod conversation;
 pub mod decider;
