@@ -33,7 +33,11 @@ use commands::{
     jobs::Jobs,
     links::Links,
     llm_providers::Providers,
-    log::{EventLog, postgres::PostgresLog},
+    log::{
+        EventLog,
+        eventstore::EventStoreLog,
+        postgres::{PostgresLog, Settings},
+    },
     mcp::McpServers,
     nodes::{self, Nodes},
     oauth2::OAuth2,
@@ -95,6 +99,8 @@ pub struct Store {
     pub identity: Identity,
     /// The secret store.
     pub vault: Vault,
+    /// Whether the log lies in this database, with the chain that proves it.
+    pub chained: bool,
     server: Option<embedded::Server>,
 }
 
@@ -127,7 +133,10 @@ impl Store {
             }
         };
         match Self::connect(config, &url).await {
-            Ok((db, log, identity, vault)) => Ok(Self { db, log, identity, vault, server }),
+            Ok((db, log, identity, vault)) => {
+                let chained = config.eventstore_url.is_none();
+                Ok(Self { db, log, identity, vault, chained, server })
+            }
             Err(error) => {
                 if let Some(server) = server
                     && let Err(error) = server.stop().await
@@ -152,8 +161,10 @@ impl Store {
         migrations::MIGRATOR.run(&db).await.context("the database cannot be brought up to date")?;
         let keys = Arc::new(Keys::derive(&master_key(config)?));
         keys.confirm(&db).await?;
-        let log: Arc<dyn EventLog> =
-            PostgresLog::open(db.clone(), commands::log::postgres::Settings::default()).await?;
+        let log: Arc<dyn EventLog> = match &config.eventstore_url {
+            Some(url) => EventStoreLog::open(url).context("EVENTSTORE_URL")?,
+            None => PostgresLog::open(db.clone(), Settings::default()).await?,
+        };
         let vault = Vault::new(db.clone(), &keys);
         let identity = Identity::new(log.clone(), vault.clone(), Passwords::new()?, keys);
         Ok((db, log, identity, vault))

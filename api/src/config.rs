@@ -35,6 +35,10 @@ pub struct Config {
     pub data: PathBuf,
     /// PostgreSQL with pgvector; `None` for the embedded one.
     pub database_url: Option<Sensitive>,
+    /// An EventStoreDB or KurrentDB cluster as the log; `None` for PostgreSQL.
+    pub eventstore_url: Option<Sensitive>,
+    /// How to serve the log over the EventStoreDB protocol; `None` not to.
+    pub eventstore: Option<EventStoreListener>,
     /// NATS server to publish to.
     pub nats_url: Option<Sensitive>,
     /// 32 bytes in base64.
@@ -129,6 +133,15 @@ pub enum Share {
     Members,
     /// Nobody.
     Off,
+}
+
+/// Where the log is served over the EventStoreDB protocol.
+#[derive(Debug, Clone)]
+pub struct EventStoreListener {
+    /// The address.
+    pub address: SocketAddr,
+    /// Files with a certificate chain and its key, as PEM; without them there is no TLS.
+    pub tls: Option<(PathBuf, PathBuf)>,
 }
 
 /// An OpenAI-compatible service.
@@ -237,16 +250,14 @@ fn read_file(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
 impl Values {
     fn config(self) -> Result<Config, ConfigError> {
         let data = PathBuf::from(self.text("ANNALS_DATA"));
-        if self.get("EVENTSTORE_URL").is_some() {
-            let reason = "this build keeps its log in PostgreSQL only".to_owned();
-            return Err(ConfigError::Bad { name: "EVENTSTORE_URL", reason });
-        }
         let config = Config {
             program: None,
             listen: self.parse("ANNALS_LISTEN", "an address such as 127.0.0.1:8000", |text| {
                 text.parse().ok()
             })?,
             database_url: self.secret("DATABASE_URL"),
+            eventstore_url: self.secret("EVENTSTORE_URL"),
+            eventstore: self.eventstore_listener()?,
             nats_url: self.secret("NATS_URL"),
             master_key: self.secret("ANNALS_MASTER_KEY"),
             master_key_file: self.get("ANNALS_MASTER_KEY_FILE").map(PathBuf::from),

@@ -10,6 +10,7 @@ pub mod config;
 pub mod core;
 pub mod drain_body;
 pub mod eval;
+pub mod event_store;
 pub mod feed;
 pub mod file_index;
 pub mod genie;

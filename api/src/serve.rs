@@ -6,12 +6,15 @@ use crate::{
     compose::Node,
     config::Config,
     core::context,
-    drain_body, genie, listen, llmstack,
+    drain_body,
+    event_store::{self, People},
+    genie, listen, llmstack,
     metrics::{self, Dialect},
     observe, probes, sage, v1,
 };
 use anyhow::{Context, Result, bail};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
+use domain::categories::CATEGORIES;
 use tokio::{net::TcpListener, signal};
 
 /// Serves until SIGTERM or Ctrl-C, then goes down in order.
@@ -44,11 +47,23 @@ pub async fn run(
     let app = node.app.clone();
     tracing::info!(address = %listener.local_addr()?, node = %app.node, "serving");
     let draining = app.draining.clone();
+    let log = match &app.config.eventstore {
+        Some(listener) => {
+            let people = People::new(app.db.clone(), app.identity.clone());
+            let (log, node, ours) = (app.log.clone(), app.node.0, CATEGORIES);
+            let draining = draining.clone();
+            Some(event_store::listen(listener, log, people, ours, node, draining).await?)
+        }
+        None => None,
+    };
     let server = tokio::spawn(listen::until(draining, listener, router(app)));
     stop.await;
     tracing::info!("draining");
     node.drain().await;
     server.await.context("the HTTP listener failed")?;
+    if let Some(log) = log {
+        log.await.context("the EventStoreDB listener failed")?;
+    }
     node.stop().await?;
     tracing::info!("stopped");
     Ok(())

@@ -9,6 +9,7 @@ pub mod agent_task;
 pub mod app;
 pub mod app_session;
 pub mod billing;
+pub mod categories;
 pub mod codec;
 pub mod connection;
 pub mod conversation;

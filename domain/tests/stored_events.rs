@@ -5,7 +5,9 @@
 
 mod samples;
 
-use annals_domain::{Decider, agent, codec, conversation, quota, run, user};
+use annals_domain::{
+    Decider, agent, categories::CATEGORIES, codec, conversation, quota, run, user,
+};
 use anyhow::{Context, Result, ensure};
 use serde_json::value::RawValue;
 use std::fmt::Debug;
@@ -113,3 +115,16 @@ const OLD_CHARGE: &str = r#"{"action":"taxonomy_tags","amount":3,
 const OLD_REQUEST: &str = r#"{"owner":"ann","conversation":"00000000-0000-0000-0000-000000000002",
     "session_id":"s-1","surface":"sage_chat","node":"00000000-0000-0000-0000-000000000003",
     "agent_name":"Sage Assistant","messages":[{"role":"user","message_id":"m","type":"user_input"}]}"#;
+
+#[test]
+fn every_category_is_known_to_be_ours() -> Result<()> {
+    #[derive(serde::Deserialize)]
+    struct Of {
+        category: String,
+    }
+    for line in std::fs::read_to_string(FILE)?.lines() {
+        let Of { category } = serde_json::from_str(line)?;
+        ensure!(CATEGORIES.contains(&&*category), "{category} is missing in categories.rs");
+    }
+    Ok(())
+}

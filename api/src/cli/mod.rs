@@ -3,6 +3,7 @@
 //! Exit codes: 0 when it is done; 1 when it failed, or `verify` found a difference; 2 when the command line or the
 //! configuration cannot be understood, or `verify` could not look.
 
+mod copy;
 mod events;
 pub(crate) mod rebuild;
 mod user;
@@ -12,7 +13,7 @@ use crate::{
     bench,
     compose::{Store, Tenancy},
     config::Config,
-    eval, serve,
+    eval, event_store, serve,
 };
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -41,6 +42,8 @@ struct Arguments {
 enum Command {
     /// Serve HTTP until SIGTERM or Ctrl-C (the default).
     Serve,
+    /// Serve the log alone over the EventStoreDB protocol, on ANNALS_EVENTSTORE_LISTEN.
+    Log,
     /// Print the configuration in force; secrets only say whether they are set.
     Config,
     /// Bring the database up to date and end.
@@ -49,6 +52,8 @@ enum Command {
     Events(events::Arguments),
     /// Fold read models anew from the log, while the old ones serve, and put the result in their place.
     Rebuild(rebuild::Arguments),
+    /// Copy the events of one log into another, in their order, compared one by one; goes on where an earlier copy stopped.
+    Copy(copy::Arguments),
     /// Check that the log is what was written, and that every read model is what the log says.
     Verify,
     /// Create people, give them tokens and roles.
@@ -74,9 +79,12 @@ pub fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return fail(&error.into(), TROUBLE),
     };
-    // Two crypto providers end up in the dependency graph; this is the one in use.
-    let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
-    log_to_stderr(config.log_json, matches!(command, Command::Serve));
+    // Two crypto providers end up in the dependency graph; this is the one in use. The client of EventStoreDB installs it by
+    // itself, and does not work when somebody else has.
+    if config.eventstore_url.is_none() && !matches!(command, Command::Copy(_)) {
+        let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    }
+    log_to_stderr(config.log_json, matches!(command, Command::Serve | Command::Log));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into(), TROUBLE),
@@ -93,12 +101,14 @@ pub fn main() -> ExitCode {
 async fn run(command: Command, config: Config) -> Result<ExitCode> {
     match command {
         Command::Serve => serve::serve(config).await.map(|()| ExitCode::SUCCESS),
+        Command::Log => event_store::serve_alone(config).await.map(|()| ExitCode::SUCCESS),
         Command::Config => {
             write!(io::stdout(), "{}", config.shown())?;
             Ok(ExitCode::SUCCESS)
         }
         Command::Bench(arguments) => bench::run(&config, arguments).await,
         Command::Eval(command) => eval::run(&config, command).await,
+        Command::Copy(arguments) => copy::run(arguments).await.map(|()| ExitCode::SUCCESS),
         other => beside(other, &config).await,
     }
 }
@@ -134,7 +144,9 @@ async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
         Command::Migrate => writeln!(io::stdout(), "the database is up to date")?,
         // None of them needs a database of ours.
         Command::Serve
+        | Command::Log
         | Command::Config
+        | Command::Copy(_)
         | Command::Bench(_)
         | Command::Eval(_)
         | Command::Extract => {}

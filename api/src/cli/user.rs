@@ -35,7 +35,7 @@ pub(super) enum Command {
         /// The password; `-` reads it from standard input. Without it one is made up and printed.
         #[arg(long, allow_hyphen_values = true)]
         password: Option<String>,
-        /// Administrator (admin), Creator (user) or Viewer.
+        /// Administrator (admin), Creator (user), Viewer or Operator.
         #[arg(long, default_value = "user", value_parser = role)]
         role: Role,
         /// An e-mail address.
@@ -51,14 +51,14 @@ pub(super) enum Command {
     Role {
         /// The person's user name or e-mail address.
         name: String,
-        /// Administrator (admin), Creator (user) or Viewer.
+        /// Administrator (admin), Creator (user), Viewer or Operator.
         #[arg(value_parser = role)]
         role: Role,
     },
 }
 
 fn role(text: &str) -> Result<Role, &'static str> {
-    Role::named(text).ok_or("a role is Administrator (admin), Creator (user) or Viewer")
+    Role::named(text).ok_or("a role is Administrator (admin), Creator (user), Viewer or Operator")
 }
 
 pub(super) async fn run(store: &Store, command: Command) -> Result<()> {

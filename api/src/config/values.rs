@@ -1,7 +1,7 @@
 //! Reading single values, each with a message that says what would fit.
 
 use super::{
-    ConfigError, Endpoint,
+    ConfigError, Endpoint, EventStoreListener,
     names::{Kind, NAMES},
 };
 use commands::effects::{
@@ -49,6 +49,23 @@ impl Values {
             "false" | "0" | "no" => Some(false),
             _ => None,
         })
+    }
+
+    /// Where the log is served, and what proves that it is ours.
+    pub fn eventstore_listener(&self) -> Result<Option<EventStoreListener>, ConfigError> {
+        let name = "ANNALS_EVENTSTORE_LISTEN";
+        let address = self.parse(name, "an address such as 127.0.0.1:2113", |text| match text {
+            "" => Some(None),
+            text => text.parse().ok().map(Some),
+        })?;
+        let file = |name| self.get(name).map(PathBuf::from);
+        let (certificate, key) =
+            (file("ANNALS_EVENTSTORE_CERTIFICATE"), file("ANNALS_EVENTSTORE_KEY"));
+        if certificate.is_some() != key.is_some() {
+            let reason = "a certificate and its key come together".to_owned();
+            return Err(ConfigError::Bad { name: "ANNALS_EVENTSTORE_KEY", reason });
+        }
+        Ok(address.map(|address| EventStoreListener { address, tls: certificate.zip(key) }))
     }
 
     /// An absolute http or https URL, without trailing slash.

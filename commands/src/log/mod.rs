@@ -3,6 +3,8 @@
 pub mod bench;
 #[cfg(any(test, feature = "contract"))]
 pub mod contract;
+pub mod copy;
+pub mod eventstore;
 mod idempotence;
 mod limits;
 pub mod memory;

@@ -12,6 +12,8 @@ pub enum Role {
     Creator,
     /// Read, and keep their own profile.
     Viewer,
+    /// Read the log and append to it over the EventStoreDB protocol; else what a viewer may.
+    Operator,
 }
 
 impl Role {
@@ -21,6 +23,7 @@ impl Role {
             Self::Administrator => "Administrator",
             Self::Creator => "Creator",
             Self::Viewer => "Viewer",
+            Self::Operator => "Operator",
         }
     }
 
@@ -30,6 +33,7 @@ impl Role {
             "administrator" | "admin" => Some(Self::Administrator),
             "creator" | "user" => Some(Self::Creator),
             "viewer" => Some(Self::Viewer),
+            "operator" => Some(Self::Operator),
             _ => None,
         }
     }
@@ -160,6 +164,7 @@ mod tests {
             ("User", Role::Creator),
             ("creator", Role::Creator),
             ("VIEWER", Role::Viewer),
+            ("operator", Role::Operator),
         ] {
             assert_eq!(Role::named(name), Some(role));
         }

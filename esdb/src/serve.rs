@@ -1,0 +1,94 @@
+//! The listener.
+
+use crate::{
+    door::Door,
+    features::Features,
+    gossip::Members,
+    streams::LogStreams,
+    wire::{
+        gossip::gossip_server::GossipServer,
+        server_features::server_features_server::ServerFeaturesServer,
+        streams::streams_server::StreamsServer,
+    },
+};
+use commands::log::EventLog;
+use std::{sync::Arc, time::Duration};
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+use tonic::transport::{Server, ServerTlsConfig, server::TcpIncoming};
+use uuid::Uuid;
+
+/// Calls of one connection at a time: a process that follows many streams makes one for each.
+const CALLS: u32 = 10_000;
+/// Largest message taken: one event, or one chunk of a batch.
+const MESSAGE: usize = 24 << 20;
+/// Silence after which a connection is asked whether it lives, and how long its answer may take.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+/// How long calls may go on after the server was told to stop.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// What is served.
+pub struct Endpoint {
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// Lets callers in.
+    pub door: Arc<dyn Door>,
+    /// Categories that nobody appends to: those of the server's own aggregates, unless it only keeps the log for others.
+    pub closed: &'static [&'static str],
+    /// This process, as it shows in gossip.
+    pub node: Uuid,
+    /// How it proves who it is; without, there is no TLS, and some clients send no credentials.
+    pub identity: Option<Identity>,
+    /// Ends everything when it is cancelled.
+    pub draining: CancellationToken,
+}
+
+/// A certificate chain and its key, as PEM.
+pub struct Identity {
+    /// The chain.
+    pub certificate: Vec<u8>,
+    /// The key.
+    pub key: Vec<u8>,
+}
+
+/// Why it cannot be served.
+#[derive(Debug, thiserror::Error)]
+#[error("the EventStoreDB endpoint failed: {0}")]
+pub struct Failed(Box<str>);
+
+/// Serves until the endpoint drains.
+///
+/// # Errors
+/// When the listener fails.
+pub async fn serve(listener: TcpListener, endpoint: Endpoint) -> Result<(), Failed> {
+    let failed = |error: &dyn std::fmt::Display| Failed(error.to_string().into());
+    let Endpoint { log, door, closed, node, identity, draining } = endpoint;
+    let address = listener.local_addr().map_err(|error| failed(&error))?;
+    let incoming = TcpIncoming::from_listener(listener, true, Some(KEEP_ALIVE))
+        .map_err(|error| failed(&error))?;
+    let streams = LogStreams { log, door, closed, draining: draining.clone() };
+    let mut server = Server::builder();
+    if let Some(Identity { certificate, key }) = identity {
+        let identity = tonic::transport::Identity::from_pem(certificate, key);
+        let tls = ServerTlsConfig::new().identity(identity);
+        server = server.tls_config(tls).map_err(|error| failed(&error))?;
+    }
+    let served = server
+        .max_concurrent_streams(CALLS)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(8 << 20)
+        .http2_keepalive_interval(Some(KEEP_ALIVE))
+        .http2_keepalive_timeout(Some(KEEP_ALIVE))
+        .add_service(StreamsServer::new(streams).max_decoding_message_size(MESSAGE))
+        .add_service(ServerFeaturesServer::new(Features))
+        .add_service(GossipServer::new(Members { node, address }))
+        .serve_with_incoming_shutdown(incoming, draining.cancelled());
+    let late = async {
+        draining.cancelled().await;
+        tokio::time::sleep(GRACE).await;
+    };
+    tokio::select! {
+        served = served => served.map_err(|error| failed(&error)),
+        () = late => Ok(()),
+    }
+}

@@ -1,0 +1,66 @@
+//! The EventStoreDB backend of the log against this endpoint, over the log in memory: the two prove each other.
+
+#![expect(clippy::unwrap_used, reason = "tests")]
+
+use annals_esdb::{Credentials, Denied, Door, Endpoint, Right};
+use commands::{
+    effects::Sensitive,
+    log::{EventLog, contract::Backend, eventstore::EventStoreLog, memory::MemoryLog},
+    log_contract,
+};
+use domain::ids::UserId;
+use futures::{
+    FutureExt,
+    future::{BoxFuture, ready},
+};
+use std::{
+    net::{IpAddr, SocketAddr},
+    sync::Arc,
+};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use uuid::Uuid;
+
+/// Lets in who knows the word.
+struct Word;
+
+impl Door for Word {
+    fn admit(
+        &self,
+        credentials: Credentials,
+        _: Option<IpAddr>,
+        _: Right,
+    ) -> BoxFuture<'_, Result<UserId, Denied>> {
+        let known = matches!(credentials, Credentials::Basic(name, word) if word.expose() == name);
+        ready(if known { Ok("op".into()) } else { Err(Denied::Unknown) }).boxed()
+    }
+}
+
+struct Served {
+    address: SocketAddr,
+    _stop: DropGuard,
+}
+
+impl Served {
+    async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let draining = CancellationToken::new();
+        let stop = draining.clone().drop_guard();
+        let log = Arc::new(MemoryLog::new());
+        let (node, identity, closed): (_, _, &[_]) = (Uuid::nil(), None, &[]);
+        let endpoint = Endpoint { log, door: Arc::new(Word), closed, node, identity, draining };
+        tokio::spawn(annals_esdb::serve(listener, endpoint));
+        Self { address, _stop: stop }
+    }
+}
+
+impl Backend for Served {
+    fn open(&self) -> BoxFuture<'_, Arc<dyn EventLog>> {
+        let url = format!("esdb://op:op@{}?tls=false", self.address);
+        let log: Arc<dyn EventLog> = EventStoreLog::open(&Sensitive::from(url)).unwrap();
+        ready(log).boxed()
+    }
+}
+
+log_contract!(Served::start().await);

@@ -1,0 +1,97 @@
+//! EventStoreDB's and KurrentDB's Rust clients against annals; see `../run`.
+
+/// The two crates have the same names in them.
+macro_rules! check {
+    ($client:ident, $expect:ident, $state:ident) => {
+        async fn $client() -> Result<(), Box<dyn std::error::Error>> {
+            use $client::*;
+            let client = Client::new(std::env::var("OPERATOR")?.parse()?)?;
+            let stream = format!("client-{}", uuid::Uuid::new_v4());
+            let event = |kind: &str, n: u32| EventData::json(kind, &serde_json::json!({ "n": n }));
+            let at = |state| AppendToStreamOptions::default().$expect(state);
+
+            let first = client.append_to_stream(&*stream, &at($state::NoStream), event("Seen", 0)?).await?;
+            assert_eq!(first.next_expected_version, 0);
+            let two = vec![event("Heard", 1)?.id(uuid::Uuid::new_v4()), event("Felt", 2)?.id(uuid::Uuid::new_v4())];
+            for _ in 0..2 {
+                let answer = client.append_to_stream(&*stream, &at(exactly!($client, 0)), two.clone()).await?;
+                assert_eq!(answer.next_expected_version, 2);
+            }
+            println!("   appended, and again with the same ids");
+
+            let late = client.append_to_stream(&*stream, &at(exactly!($client, 1)), event("Late", 9)?).await;
+            let late = late.expect_err("a conflict was not noticed").to_string();
+            assert!(late.contains("expected version") && late.contains('2'), "{late}");
+            let missing = client.append_to_stream("client-none", &at(exactly!($client, 3)), event("Late", 9)?).await;
+            assert!(matches!(missing, Err(Error::WrongExpectedVersion { .. })), "{missing:?}");
+            println!("   conflicts tell where the stream is");
+
+            let mut read = client.read_stream(&*stream, &ReadStreamOptions::default().position(StreamPosition::End).backwards()).await?;
+            let mut seen = vec![];
+            while let Some(event) = read.next().await? {
+                seen.push(event.get_original_event().event_type.clone());
+            }
+            assert_eq!(seen, ["Felt", "Heard", "Seen"]);
+            let unknown = format!("client-{}", uuid::Uuid::new_v4());
+            let nothing = match client.read_stream(&*unknown, &ReadStreamOptions::default()).await {
+                Ok(mut read) => read.next().await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            assert!(matches!(nothing, Err(Error::ResourceNotFound)), "{nothing:?}");
+            let mut read = client.read_all(&ReadAllOptions::default()).await?;
+            let mut mine = 0;
+            while let Some(event) = read.next().await? {
+                mine += usize::from(event.get_original_event().stream_id == stream);
+            }
+            assert_eq!(mine, 3);
+            println!("   read both ways, and the whole log");
+
+            let options = SubscribeToStreamOptions::default().start_from(StreamPosition::Position(1));
+            let mut live = client.subscribe_to_stream(&*stream, &options).await;
+            assert_eq!(live.next().await?.get_original_event().revision, 2);
+            client.append_to_stream(&*stream, &at($state::Any), event("Live", 3)?).await?;
+            assert_eq!(live.next().await?.get_original_event().event_type, "Live");
+            let filter = SubscriptionFilter::on_stream_name().add_prefix(&stream);
+            let mut all = client.subscribe_to_all(&SubscribeToAllOptions::default().filter(filter)).await;
+            for revision in 0..4 {
+                assert_eq!(all.next().await?.get_original_event().revision, revision);
+            }
+            println!("   subscribed to a stream, and to everything by prefix");
+
+            let mut batch = client.batch_append(&Default::default()).await?;
+            let written = batch.append_to_stream(stream.clone(), exactly!($client, 3), vec![event("Batched", 4)?]).await?;
+            assert_eq!(written.current_revision(), Some(4));
+            println!("   appended in a batch");
+
+            assert!(client.delete_stream(&*stream, &Default::default()).await.is_err());
+            let stranger = Client::new(std::env::var("STRANGER")?.parse()?)?;
+            let refused = match stranger.read_stream(&*stream, &ReadStreamOptions::default()).await {
+                Ok(mut read) => read.next().await.map(|_| ()),
+                Err(error) => Err(error),
+            };
+            assert!(matches!(refused, Err(Error::AccessDenied)), "{refused:?}");
+            println!("   refused to delete, and a stranger");
+            Ok(())
+        }
+    };
+}
+
+macro_rules! exactly {
+    (eventstore, $revision:expr) => {
+        eventstore::ExpectedRevision::Exact($revision)
+    };
+    (kurrentdb, $revision:expr) => {
+        kurrentdb::StreamState::StreamRevision($revision)
+    };
+}
+
+check!(eventstore, expected_revision, ExpectedRevision);
+check!(kurrentdb, stream_state, StreamState);
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    println!("   -- eventstore");
+    eventstore().await?;
+    println!("   -- kurrentdb");
+    kurrentdb().await
+}
