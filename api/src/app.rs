@@ -124,9 +124,17 @@ impl App {
     /// # Errors
     /// When the log does not answer.
     pub async fn settled(&self, name: &str) -> Result<(), crate::core::Error> {
-        let head = self.log.head().await?;
+        let head = self.head().await?;
         self.caught_up(name, Some(head)).await;
         Ok(())
+    }
+
+    /// Position of the last event there is, on whatever node it was written.
+    ///
+    /// # Errors
+    /// When the log does not answer.
+    pub async fn head(&self) -> Result<Position, crate::core::Error> {
+        Ok(self.log.head().await?)
     }
 }
 

@@ -72,7 +72,7 @@ async fn operate(
 async fn status(app: &App) -> std::result::Result<Value, Fault> {
     Ok(json!({
         "version": env!("CARGO_PKG_VERSION"),
-        "events": app.log.head().await?.0,
+        "events": app.head().await?.0,
         "queues": queue::counters(app).await?,
         "skills": app.skill_book.graph.skills().len(),
         "runs": app.reply.performing(),
