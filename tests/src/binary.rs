@@ -1,7 +1,11 @@
-//! The real `annals` binary, built with the profile of the tests.
+//! The real `annals` binary, built with the profile of the tests. Always through cargo: an old binary would be tested otherwise.
 
 use anyhow::{Context, Result, ensure};
-use std::{path::PathBuf, process::Command, sync::OnceLock};
+use std::{
+    path::PathBuf,
+    process::{Command, Stdio},
+    sync::OnceLock,
+};
 
 /// Where it is; built at the first call.
 ///
@@ -18,12 +22,13 @@ fn build() -> Result<PathBuf> {
     let test = std::env::current_exe()?;
     let folder = test.parent().and_then(|deps| deps.parent()).context("no target folder")?;
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "--package", "annals", "--bin", "annals"]);
+    // The whole workspace, as the tests were built: for one package features would differ, and so all its parts.
+    cargo.args(["build", "--quiet", "--workspace", "--bin", "annals"]);
     cargo.arg("--target-dir").arg(folder.parent().context("no target folder")?);
     if folder.ends_with("release") {
         cargo.arg("--release");
     }
-    let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).status()?;
+    let status = cargo.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null()).status()?;
     ensure!(status.success(), "annals does not build");
     Ok(folder.join("annals"))
 }

@@ -1,6 +1,6 @@
 //! annals as its own process: started with a data folder or a database, killed without warning, started again.
 
-use crate::app::Person;
+use crate::{app::Person, binary::annals};
 use anyhow::{Context, Result, bail, ensure};
 use reqwest::{Client, StatusCode};
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tokio::{sync::OnceCell, time::sleep};
+use tokio::{task::spawn_blocking, time::sleep};
 use uuid::Uuid;
 
 /// How long anything here may take; far more than it needs.
@@ -125,7 +125,7 @@ impl Setup {
     pub async fn run(&self, arguments: &[&str]) -> Result<String> {
         let mut command = self.command().await?;
         command.args(arguments).stdin(Stdio::null());
-        let output = tokio::task::spawn_blocking(move || command.output()).await??;
+        let output = spawn_blocking(move || command.output()).await??;
         let (out, err) = (String::from_utf8(output.stdout)?, String::from_utf8(output.stderr)?);
         ensure!(output.status.success(), "annals {arguments:?}: {}\n{out}\n{err}", output.status);
         Ok(out)
@@ -295,32 +295,12 @@ impl Drop for Server {
     }
 }
 
-/// The binary of this checkout, built if need be, next to the programs that test it.
+/// The binary of this checkout; the build holds up no other task.
 ///
 /// # Errors
 /// When it cannot be built.
-pub async fn binary() -> Result<&'static Path> {
-    static BINARY: OnceCell<PathBuf> = OnceCell::const_new();
-    let binary = BINARY.get_or_try_init(|| async { tokio::task::spawn_blocking(build).await? });
-    Ok(binary.await?)
-}
-
-/// Always through cargo: an old binary would be tested otherwise.
-fn build() -> Result<PathBuf> {
-    let program = env::current_exe()?;
-    let folder = program.ancestors().nth(2).context("tests run from the target folder")?;
-    let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
-    let mut command = Command::new(cargo);
-    // The whole workspace, as the tests were built: for one package features would differ, and so all its parts.
-    command.args(["build", "--quiet", "--workspace", "--bin", "annals"]);
-    if folder.ends_with("release") {
-        command.arg("--release");
-    }
-    command.current_dir(env!("CARGO_MANIFEST_DIR")).stdin(Stdio::null());
-    ensure!(command.status()?.success(), "annals cannot be built");
-    let binary = folder.join("annals");
-    ensure!(binary.is_file(), "no binary at {}", binary.display());
-    Ok(binary)
+pub async fn binary() -> Result<PathBuf> {
+    spawn_blocking(annals).await?
 }
 
 /// Keeps what the server says, and tells where it serves.

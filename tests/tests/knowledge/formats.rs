@@ -11,7 +11,7 @@ use commands::effects::extract::{
 use std::time::Duration;
 
 async fn read_as(reading: Reading, name: &str, bytes: Vec<u8>) -> Result<Extracted, Unreadable> {
-    let program = binary().await.unwrap().to_owned();
+    let program = binary().await.unwrap();
     let reader = Reader::new(Some(program), Duration::from_secs(20));
     let (name, media_type) = (name.to_owned(), String::new());
     let file = File { name, media_type, reading, bytes: bytes.into() };
