@@ -123,7 +123,15 @@ impl Annals {
     pub fn interrupt_from_terminal(mut self) -> Result<u32> {
         let group = Pid::from_raw(-i32::try_from(self.process.id())?);
         nix::sys::signal::kill(group, Signal::SIGINT)?;
-        self.process.wait()?;
+        let patience = Instant::now() + Duration::from_secs(20);
+        while self.process.try_wait()?.is_none() {
+            // Programs started in the background of a script ignore Ctrl-C, and so does all that they start.
+            anyhow::ensure!(
+                Instant::now() < patience,
+                "SIGINT is ignored: run the tests in the foreground"
+            );
+            std::thread::sleep(Duration::from_millis(10));
+        }
         Ok(self.postmaster)
     }
 
