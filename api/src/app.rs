@@ -2,7 +2,7 @@
 
 use crate::{
     config::Config, core::access::Access, library::Library, mcp::Mcp, metrics::Metrics,
-    models::Models, skill_book::SkillBook,
+    models::Models, skill_book::SkillBooks,
 };
 use commands::{
     agents,
@@ -17,6 +17,7 @@ use commands::{
     llm_providers::Providers,
     log::EventLog,
     oauth2::OAuth2,
+    posts::Posts,
     publish::Publisher,
     reactors::reply::Reply,
     skills::Skills,
@@ -57,13 +58,15 @@ pub struct Inner {
     /// People.
     pub identity: Identity,
     /// Skills that tasks call for.
-    pub skill_book: SkillBook,
+    pub skill_book: SkillBooks,
     /// What was classified before.
     pub taxonomy: Arc<Taxonomy>,
     /// Registering with invitations.
     pub invites: Invites,
     /// Work that waits in queues.
     pub jobs: Jobs,
+    /// Posts that wait for their time.
+    pub posts: Posts,
     /// Accounts at platforms and their credentials.
     pub connections: Connections,
     /// What lets people in.

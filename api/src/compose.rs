@@ -10,7 +10,7 @@ use crate::{
     mcp::Mcp,
     models::Models,
     queues,
-    skill_book::SkillBook,
+    skill_book::{self, SkillBooks},
     skill_shelf::SkillShelf,
     surroundings::Backed,
     tool_sources, undertaker,
@@ -41,8 +41,9 @@ use commands::{
     mcp::McpServers,
     nodes::{self, Nodes},
     oauth2::OAuth2,
+    posts::Posts,
     publish::{BrokerUrl, Publisher},
-    reactors::reply::Reply,
+    reactors::{queue, reply::Reply},
     skills::Skills,
     usage::Usage,
     versions::Releases,
@@ -66,7 +67,9 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub fn read_models() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(projections::users::Users),
+        Arc::new(projections::invites::Invites),
         Arc::new(projections::jobs::Jobs),
+        Arc::new(projections::posts::Posts),
         Arc::new(projections::logins::Logins),
         Arc::new(projections::user_configs::UserConfigs),
         Arc::new(projections::usage::Usage),
@@ -199,6 +202,7 @@ pub struct Node {
     nodes: Arc<Nodes>,
     store: Store,
     background: Vec<AbortOnDropHandle<()>>,
+    queues: AbortOnDropHandle<()>,
 }
 
 impl Node {
@@ -271,6 +275,7 @@ impl Node {
             Publisher::start(store.log.clone(), store.db.clone(), broker)
         });
         let usage = Usage::new(store.log.clone(), config.tier_limits.clone());
+        let jobs = Jobs::new(store.log.clone(), usage.clone());
         let app = App::new(Inner {
             log: store.log.clone(),
             db: store.db.clone(),
@@ -283,10 +288,11 @@ impl Node {
                 store.log.clone(),
                 store.identity.clone(),
             ),
-            skill_book: SkillBook::open(config.genie_skills.as_deref()),
+            skill_book: SkillBooks::open(config.genie_skills.clone()),
             taxonomy: Arc::default(),
             invites: Invites::new(store.log.clone(), store.identity.clone()),
-            jobs: Jobs::new(store.log.clone(), usage),
+            posts: Posts::new(store.log.clone(), usage, jobs.clone()),
+            jobs,
             connections: Connections::new(
                 store.log.clone(),
                 store.vault.clone(),
@@ -319,7 +325,8 @@ impl Node {
             spawn(reply.clone().listen(head)),
             spawn(library.ingest(app.clone(), nodes.clone(), head)),
             spawn(undertaker::watch(app.clone(), nodes.clone())),
-            spawn(queues::work(app.clone())),
+            spawn(queues::publish(app.clone(), head)),
+            spawn(skill_book::watch(app.clone(), head)),
             spawn(async move {
                 loop {
                     if let Err(unavailable) = reply.take_over_orphans().await {
@@ -329,7 +336,8 @@ impl Node {
                 }
             }),
         ];
-        Ok(Self { app, nodes, store, background })
+        let queues = spawn(queues::work(app.clone()));
+        Ok(Self { app, nodes, store, background, queues })
     }
 
     /// Goes down so that nothing is lost: runs are let go, streams end resumably, read models stop at a transaction's
@@ -338,8 +346,12 @@ impl Node {
     /// # Errors
     /// When the database does not stop.
     pub async fn stop(self) -> Result<()> {
-        let Self { app, nodes, store, background } = self;
+        let Self { app, nodes, store, background, queues } = self;
         drop(background);
+        // Jobs that are going on may end.
+        if tokio::time::timeout(queue::GRACE + DRAIN, queues).await.is_err() {
+            tracing::warn!("the queues did not stop in time");
+        }
         if let Some(publisher) = &app.publisher {
             publisher.shutdown().await;
         }

@@ -23,6 +23,7 @@ use std::{
     env, fmt, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use values::{Values, networks};
 
@@ -87,6 +88,10 @@ pub struct Config {
     pub ffmpeg: Option<PathBuf>,
     /// The program that downloads films; `None` when there is none.
     pub ytdlp: Option<PathBuf>,
+    /// The program that acts at platforms; `None` when there is none.
+    pub platform_driver: Option<PathBuf>,
+    /// Between two looks for posts whose time has come.
+    pub post_scheduler: Duration,
     /// `file://…` or `s3://bucket/prefix`.
     pub blobs: String,
     /// Whether every user's URLs may reach loopback and private ranges.
@@ -326,6 +331,12 @@ impl Values {
             genie_skills: self.get("ANNALS_GENIE_SKILLS").map(PathBuf::from),
             ffmpeg: self.get("ANNALS_FFMPEG").map(PathBuf::from),
             ytdlp: self.get("ANNALS_YTDLP").map(PathBuf::from),
+            platform_driver: self.get("ANNALS_PLATFORM_DRIVER").map(PathBuf::from),
+            post_scheduler: self.parse(
+                "ANNALS_POST_SCHEDULER_MS",
+                "a number of milliseconds, at least 10",
+                |text| text.parse().ok().filter(|ms| *ms >= 10).map(Duration::from_millis),
+            )?,
             blobs: self.text("ANNALS_BLOBS").replace("{data}", &data.to_string_lossy()),
             allow_private_urls: self.flag("ANNALS_ALLOW_PRIVATE_URLS")?,
             web_base_path: self.parse(

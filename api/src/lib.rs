@@ -18,6 +18,7 @@ pub mod intake;
 pub mod library;
 pub mod listen;
 pub mod llmstack;
+pub mod log_tail;
 pub mod mcp;
 pub mod metrics;
 pub mod models;

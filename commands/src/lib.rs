@@ -19,6 +19,7 @@ pub mod mcp;
 pub mod names;
 pub mod nodes;
 pub mod oauth2;
+pub mod posts;
 pub mod publish;
 pub mod pulse;
 pub mod reactors;

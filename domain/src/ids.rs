@@ -87,6 +87,10 @@ uuid_ids! {
     ConnectionId,
     /// One job; clients choose it.
     JobId,
+    /// One operation that an administrator asked for.
+    OperationId,
+    /// One post, from draft to what became of it.
+    PostId,
     /// One skill; derived from where it belongs and what it is called.
     SkillId,
     /// One app.

@@ -38,6 +38,8 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_GENIE_SKILLS", Kind::Plain("")),
     ("ANNALS_FFMPEG", Kind::Plain("")),
     ("ANNALS_YTDLP", Kind::Plain("")),
+    ("ANNALS_PLATFORM_DRIVER", Kind::Plain("")),
+    ("ANNALS_POST_SCHEDULER_MS", Kind::Plain("60000")),
     ("ANNALS_BLOBS", Kind::Plain("file://{data}/blobs")),
     ("ANNALS_SMTP_URL", Kind::Secret),
     ("ANNALS_SMTP_FROM", Kind::Plain("")),

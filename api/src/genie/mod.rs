@@ -7,7 +7,9 @@ pub mod envelope;
 mod goose;
 mod ids;
 mod impersonate;
+mod invites;
 mod onboarding;
+mod posts;
 mod queue;
 mod rbac_sync;
 mod register;
@@ -36,7 +38,9 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(captions::routes())
         .merge(credentials::routes())
         .merge(goose::routes())
+        .merge(invites::routes())
         .merge(onboarding::routes())
+        .merge(posts::routes())
         .merge(skills::routes())
         .merge(queue::routes())
         .merge(register::routes(app))

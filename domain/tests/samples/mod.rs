@@ -169,6 +169,8 @@ fn people() -> Result<Vec<Stored>> {
     all.extend(stored!(System, system::Event;
         RegistrationAllowed => [system::Event::RegistrationAllowed {}],
         RegistrationForbidden => [system::Event::RegistrationForbidden {}],
+        QueueDrained => [system::Event::QueueDrained {}],
+        QueueResumed => [system::Event::QueueResumed {}],
     ));
     Ok(all)
 }
