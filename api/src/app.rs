@@ -20,6 +20,7 @@ use commands::{
     posts::Posts,
     publish::Publisher,
     reactors::reply::Reply,
+    skill_learning::SkillLearning,
     skills::Skills,
     taxonomy::Taxonomy,
     usage::Usage,
@@ -59,6 +60,8 @@ pub struct Inner {
     pub identity: Identity,
     /// Skills that tasks call for.
     pub skill_book: SkillBooks,
+    /// What tasks call for together.
+    pub skill_learning: SkillLearning,
     /// What was classified before.
     pub taxonomy: Arc<Taxonomy>,
     /// Registering with invitations.

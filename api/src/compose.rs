@@ -6,6 +6,7 @@ use crate::{
     core::access::Access,
     feed::LogFeed,
     file_index::Files,
+    first_start,
     library::Library,
     mcp::Mcp,
     models::Models,
@@ -44,12 +45,13 @@ use commands::{
     posts::Posts,
     publish::{BrokerUrl, Publisher},
     reactors::{queue, reply::Reply},
+    skill_learning::SkillLearning,
     skills::Skills,
     usage::Usage,
     versions::Releases,
     workspaces::Workspaces,
 };
-use domain::{Metadata, ids::NodeId, user::Username};
+use domain::ids::NodeId;
 use projections::{Projection, Projections};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use std::{sync::Arc, time::Duration};
@@ -289,6 +291,7 @@ impl Node {
                 store.identity.clone(),
             ),
             skill_book: SkillBooks::open(config.genie_skills.clone()),
+            skill_learning: SkillLearning::new(store.log.clone()),
             taxonomy: Arc::default(),
             invites: Invites::new(store.log.clone(), store.identity.clone()),
             posts: Posts::new(store.log.clone(), usage, jobs.clone()),
@@ -317,7 +320,7 @@ impl Node {
             draining: CancellationToken::new(),
             config,
         });
-        bootstrap(&app).await?;
+        first_start::bootstrap(&app).await?;
         let head = store.log.head().await?;
         app.caught_up("conversations", Some(head)).await;
         app.caught_up("documents", Some(head)).await;
@@ -372,25 +375,4 @@ impl Node {
 
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(task))
-}
-
-/// Creates the first administrator and prints a made-up password, once.
-async fn bootstrap(app: &App) -> Result<()> {
-    let metadata = Metadata::system(Uuid::now_v7());
-    let username = Username::parse(&app.config.admin_username, None)
-        .context("ANNALS_ADMIN_USERNAME cannot be a user name")?;
-    let password = app.config.admin_password.clone();
-    let made = app.identity.bootstrap_admin(username, password, &metadata).await?;
-    if let Some(made) = made {
-        app.caught_up("users", made.position).await;
-        if let Some(password) = made.made_up {
-            // To the terminal and nowhere else: log collectors keep what they get.
-            eprintln!("\n  administrator: {}", app.config.admin_username);
-            eprintln!("  password:      {}   (shown this once)\n", password.expose());
-        }
-    }
-    if app.identity.registration_allowed().await?.is_none() {
-        app.identity.allow_registration(app.config.allow_registration, &metadata).await?;
-    }
-    Ok(())
 }

@@ -84,6 +84,8 @@ pub struct Config {
     pub tier_limits: TierLimits,
     /// A folder of skills in the place of, or besides, those that come with this program.
     pub genie_skills: Option<PathBuf>,
+    /// Whether it is learnt which skills belong together, from what tasks call for.
+    pub skill_learning: bool,
     /// The program that works on films; `None` when there is none.
     pub ffmpeg: Option<PathBuf>,
     /// The program that downloads films; `None` when there is none.
@@ -329,6 +331,7 @@ impl Values {
                 },
             )?,
             genie_skills: self.get("ANNALS_GENIE_SKILLS").map(PathBuf::from),
+            skill_learning: self.flag("ANNALS_SKILL_LEARNING")?,
             ffmpeg: self.get("ANNALS_FFMPEG").map(PathBuf::from),
             ytdlp: self.get("ANNALS_YTDLP").map(PathBuf::from),
             platform_driver: self.get("ANNALS_PLATFORM_DRIVER").map(PathBuf::from),

@@ -13,6 +13,7 @@ pub mod eval;
 pub mod event_store;
 pub mod feed;
 pub mod file_index;
+pub mod first_start;
 pub mod genie;
 pub mod intake;
 pub mod library;

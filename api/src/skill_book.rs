@@ -1,15 +1,17 @@
 //! The skills of this node, as a graph, and how it is read anew.
 
 use crate::app::App;
-use chrono::{DateTime, Utc};
+use chrono::{DateTime, NaiveDate, Utc};
 use commands::{
-    execute::unpack,
+    execute::{Failure, unpack},
     log::Filter,
+    skill_learning::SkillLearning,
     skill_texts::{self, Dated},
 };
 use domain::{
     Decider, Position,
     operation::{Event, Operation},
+    skill_edges::Pair,
     skill_graph::{Graph, Skill},
 };
 use futures::StreamExt;
@@ -18,12 +20,15 @@ use std::{
     collections::BTreeMap,
     path::PathBuf,
     sync::{Arc, PoisonError, RwLock},
+    time::Duration,
 };
-use tokio::task::spawn_blocking;
+use tokio::{task::spawn_blocking, time::interval};
 use uuid::Uuid;
 
 /// Namespace of skills' ids; any fixed value serves.
 const SKILLS: Uuid = Uuid::from_u128(0x3f60_a3f2_61a4_4f07_9d5e_0c2a_6b1e_7d11);
+/// Between two looks whether a day is over.
+const LEARN: Duration = Duration::from_secs(3_600);
 /// The operation after which every node reads its skills anew.
 pub const RELOAD: &str = "skills.reload";
 
@@ -36,10 +41,10 @@ pub struct SkillBook {
 }
 
 impl SkillBook {
-    fn of(all: Vec<Dated>) -> Self {
+    fn of(all: Vec<Dated>, learned: &BTreeMap<Pair, f64>) -> Self {
         let changed = all.iter().map(|dated| (dated.skill.name.clone(), dated.changed_at));
         let changed = Arc::new(changed.collect());
-        let graph = Graph::of(all.into_iter().map(|dated| dated.skill).collect());
+        let graph = Graph::with(all.into_iter().map(|dated| dated.skill).collect(), learned);
         Self { graph: Arc::new(graph), changed }
     }
 
@@ -60,6 +65,7 @@ impl SkillBook {
 pub struct SkillBooks {
     folder: Option<PathBuf>,
     current: RwLock<SkillBook>,
+    learned: RwLock<Arc<BTreeMap<Pair, f64>>>,
 }
 
 /// What is different after skills were read anew.
@@ -78,8 +84,9 @@ pub struct Changes {
 impl SkillBooks {
     /// Reads all skills.
     pub fn open(folder: Option<PathBuf>) -> Self {
-        let current = RwLock::new(SkillBook::of(skill_texts::load(folder.as_deref())));
-        Self { folder, current }
+        let learned = Arc::default();
+        let current = SkillBook::of(skill_texts::load(folder.as_deref()), &learned);
+        Self { folder, current: RwLock::new(current), learned: RwLock::new(learned) }
     }
 
     /// The skills in force at this moment.
@@ -90,12 +97,30 @@ impl SkillBooks {
     /// Reads all skills anew; whoever has the earlier ones in hand goes on with them.
     pub async fn reload(&self) -> Changes {
         let folder = self.folder.clone();
-        let read = spawn_blocking(move || SkillBook::of(skill_texts::load(folder.as_deref())));
+        let learned = self.learned.read().unwrap_or_else(PoisonError::into_inner).clone();
+        let read =
+            spawn_blocking(move || SkillBook::of(skill_texts::load(folder.as_deref()), &learned));
         let before = self.current();
         // A reader that panicked leaves everything as it is.
         let after = read.await.unwrap_or_else(|_| before.clone());
         *self.current.write().unwrap_or_else(PoisonError::into_inner) = after.clone();
         changes(&before.graph, &after.graph)
+    }
+
+    /// Learns from the days before this one, and takes what is known then into account.
+    ///
+    /// # Errors
+    /// When the log fails.
+    pub async fn learn(&self, from: &SkillLearning, today: NaiveDate) -> Result<(), Failure> {
+        let folder = self.folder.clone();
+        let none = BTreeMap::new();
+        let authored =
+            spawn_blocking(move || SkillBook::of(skill_texts::load(folder.as_deref()), &none));
+        let Ok(authored) = authored.await else { return Ok(()) };
+        let learned = Arc::new(from.learn(today, &authored.graph).await?);
+        *self.learned.write().unwrap_or_else(PoisonError::into_inner) = learned;
+        self.reload().await;
+        Ok(())
     }
 }
 
@@ -114,11 +139,22 @@ fn changes(before: &Graph, after: &Graph) -> Changes {
     Changes { added, changed, removed, total: after.skills().len() }
 }
 
-/// Reads skills anew whenever somebody asked another node to.
+/// Learns once a day is over, where that is wanted, and reads skills anew whenever somebody asked another node to.
 pub async fn watch(app: App, from: Position) {
     let filter = Filter::categories(&[Operation::CATEGORY]).kinds(&["OperationCalled"]);
     let mut called = app.log.subscribe(from, filter);
-    while let Some(delivery) = called.next().await {
+    let mut hours = interval(LEARN);
+    loop {
+        let delivery = tokio::select! {
+            Some(delivery) = called.next() => delivery,
+            _ = hours.tick(), if app.config.skill_learning => {
+                let learned = app.skill_book.learn(&app.skill_learning, Utc::now().date_naive()).await;
+                if let Err(error) = learned {
+                    tracing::warn!(%error, "nothing was learnt about skills");
+                }
+                continue;
+            }
+        };
         let elsewhere = delivery.events.iter().any(|event| {
             matches!(unpack::<Operation>(event), Ok(Event::OperationCalled { operation, node, .. })
                 if operation == RELOAD && node != app.node)

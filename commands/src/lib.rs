@@ -23,6 +23,7 @@ pub mod posts;
 pub mod publish;
 pub mod pulse;
 pub mod reactors;
+pub mod skill_learning;
 pub mod skill_texts;
 pub mod skills;
 pub mod taxonomy;

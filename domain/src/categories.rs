@@ -32,6 +32,8 @@ pub const CATEGORIES: &[&str] = &[
     "quota",
     "run",
     "skill",
+    "skill_day",
+    "skill_edges",
     "system",
     "todo",
     "tool_call",

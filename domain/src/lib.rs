@@ -37,6 +37,8 @@ pub mod prompt_text;
 pub mod quota;
 pub mod run;
 pub mod skill;
+pub mod skill_day;
+pub mod skill_edges;
 pub mod skill_graph;
 pub mod system;
 pub mod testing;

@@ -36,6 +36,7 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_TIER_LIMITS", Kind::Plain("")),
     ("ANNALS_CREDENTIALS_KEY_B64", Kind::Secret),
     ("ANNALS_GENIE_SKILLS", Kind::Plain("")),
+    ("ANNALS_SKILL_LEARNING", Kind::Plain("false")),
     ("ANNALS_FFMPEG", Kind::Plain("")),
     ("ANNALS_YTDLP", Kind::Plain("")),
     ("ANNALS_PLATFORM_DRIVER", Kind::Plain("")),

@@ -94,7 +94,11 @@ async fn schedule(
         }
     }
     let kept = app.posts.schedule(id, draft, at, now, &caller.metadata()).await.map_err(told)?;
-    app.caught_up("posts", kept.position).await;
+    match kept.position {
+        Some(_) => app.caught_up("posts", kept.position).await,
+        // Somebody wrote it a moment ago, perhaps.
+        None => app.settled("posts").await?,
+    }
     let row = read_model::post(&app.db, id).await?.ok_or(Error::NotFound)?;
     let quota = json!({
         "limit": kept.limit,

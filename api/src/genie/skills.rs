@@ -12,6 +12,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
+use chrono::Utc;
 use domain::skill_graph::{Activated, Skill};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -189,7 +190,11 @@ struct Task {
     limit: Option<usize>,
 }
 
-async fn activate(State(app): State<App>, _: Caller, Json(body): Json<Task>) -> Result<Value> {
+async fn activate(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<Task>,
+) -> Result<Value> {
     let task = text("task", body.task)?;
     let limit = body.limit.unwrap_or(5);
     if !(1..=50).contains(&limit) {
@@ -197,6 +202,14 @@ async fn activate(State(app): State<App>, _: Caller, Json(body): Json<Task>) -> 
     }
     let book = &app.skill_book.current();
     let found = book.graph.activate(&task, limit);
+    if app.config.skill_learning {
+        let names = found.skills.iter().map(|of| book.graph.skills()[of.skill].name.clone());
+        let (names, today) = (names.collect(), Utc::now().date_naive());
+        // The answer does not hang on it.
+        if let Err(error) = app.skill_learning.note(today, names, &caller.metadata()).await {
+            tracing::warn!(%error, "nothing is learnt from this task");
+        }
+    }
     let data: Vec<Value> = found
         .skills
         .iter()

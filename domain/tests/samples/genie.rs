@@ -12,6 +12,7 @@ use annals_domain::{
     operation,
     post::{self, Post},
     post_queue::{self, PostQueue},
+    skill_day, skill_edges,
 };
 use anyhow::Result;
 use serde_json::json;
@@ -70,6 +71,16 @@ pub fn all() -> Result<Vec<Stored>> {
     ));
     all.extend(jobs()?);
     all.extend(posts()?);
+    all.extend(stored!(skill_day::SkillDay, skill_day::Event;
+        SkillsActivated => [skill_day::Event::SkillsActivated {
+            skills: vec!["trim-video".to_owned(), "join-clips".to_owned()],
+        }],
+    ));
+    let (from, to) = ("join-clips".to_owned(), "trim-video".to_owned());
+    all.extend(stored!(skill_edges::SkillEdges, skill_edges::Event;
+        EdgeReinforced => [skill_edges::Event::EdgeReinforced { from, to, weight: 0.5 }],
+        DayLearned => [skill_edges::Event::DayLearned { day: "2026-11-21".parse()? }],
+    ));
     use operation::Event as Done;
     let operation = "users.set_tier".to_owned();
     all.extend(stored!(operation::Operation, operation::Event;
