@@ -184,7 +184,8 @@ impl Store {
     }
 }
 
-fn master_key(config: &Config) -> Result<MasterKey> {
+/// The master key of this configuration; made in the data folder where none is named.
+pub(crate) fn master_key(config: &Config) -> Result<MasterKey> {
     Ok(match (&config.master_key, &config.master_key_file) {
         (Some(key), _) => MasterKey::parse(key.expose(), "ANNALS_MASTER_KEY")?,
         (None, Some(path)) => MasterKey::read(path)?,
