@@ -28,6 +28,7 @@ use commands::{
         tools::{Toolbox, Tools, load_skill::LoadSkill},
         vault::Vault,
     },
+    fans::Fans,
     identity::Identity,
     invites::Invites,
     jobs::Jobs,
@@ -84,6 +85,8 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::mcp_servers::McpServers),
         Arc::new(projections::versions::Versions),
         Arc::new(projections::uploads::Uploads),
+        Arc::new(projections::profiles::Profiles),
+        Arc::new(projections::fans::Fans),
         Arc::new(projections::apps::Apps),
         Arc::new(projections::app_runs::AppRuns),
     ]
@@ -288,6 +291,7 @@ impl Node {
             taxonomy: Arc::default(),
             invites: Invites::new(store.log.clone(), store.identity.clone()),
             jobs: Jobs::new(store.log.clone(), usage),
+            fans: Fans::new(store.log.clone(), store.identity.keys().clone()),
             connections: Connections::new(
                 store.log.clone(),
                 store.vault.clone(),

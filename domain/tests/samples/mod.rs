@@ -5,6 +5,7 @@ mod genie;
 mod grants;
 mod intakes;
 mod mcp_servers;
+mod people;
 mod runs;
 mod shared;
 mod skills;
@@ -73,6 +74,7 @@ pub fn all() -> Result<Vec<Stored>> {
         tasks()?,
         grants::all()?,
         genie::all()?,
+        people::all()?,
         mcp_servers::all()?,
         skills::all()?,
         runs::all()?,
