@@ -8,6 +8,7 @@ mod mcp_servers;
 mod runs;
 mod shared;
 mod skills;
+mod subscription_groups;
 mod work;
 
 use crate::Stored;
@@ -75,6 +76,7 @@ pub fn all() -> Result<Vec<Stored>> {
         genie::all()?,
         mcp_servers::all()?,
         skills::all()?,
+        subscription_groups::all()?,
         runs::all()?,
         work::all()?,
         shared::all()?,
