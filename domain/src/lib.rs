@@ -38,6 +38,7 @@ pub mod quota;
 pub mod run;
 pub mod skill;
 pub mod skill_graph;
+pub mod subscription_group;
 pub mod system;
 pub mod testing;
 pub mod todo_list;

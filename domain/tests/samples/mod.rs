@@ -9,6 +9,7 @@ mod people;
 mod runs;
 mod shared;
 mod skills;
+mod subscription_groups;
 mod work;
 
 use crate::Stored;
@@ -77,6 +78,7 @@ pub fn all() -> Result<Vec<Stored>> {
         people::all()?,
         mcp_servers::all()?,
         skills::all()?,
+        subscription_groups::all()?,
         runs::all()?,
         work::all()?,
         shared::all()?,
