@@ -10,6 +10,7 @@ use commands::{
     connections::Connections,
     effects::{tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
+    fans::Fans,
     identity::Identity,
     invites::Invites,
     jobs::Jobs,
@@ -70,6 +71,8 @@ pub struct Inner {
     pub jobs: Jobs,
     /// Posts that wait for their time.
     pub posts: Posts,
+    /// Fans of creators.
+    pub fans: Fans,
     /// Accounts at platforms and their credentials.
     pub connections: Connections,
     /// What lets people in.

@@ -29,6 +29,7 @@ use commands::{
         tools::{Toolbox, Tools, load_skill::LoadSkill},
         vault::Vault,
     },
+    fans::Fans,
     identity::Identity,
     invites::Invites,
     jobs::Jobs,
@@ -89,6 +90,8 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::mcp_servers::McpServers),
         Arc::new(projections::versions::Versions),
         Arc::new(projections::uploads::Uploads),
+        Arc::new(projections::profiles::Profiles),
+        Arc::new(projections::fans::Fans),
         Arc::new(projections::apps::Apps),
         Arc::new(projections::app_runs::AppRuns),
     ]
@@ -189,7 +192,8 @@ impl Store {
     }
 }
 
-fn master_key(config: &Config) -> Result<MasterKey> {
+/// The master key of this configuration; made in the data folder where none is named.
+pub(crate) fn master_key(config: &Config) -> Result<MasterKey> {
     Ok(match (&config.master_key, &config.master_key_file) {
         (Some(key), _) => MasterKey::parse(key.expose(), "ANNALS_MASTER_KEY")?,
         (None, Some(path)) => MasterKey::read(path)?,
@@ -296,6 +300,7 @@ impl Node {
             invites: Invites::new(store.log.clone(), store.identity.clone()),
             posts: Posts::new(store.log.clone(), usage, jobs.clone()),
             jobs,
+            fans: Fans::new(store.log.clone(), store.identity.keys().clone()),
             connections: Connections::new(
                 store.log.clone(),
                 store.vault.clone(),

@@ -7,6 +7,7 @@ use commands::{
         media::Media,
         platform::{Driver, NoDriver, Platforms, ProgramDriver},
     },
+    onboarding_import::OnboardingImport,
     reactors::{
         queue::{Backlog, BacklogError, Executor, Failed, Progress, Worker},
         schedule::{Agenda, Schedule},
@@ -25,6 +26,11 @@ use std::sync::Arc;
 /// Performs jobs until the server drains.
 pub async fn work(app: App) {
     let reach = if app.config.allow_private_urls { Reach::Anywhere } else { Reach::Public };
+    let import = OnboardingImport {
+        log: app.log.clone(),
+        blobs: app.library.blobs.clone(),
+        fans: app.fans.clone(),
+    };
     let media = Arc::new(Media {
         log: app.log.clone(),
         blobs: app.library.blobs.clone(),
@@ -41,7 +47,7 @@ pub async fn work(app: App) {
     let worker = Worker {
         jobs: app.jobs.clone(),
         backlog: Arc::new(Waiting(app.clone())),
-        executor: Arc::new(Performers { media, platforms }),
+        executor: Arc::new(Performers { media, platforms, import }),
         db: app.db.clone(),
         node: app.node,
     };
@@ -52,6 +58,7 @@ pub async fn work(app: App) {
 struct Performers {
     media: Arc<Media>,
     platforms: Platforms,
+    import: OnboardingImport,
 }
 
 impl Executor for Performers {
@@ -62,13 +69,20 @@ impl Executor for Performers {
         progress: &'a Progress,
     ) -> BoxFuture<'a, Result<Map<String, Value>, Failed>> {
         match job.request.operation {
-            Operation::OnboardingImport => {
-                Box::pin(async { Err(Failed::for_good("this server imports nothing yet")) })
-            }
+            Operation::OnboardingImport => Box::pin(async move {
+                self.import.perform(id, job, &|percent| progress.tell(percent)).await
+            }),
             operation if operation.queue() == Queue::Scrape => {
                 self.platforms.perform(id, job, progress)
             }
             _ => self.media.perform(id, job, progress),
+        }
+    }
+
+    fn given_up<'a>(&'a self, id: JobId, job: &'a Known) -> BoxFuture<'a, Result<(), Failed>> {
+        match job.request.operation {
+            Operation::OnboardingImport => Box::pin(self.import.give_up(id, job)),
+            _ => self.media.given_up(id, job),
         }
     }
 }

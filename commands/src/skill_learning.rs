@@ -63,9 +63,11 @@ impl SkillLearning {
         let next = edges.state().last.map_or(earliest, |last| (last + Days::new(1)).max(earliest));
         for day in next.iter_days().take_while(|day| *day < today) {
             let noted = Loaded::<SkillDay>::load(&*self.log, &day).await?;
-            let pairs = noted.state().pairs.iter().map(|pair| {
-                (pair.clone(), authored.weight(&pair.0, &pair.1))
-            });
+            let pairs = noted
+                .state()
+                .pairs
+                .iter()
+                .map(|pair| (pair.clone(), authored.weight(&pair.0, &pair.1)));
             let command = skill_edges::Command::Learn { day, pairs: pairs.collect() };
             let metadata = Metadata::system(Uuid::now_v7());
             match edges.execute(&*self.log, &command, &metadata).await {

@@ -4,6 +4,7 @@ mod auth;
 mod captions;
 mod credentials;
 pub mod envelope;
+mod fans;
 mod goose;
 mod ids;
 mod impersonate;
@@ -16,6 +17,7 @@ mod register;
 mod roles;
 pub mod skills;
 mod usage;
+mod user_proxy;
 mod webhook;
 
 use crate::{
@@ -37,6 +39,7 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(auth::routes())
         .merge(captions::routes())
         .merge(credentials::routes())
+        .merge(fans::routes())
         .merge(goose::routes())
         .merge(invites::routes())
         .merge(onboarding::routes())
@@ -45,6 +48,7 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(queue::routes())
         .merge(register::routes(app))
         .merge(usage::routes())
+        .merge(user_proxy::routes())
         .merge(rbac_sync::routes())
         .merge(impersonate::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)

@@ -190,11 +190,7 @@ struct Task {
     limit: Option<usize>,
 }
 
-async fn activate(
-    State(app): State<App>,
-    caller: Caller,
-    Json(body): Json<Task>,
-) -> Result<Value> {
+async fn activate(State(app): State<App>, caller: Caller, Json(body): Json<Task>) -> Result<Value> {
     let task = text("task", body.task)?;
     let limit = body.limit.unwrap_or(5);
     if !(1..=50).contains(&limit) {

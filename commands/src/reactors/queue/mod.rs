@@ -59,6 +59,11 @@ pub trait Executor: Send + Sync {
         job: &'a Known,
         progress: &'a Progress,
     ) -> BoxFuture<'a, Result<Map<String, Value>, Failed>>;
+
+    /// Hears, at least once, of a job that has failed for good.
+    fn given_up<'a>(&'a self, _: JobId, _: &'a Known) -> BoxFuture<'a, Result<(), Failed>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// Why nothing came of a job, in words for its owner.
@@ -106,6 +111,8 @@ enum Stopped {
     Failed(#[from] Failure),
     #[error(transparent)]
     Job(#[from] jobs::Error),
+    #[error(transparent)]
+    GivenUp(#[from] Failed),
 }
 
 impl Worker {
@@ -164,6 +171,9 @@ impl Worker {
         }
         while !stop.is_cancelled() {
             for id in self.backlog.unrefunded(queue).await? {
+                if let Some(job) = self.jobs.find(id).await? {
+                    self.executor.given_up(id, &job).await?;
+                }
                 let refunded = self.jobs.refund(id, &correlated()).await?;
                 self.backlog.caught_up(refunded).await;
             }
