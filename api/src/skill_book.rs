@@ -84,7 +84,7 @@ pub struct Changes {
 impl SkillBooks {
     /// Reads all skills.
     pub fn open(folder: Option<PathBuf>) -> Self {
-        let learned = Arc::default();
+        let learned: Arc<BTreeMap<Pair, f64>> = Arc::default();
         let current = SkillBook::of(skill_texts::load(folder.as_deref()), &learned);
         Self { folder, current: RwLock::new(current), learned: RwLock::new(learned) }
     }

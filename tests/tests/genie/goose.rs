@@ -4,12 +4,18 @@ use annals_tests::{
     process::{Folder, eventually},
 };
 use anyhow::{Context, Result};
+use commands::log::{Batch, Filter};
+use domain::Position;
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
 fn goose(who: &Person, operation: &str, params: Value) -> RequestBuilder {
     who.post("/api/goose").json(&json!({"operation": operation, "params": params}))
+}
+
+async fn recorded(world: &World, filter: &Filter) -> Result<Batch> {
+    Ok(world.app.app.log.read_all(Position::START, 10_000, filter).await?.events)
 }
 
 #[tokio::test]
@@ -77,9 +83,8 @@ async fn every_call_is_an_event_without_secrets() -> Result<()> {
     assert!(events[0]["type"] == "OperationCalled" && events.len() > 10);
     let called = events.iter().find(|event| event["data"]["params"]["tier"] == "pro");
     assert_eq!(called.context("the call")?["data"]["operation"], "users.set_tier");
-    let log =
-        world.app.app.log.read_all(domain::Position::START, 10_000, &commands::log::Filter::all());
-    let all = log.await?.events.iter().map(|event| event.data.get().to_owned()).collect::<String>();
+    let all = recorded(&world, &Filter::all()).await?;
+    let all: String = all.iter().map(|event| event.data.get()).collect();
     assert!(!all.contains("hunter2") && all.contains("[redacted]"));
     assert!(!tail.to_string().contains("dear diary"));
     let of_ann = json!({"userId": ann.user, "limit": 5});
@@ -202,12 +207,8 @@ async fn rebuilt_read_models_answer_the_same_bytes() -> Result<()> {
         "{rebuilt}"
     );
     assert_eq!(answers().await?, before);
-    let called = world.app.app.log.read_all(
-        domain::Position::START,
-        10_000,
-        &commands::log::Filter::all().kinds(&["OperationEnded"]),
-    );
-    let id = called.await?.events[0].stream.key().to_owned();
+    let ended = recorded(&world, &Filter::all().kinds(&["OperationEnded"])).await?;
+    let id = ended[0].stream.key().to_owned();
     let state = good(goose(&admin, "projections.state", json!({"id": id}))).await?;
     assert_eq!(state["result"], rebuilt);
     let unknown = json!({"id": Uuid::new_v4()});
