@@ -10,6 +10,7 @@ use commands::{
     connections::Connections,
     effects::{tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
+    fans::Fans,
     identity::Identity,
     invites::Invites,
     jobs::Jobs,
@@ -64,6 +65,8 @@ pub struct Inner {
     pub invites: Invites,
     /// Work that waits in queues.
     pub jobs: Jobs,
+    /// Fans of creators.
+    pub fans: Fans,
     /// Accounts at platforms and their credentials.
     pub connections: Connections,
     /// What lets people in.

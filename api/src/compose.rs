@@ -28,6 +28,7 @@ use commands::{
         tools::{Toolbox, Tools, load_skill::LoadSkill},
         vault::Vault,
     },
+    fans::Fans,
     identity::Identity,
     invites::Invites,
     jobs::Jobs,
@@ -84,6 +85,8 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::mcp_servers::McpServers),
         Arc::new(projections::versions::Versions),
         Arc::new(projections::uploads::Uploads),
+        Arc::new(projections::profiles::Profiles),
+        Arc::new(projections::fans::Fans),
         Arc::new(projections::apps::Apps),
         Arc::new(projections::app_runs::AppRuns),
     ]
@@ -184,7 +187,8 @@ impl Store {
     }
 }
 
-fn master_key(config: &Config) -> Result<MasterKey> {
+/// The master key of this configuration; made in the data folder where none is named.
+pub(crate) fn master_key(config: &Config) -> Result<MasterKey> {
     Ok(match (&config.master_key, &config.master_key_file) {
         (Some(key), _) => MasterKey::parse(key.expose(), "ANNALS_MASTER_KEY")?,
         (None, Some(path)) => MasterKey::read(path)?,
@@ -287,6 +291,7 @@ impl Node {
             taxonomy: Arc::default(),
             invites: Invites::new(store.log.clone(), store.identity.clone()),
             jobs: Jobs::new(store.log.clone(), usage),
+            fans: Fans::new(store.log.clone(), store.identity.keys().clone()),
             connections: Connections::new(
                 store.log.clone(),
                 store.vault.clone(),

@@ -27,10 +27,13 @@ use domain::{
 use futures::future::BoxFuture;
 use projections::{
     documents, passages,
-    retrieval::{self, Filter, Hit, QueryVector, Question, Rankings},
+    retrieval::{
+        self, Filter, Hit, QueryVector, Question, Rankings,
+        models::{self, Embedding},
+    },
 };
 use sqlx::PgPool;
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// How long the vector of a question is waited for; then its words have to do.
@@ -221,21 +224,36 @@ impl Library {
         tokio::join!(ingest.run(after, stop.clone()), stop.run_until_cancelled(index));
     }
 
+    /// What the passages of these knowledge bases were embedded with, beside the model in use.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn embeddings(
+        &self,
+        db: &PgPool,
+        knowledge_bases: &[&str],
+    ) -> sqlx::Result<HashMap<String, Embedding>> {
+        models::embeddings(db, knowledge_bases, self.embedder.model()).await
+    }
+
     /// Tells the operator of knowledge bases that another model embedded.
-    async fn tell_outdated(&self, db: &PgPool, dimensions: usize) {
-        let model = (dimensions > 0).then(|| self.embedder.model());
-        match passages::outdated(db, model).await {
+    async fn tell_outdated(&self, db: &PgPool) {
+        let model = self.embedder.model();
+        match models::outdated(db, model).await {
             Ok(0) => {}
             Ok(shelves) => tracing::warn!(
                 shelves,
-                "knowledge bases with vectors of another model are searched by words until their documents are redone"
+                model,
+                "knowledge bases hold documents of another embedding model: those are found by their words alone until \
+                 they are read again (redo_all; the list of knowledge bases says which)"
             ),
-            Err(error) => tracing::debug!(%error, "the models of knowledge bases are not known"),
+            Err(error) => tracing::warn!(%error, "the models of knowledge bases are not known"),
         }
     }
 
     /// Makes the index over vectors as soon as their length is known.
     async fn index(&self, db: &PgPool) {
+        self.tell_outdated(db).await;
         loop {
             let dimensions = match self.embedder.dimensions() {
                 Some(dimensions) => Some(dimensions),
@@ -249,7 +267,7 @@ impl Library {
             };
             if let Some(dimensions) = dimensions {
                 match passages::index_vectors(db, dimensions).await {
-                    Ok(()) => return self.tell_outdated(db, dimensions).await,
+                    Ok(()) => return,
                     Err(error) => tracing::warn!(%error, "no index over vectors yet"),
                 }
             }

@@ -6,16 +6,27 @@ use commands::{
         fetch::{Fetcher, Reach},
         media::Media,
     },
-    reactors::queue::{Backlog, BacklogError, Worker},
+    onboarding_import::OnboardingImport,
+    reactors::queue::{Backlog, BacklogError, Executor, Failed, Worker},
 };
-use domain::{Position, ids::JobId, job::Queue};
+use domain::{
+    Position,
+    ids::JobId,
+    job::{Known, Operation, Queue},
+};
 use futures::future::BoxFuture;
 use projections::jobs;
+use serde_json::{Map, Value};
 use std::sync::Arc;
 
 /// Performs jobs until the server drains.
 pub async fn work(app: App) {
     let reach = if app.config.allow_private_urls { Reach::Anywhere } else { Reach::Public };
+    let import = OnboardingImport {
+        log: app.log.clone(),
+        blobs: app.library.blobs.clone(),
+        fans: app.fans.clone(),
+    };
     let media = Media {
         log: app.log.clone(),
         blobs: app.library.blobs.clone(),
@@ -27,11 +38,37 @@ pub async fn work(app: App) {
     let worker = Worker {
         jobs: app.jobs.clone(),
         backlog: Arc::new(Waiting(app.clone())),
-        executor: Arc::new(media),
+        executor: Arc::new(Performers { media, import }),
         db: app.db.clone(),
         node: app.node,
     };
     worker.run(stop).await;
+}
+
+/// Who does which jobs.
+struct Performers {
+    media: Media,
+    import: OnboardingImport,
+}
+
+impl Executor for Performers {
+    fn perform<'a>(
+        &'a self,
+        id: JobId,
+        job: &'a Known,
+    ) -> BoxFuture<'a, Result<Map<String, Value>, Failed>> {
+        match job.request.operation {
+            Operation::OnboardingImport => Box::pin(self.import.perform(id, job, &|_| {})),
+            _ => self.media.perform(id, job),
+        }
+    }
+
+    fn given_up<'a>(&'a self, id: JobId, job: &'a Known) -> BoxFuture<'a, Result<(), Failed>> {
+        match job.request.operation {
+            Operation::OnboardingImport => Box::pin(self.import.give_up(id, job)),
+            _ => self.media.given_up(id, job),
+        }
+    }
 }
 
 /// What waits, from its read model.

@@ -331,20 +331,6 @@ async fn count(db: &mut PgConnection, id: &str, sign: i64) -> Result<(), ApplyEr
     Ok(())
 }
 
-/// How many knowledge bases have vectors of another model than this one, and so are searched by their words alone until
-/// their documents are read anew; `None` for the built-in vectors.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn outdated(db: &PgPool, model: Option<&str>) -> sqlx::Result<i64> {
-    sqlx::query_scalar(
-        "select count(*) from passage_shelves where passages > 0 and model is distinct from $1",
-    )
-    .bind(model)
-    .fetch_one(db)
-    .await
-}
-
 /// Makes sure that vectors of this length are found through an index; for start-up, as soon as the length is known.
 ///
 /// # Errors

@@ -4,6 +4,7 @@ mod auth;
 mod captions;
 mod credentials;
 pub mod envelope;
+mod fans;
 mod goose;
 mod ids;
 mod impersonate;
@@ -14,6 +15,7 @@ mod register;
 mod roles;
 pub mod skills;
 mod usage;
+mod user_proxy;
 mod webhook;
 
 use crate::{
@@ -35,12 +37,14 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(auth::routes())
         .merge(captions::routes())
         .merge(credentials::routes())
+        .merge(fans::routes())
         .merge(goose::routes())
         .merge(onboarding::routes())
         .merge(skills::routes())
         .merge(queue::routes())
         .merge(register::routes(app))
         .merge(usage::routes())
+        .merge(user_proxy::routes())
         .merge(rbac_sync::routes())
         .merge(impersonate::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)

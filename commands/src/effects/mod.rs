@@ -1,5 +1,6 @@
 //! The ports through which annals acts on the world, and their implementations.
 
+pub mod archive;
 pub mod blobs;
 pub mod chunk;
 pub mod codes;

@@ -119,6 +119,20 @@ impl TierLimits {
         limit.copied().ok_or(Refusal::QuotaCheckFailed)
     }
 
+    /// With how many platforms somebody may be connected at any moment.
+    ///
+    /// # Errors
+    /// As [`TierLimits::limit`].
+    pub fn connected_platforms(&self, tier: &Tier) -> Result<Limit, Refusal> {
+        match tier.as_str() {
+            "starter" => Ok(Limit::UpTo(1)),
+            "creator" => Ok(Limit::UpTo(3)),
+            "pro" => Ok(Limit::UpTo(6)),
+            "studio" => Ok(Limit::UpTo(9)),
+            _ => Err(Refusal::QuotaCheckFailed),
+        }
+    }
+
     /// Whether the configuration knows this tier.
     pub fn knows(&self, tier: &Tier) -> bool {
         self.0.contains_key(tier)

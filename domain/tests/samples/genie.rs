@@ -4,7 +4,7 @@ use super::{NODE, SECRET, object, stored, time};
 use crate::Stored;
 use annals_domain::{
     connection::{self, Connection, Denial},
-    ids::{ConnectionId, SecretId},
+    ids::{ConnectionId, JobId, SecretId, UploadId},
     invite::{self, Invite},
     job::{self, Job, Operation},
     name::{self, Connections, Name},
@@ -60,6 +60,10 @@ pub fn all() -> Result<Vec<Stored>> {
             reached(Station::Processing),
             reached(Station::Complete),
         ],
+        ExportUploaded => [onboarding::Event::ExportUploaded {
+            job: JobId(Uuid::from_u128(11)),
+            file: UploadId(Uuid::from_u128(12)),
+        }],
     ));
     all.extend(jobs()?);
     Ok(all)

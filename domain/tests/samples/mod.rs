@@ -5,9 +5,11 @@ mod genie;
 mod grants;
 mod intakes;
 mod mcp_servers;
+mod people;
 mod runs;
 mod shared;
 mod skills;
+mod subscription_groups;
 mod work;
 
 use crate::Stored;
@@ -74,8 +76,10 @@ pub fn all() -> Result<Vec<Stored>> {
         tasks()?,
         grants::all()?,
         genie::all()?,
+        people::all()?,
         mcp_servers::all()?,
         skills::all()?,
+        subscription_groups::all()?,
         runs::all()?,
         work::all()?,
         shared::all()?,

@@ -8,22 +8,24 @@ mod program;
 #[cfg(test)]
 mod tests;
 
+pub use pictures::{PictureType, picture_type};
+
 use crate::{
     effects::{
         blobs::Blobs,
         fetch::{Fetcher, Limits},
     },
-    execute::{self, unpack},
-    log::{Direction, EventLog},
+    execute::{self, Loaded},
+    log::EventLog,
     reactors::queue::{Executor, Failed},
 };
 use bytes::Bytes;
 use domain::{
-    Metadata, Revision, StreamId,
+    Metadata,
     document::BlobHash,
     ids::{JobId, UploadId, UserId},
     job::{Known, Operation},
-    upload::{Command, Event, Refusal, Upload},
+    upload::{Command, Refusal, Upload},
 };
 use futures::{future::BoxFuture, stream};
 use params::Params;
@@ -116,6 +118,10 @@ impl Executor for Media {
             self.keep(id, owner, output).await
         })
     }
+
+    fn given_up<'a>(&'a self, _: JobId, _: &'a Known) -> BoxFuture<'a, Result<(), Failed>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// What is told of work that needs somebody at a platform.
@@ -171,16 +177,13 @@ impl Media {
     async fn upload(&self, owner: &UserId, file: &str) -> Result<Bytes, Failed> {
         let unknown = || Failed::for_good("there is no such file");
         let id = Uuid::try_parse(file).map_err(|_| unknown())?;
-        let stream = StreamId::of::<Upload>(&UploadId(id));
-        let first = self.log.read(&stream, Revision(0), Direction::Forward, 1).await;
-        let first = first.map_err(|error| Failed::for_now(error.to_string()))?;
-        let recorded = first.first().ok_or_else(unknown)?;
-        let event = unpack::<Upload>(recorded).map_err(|_| unknown())?;
-        let Event::FileUploaded { owner: whose, blob, .. } = event;
-        if whose != *owner {
+        let loaded = Loaded::<Upload>::load(&*self.log, &UploadId(id)).await;
+        let loaded = loaded.map_err(|error| Failed::for_now(error.to_string()))?;
+        let Upload::Kept { owner: whose, blob } = loaded.state() else { return Err(unknown()) };
+        if whose != owner {
             return Err(unknown());
         }
-        let bytes = self.blobs.read(&blob, LARGEST).await;
+        let bytes = self.blobs.read(blob, LARGEST).await;
         bytes.map_err(|error| Failed::for_now(error.to_string()))
     }
 

@@ -25,6 +25,32 @@ pub(super) fn is_picture(bytes: &[u8]) -> bool {
     image::guess_format(bytes).is_ok()
 }
 
+/// What a picture is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PictureType {
+    /// For browsers.
+    pub media_type: &'static str,
+    /// For names.
+    pub extension: &'static str,
+}
+
+/// What kind of picture browsers and people are shown this is, by its bytes and by nothing that was said of it; `None` of
+/// anything else, and of a picture larger than [`SIDE`].
+pub fn picture_type(bytes: &[u8]) -> Option<PictureType> {
+    let kind = |media_type, extension| Some(PictureType { media_type, extension });
+    let format = image::guess_format(bytes).ok()?;
+    let known = match format {
+        ImageFormat::Png => kind("image/png", "png"),
+        ImageFormat::Jpeg => kind("image/jpeg", "jpg"),
+        ImageFormat::WebP => kind("image/webp", "webp"),
+        _ => None,
+    };
+    // Magic bytes alone are no picture: something has to say how large it is.
+    let (width, height) =
+        ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().ok()?;
+    known.filter(|_| (1..=SIDE).contains(&width) && (1..=SIDE).contains(&height))
+}
+
 /// Does the work. Metadata of the original is never copied.
 pub(super) fn work(
     operation: Operation,

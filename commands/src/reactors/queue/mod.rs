@@ -51,6 +51,9 @@ pub trait Executor: Send + Sync {
         id: JobId,
         job: &'a Known,
     ) -> BoxFuture<'a, Result<Map<String, Value>, Failed>>;
+
+    /// Hears, at least once, of a job that has failed for good.
+    fn given_up<'a>(&'a self, id: JobId, job: &'a Known) -> BoxFuture<'a, Result<(), Failed>>;
 }
 
 /// Why nothing came of a job, in words for its owner.
@@ -98,6 +101,8 @@ enum Stopped {
     Failed(#[from] Failure),
     #[error(transparent)]
     Job(#[from] jobs::Error),
+    #[error(transparent)]
+    GivenUp(#[from] Failed),
 }
 
 impl Worker {
@@ -145,6 +150,9 @@ impl Worker {
         }
         loop {
             for id in self.backlog.unrefunded(queue).await? {
+                if let Some(job) = self.jobs.find(id).await? {
+                    self.executor.given_up(id, &job).await?;
+                }
                 let refunded = self.jobs.refund(id, &correlated()).await?;
                 self.backlog.caught_up(refunded).await;
             }
