@@ -4,6 +4,7 @@ use crate::{
     app::{App, Inner},
     config::Config,
     core::access::Access,
+    datasource_search,
     feed::LogFeed,
     file_index::Files,
     first_start,
@@ -19,7 +20,6 @@ use crate::{
 use anyhow::{Context, Result};
 use commands::{
     agents::tasks::Tasks,
-    app_runs::Workshop,
     connections::Connections,
     effects::{
         fetch::{Fetcher, Reach},
@@ -259,7 +259,7 @@ impl Node {
             openai,
             endpoint,
             models: models.clone(),
-            workshop: Workshop::new(reach, library.reader.clone()),
+            workshop: datasource_search::workshop(reach, &library, &store.db),
             mcp: mcp.clone(),
         });
         let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));

@@ -6,6 +6,7 @@ pub mod apps;
 pub mod captions;
 pub mod chat;
 pub mod connections;
+pub mod datasources;
 pub mod effects;
 pub mod execute;
 pub mod fans;

@@ -13,6 +13,7 @@ pub mod categories;
 pub mod codec;
 pub mod connection;
 pub mod conversation;
+pub mod datasource;
 pub mod decider;
 pub mod document;
 pub mod envelope;

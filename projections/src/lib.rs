@@ -14,6 +14,7 @@ pub mod apps;
 mod checkpoints;
 mod compare;
 pub mod conversations;
+pub mod datasources;
 pub mod documents;
 pub mod fans;
 pub mod invites;
