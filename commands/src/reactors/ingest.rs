@@ -29,7 +29,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -134,8 +134,8 @@ struct Desk {
     in_hand: Mutex<HashSet<DocumentId>>,
     /// Places for large files.
     large: Semaphore,
-    /// Whether one of those was put off because they were taken.
-    put_off: AtomicBool,
+    /// How many were put off since the last sweep because those were taken.
+    put_off: AtomicUsize,
 }
 
 impl Ingest {
@@ -146,7 +146,7 @@ impl Ingest {
         let desk = Arc::new(Desk {
             in_hand: Mutex::default(),
             large: Semaphore::new(documents.saturating_sub(1).max(1)),
-            put_off: AtomicBool::new(false),
+            put_off: AtomicUsize::new(0),
         });
         let places = Arc::new(Semaphore::new(documents));
         let mut tasks = JoinSet::new();
@@ -161,14 +161,14 @@ impl Ingest {
                 () = stop.cancelled() => return,
                 Some(_) = tasks.join_next() => {
                     // There may be a place for it now.
-                    if desk.large.available_permits() > 0 && desk.put_off.swap(false, Relaxed) {
+                    if desk.large.available_permits() > 0 && desk.put_off.load(Relaxed) > 0 {
                         sweep.reset_immediately();
                     }
                     continue;
                 }
                 _ = sweep.tick() => {
-                    let found = self.swept().await;
-                    if found.len() >= SWEEP && !desk.put_off.load(Relaxed) {
+                    let (found, put_off) = (self.swept().await, desk.put_off.swap(0, Relaxed));
+                    if found.len() >= SWEEP && put_off < SWEEP / 2 {
                         sweep.reset_after(FULL);
                     }
                     found
@@ -229,7 +229,7 @@ impl Ingest {
         let size = document.state().file.as_ref().map_or(0, |file| file.size);
         let large = (size >= LARGE).then(|| desk.large.try_acquire()).transpose();
         let Ok(_large) = large else {
-            desk.put_off.store(true, Relaxed);
+            desk.put_off.fetch_add(1, Relaxed);
             return Ok(());
         };
         let begin = document::Command::Begin { node: self.node, instead_of };
