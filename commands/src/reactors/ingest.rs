@@ -46,7 +46,7 @@ const FULL: Duration = Duration::from_millis(200);
 const SETTLED: usize = 512;
 /// Files of so many bytes are read one less at a time than others, so that there is always a place for those that take
 /// a moment.
-const LARGE: u64 = 2 << 20;
+const LARGE: u64 = 512 << 10;
 
 /// Which nodes are at work.
 pub trait Nodes: Send + Sync {
