@@ -30,7 +30,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::Relaxed},
+        atomic::{AtomicUsize, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -46,7 +46,7 @@ const FULL: Duration = Duration::from_millis(200);
 const SETTLED: usize = 512;
 /// Files of so many bytes are read one less at a time than others, so that there is always a place for those that take
 /// a moment.
-const LARGE: u64 = 2 << 20;
+const LARGE: u64 = 512 << 10;
 
 /// Which nodes are at work.
 pub trait Nodes: Send + Sync {
@@ -137,8 +137,8 @@ struct Desk {
     in_hand: Mutex<HashSet<DocumentId>>,
     /// Places for large files.
     large: Semaphore,
-    /// Whether one of those was put off because they were taken.
-    put_off: AtomicBool,
+    /// How many were put off since the last sweep because those were taken.
+    put_off: AtomicUsize,
 }
 
 impl Ingest {
@@ -149,7 +149,7 @@ impl Ingest {
         let desk = Arc::new(Desk {
             in_hand: Mutex::default(),
             large: Semaphore::new(documents.saturating_sub(1).max(1)),
-            put_off: AtomicBool::new(false),
+            put_off: AtomicUsize::new(0),
         });
         let places = Arc::new(Semaphore::new(documents));
         let mut tasks = JoinSet::new();
@@ -164,14 +164,14 @@ impl Ingest {
                 () = stop.cancelled() => return,
                 Some(_) = tasks.join_next() => {
                     // There may be a place for it now.
-                    if desk.large.available_permits() > 0 && desk.put_off.swap(false, Relaxed) {
+                    if desk.large.available_permits() > 0 && desk.put_off.load(Relaxed) > 0 {
                         sweep.reset_immediately();
                     }
                     continue;
                 }
                 _ = sweep.tick() => {
-                    let found = self.swept().await;
-                    if found.len() >= SWEEP && !desk.put_off.load(Relaxed) {
+                    let (found, put_off) = (self.swept().await, desk.put_off.swap(0, Relaxed));
+                    if found.len() >= SWEEP && put_off < SWEEP / 2 {
                         sweep.reset_after(FULL);
                     }
                     found
@@ -232,7 +232,7 @@ impl Ingest {
         let size = document.state().file.as_ref().map_or(0, |file| file.size);
         let large = (size >= LARGE).then(|| desk.large.try_acquire()).transpose();
         let Ok(_large) = large else {
-            desk.put_off.store(true, Relaxed);
+            desk.put_off.fetch_add(1, Relaxed);
             return Ok(());
         };
         let begin = document::Command::Begin { node: self.node, instead_of };
