@@ -174,6 +174,8 @@ fn people() -> Result<Vec<Stored>> {
     all.extend(stored!(System, system::Event;
         RegistrationAllowed => [system::Event::RegistrationAllowed {}],
         RegistrationForbidden => [system::Event::RegistrationForbidden {}],
+        QueueDrained => [system::Event::QueueDrained {}],
+        QueueResumed => [system::Event::QueueResumed {}],
     ));
     Ok(all)
 }
