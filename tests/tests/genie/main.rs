@@ -2,10 +2,14 @@
 
 mod captions;
 mod credentials;
+mod cycles;
+mod fans;
 mod goose;
 mod identity;
 mod impersonate;
+mod onboarding;
 mod queue;
 mod register;
 mod skills;
+mod user_proxy;
 mod world;
