@@ -87,6 +87,10 @@ uuid_ids! {
     ConnectionId,
     /// One job; clients choose it.
     JobId,
+    /// One operation that an administrator asked for.
+    OperationId,
+    /// One post, from draft to what became of it.
+    PostId,
     /// Somebody who follows a creator; derived from the account they were first known by, see [`FanId::of`].
     FanId,
     /// One skill; derived from where it belongs and what it is called.

@@ -9,13 +9,12 @@ use crate::{
 };
 use domain::{
     Decider, Recorded, codec,
-    document::{Document, Event, Passage},
+    document::{Document, Event, Label, Labels, Origin, Passage},
     knowledge_base::{self, KnowledgeBase},
 };
 use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
-use serde_json::json;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, types::Json};
 
 /// The read model.
 #[derive(Debug, Clone, Copy, Default)]
@@ -101,7 +100,7 @@ async fn shelf(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
 async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyError> {
     let id = recorded.stream.key();
     match codec::decode(&recorded.kind, &recorded.data)? {
-        Event::DocumentUploaded { knowledge_base, name, .. } => {
+        Event::DocumentUploaded { knowledge_base, name, metadata, origin, .. } => {
             sqlx::query(
                 "insert into passage_sources (document, knowledge_base, title, metadata, searchable, passages, revision)
                  select $1, id, $3, $5, false, 0, $4 from passage_shelves where id = $2",
@@ -110,7 +109,7 @@ async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
             .bind(knowledge_base.as_str())
             .bind(&name)
             .bind(column(recorded.revision.0))
-            .bind(json!({"source": name}))
+            .bind(Json(described(&name, metadata, &origin)))
             .execute(db)
             .await?;
         }
@@ -143,6 +142,13 @@ async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
         }
     }
     Ok(())
+}
+
+/// What filters may ask about a document: what its owner says, and where it is from.
+fn described(name: &str, mut metadata: Labels, origin: &Origin) -> Labels {
+    let source = origin.url().unwrap_or(name);
+    metadata.0.insert("source".to_owned(), Label::Text(source.to_owned()));
+    metadata
 }
 
 #[derive(Serialize)]

@@ -183,6 +183,24 @@ async fn a_reader_that_has_seen_enough_is_no_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_first_invitation_is_made_on_the_command_line() {
+    let app = TestApp::start().await.unwrap();
+    let made = run(&app, &["invite", "create", "--uses", "2", "--days", "7"]).await;
+    let code = out(&made).trim().to_owned();
+    assert!(made.status.success() && code.len() >= 16, "{}", err(&made));
+    let body = json!({"email": "a@example.org", "password": PASSWORD, "inviteCode": code});
+    let answer = app.nobody().unwrap().post("/api/register").json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let listed = run(&app, &["invite", "list"]).await;
+    assert!(out(&listed).contains(" pending 1/2 ") && !out(&listed).contains(&code));
+    assert_eq!(out(&run(&app, &["invite", "disable", &code]).await).trim(), "disabled");
+    assert!(out(&run(&app, &["invite", "list"]).await).contains(" disabled "));
+    assert!(!run(&app, &["invite", "disable", "nothing"]).await.status.success());
+    assert!(!run(&app, &["invite", "create", "--uses", "0"]).await.status.success());
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_doctor_finds_what_works_and_what_does_not() {
     let app = TestApp::start().await.unwrap();
     let mut doctor = annals(&app, &["doctor", "--json"]);

@@ -6,6 +6,7 @@
 mod copy;
 mod doctor;
 mod events;
+mod invite;
 mod manual;
 mod progress;
 pub(crate) mod rebuild;
@@ -66,6 +67,9 @@ enum Command {
     /// Create people, give them tokens and roles.
     #[command(subcommand)]
     User(user::Command),
+    /// Invite people to register.
+    #[command(subcommand)]
+    Invite(invite::Command),
     /// Measure this build on this machine, in a database of its own.
     Bench(bench::Arguments),
     /// Judge how good answers are, in a database of its own.
@@ -175,6 +179,7 @@ async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
         Command::Rebuild(arguments) => rebuild::run(store, arguments).await?,
         Command::Verify => return verify::run(store).await,
         Command::User(command) => user::run(store, command).await?,
+        Command::Invite(command) => invite::run(store, command).await?,
         Command::Migrate => writeln!(io::stdout(), "the database is up to date")?,
         // None of them needs a database of ours.
         Command::Serve

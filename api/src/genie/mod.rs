@@ -8,7 +8,9 @@ mod fans;
 mod goose;
 mod ids;
 mod impersonate;
+mod invites;
 mod onboarding;
+mod posts;
 mod queue;
 mod rbac_sync;
 mod register;
@@ -39,7 +41,9 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(credentials::routes())
         .merge(fans::routes())
         .merge(goose::routes())
+        .merge(invites::routes())
         .merge(onboarding::routes())
+        .merge(posts::routes())
         .merge(skills::routes())
         .merge(queue::routes())
         .merge(register::routes(app))

@@ -79,7 +79,11 @@ async fn load(
     if id.as_str().len() != 32 || !id.as_str().bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(not_found());
     }
-    Ok(app.load(id).await?)
+    let loaded = app.load::<KnowledgeBase>(id).await?;
+    match loaded.state().is_datasource() {
+        true => Err(not_found()),
+        false => Ok(loaded),
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -197,6 +201,7 @@ async fn add(State(app): State<App>, caller: Caller, Json(body): Json<AddBody>) 
         kind: body.kind,
         intro: body.intro.unwrap_or_default(),
         language: body.language.unwrap_or_default(),
+        datasource: None,
     };
     let decided = app.execute::<KnowledgeBase>(&id, &command, &caller.metadata()).await;
     let decided = decided.map_err(|error| Fault::worded(error, worded))?;

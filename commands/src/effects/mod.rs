@@ -21,6 +21,8 @@ pub mod media;
 pub mod model;
 pub mod outbound;
 pub mod passwords;
+pub mod platform;
+mod proxy;
 pub mod reranker;
 pub mod secret;
 pub mod skill_archive;

@@ -8,6 +8,7 @@ mod goose;
 mod identity;
 mod impersonate;
 mod onboarding;
+mod posts;
 mod queue;
 mod register;
 mod skills;

@@ -18,11 +18,25 @@ const MEMORY: u64 = 512 << 20;
 /// Bytes of an invisible mark.
 const MARK: usize = 4_096;
 /// Part of the width that a visible mark takes.
-const MARK_WIDTH: u32 = 5;
+pub(super) const MARK_WIDTH: u32 = 5;
+/// What is told of a place for the mark that is none.
+pub(super) const PLACES: &str =
+    "position has to be bottom-right, bottom-left, top-left, top-right or center";
 
 /// Whether these bytes look like a picture.
 pub(super) fn is_picture(bytes: &[u8]) -> bool {
     image::guess_format(bytes).is_ok()
+}
+
+/// The mark as PNG, whatever it was: a film's program is given nothing else to read.
+pub(super) async fn plain(mark: Bytes) -> Result<Bytes, Failed> {
+    let work = move || {
+        let (picture, _) = decode(&mark)?;
+        let none = Map::new();
+        encode(&picture, ImageFormat::Png, Params(&none)).map(|output| output.bytes)
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Failed::for_good("the mark cannot be read"))?
 }
 
 /// What a picture is.
@@ -182,10 +196,7 @@ fn marked(picture: DynamicImage, mark: &[u8], params: Params<'_>) -> Result<Dyna
         Some("top-left") => (0, 0),
         Some("top-right") => (right, 0),
         Some("center") => (right / 2, bottom / 2),
-        Some(_) => {
-            let places = "bottom-right, bottom-left, top-left, top-right or center";
-            return Err(Failed::for_good(format!("position has to be {places}")));
-        }
+        Some(_) => return Err(Failed::for_good(PLACES)),
     };
     let mut canvas = picture.to_rgba8();
     imageops::overlay(&mut canvas, &mark, x, y);
