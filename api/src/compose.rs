@@ -249,7 +249,7 @@ impl Node {
             openai,
             endpoint,
             models: models.clone(),
-            workshop: Workshop::new(reach, library.reader.clone()),
+            workshop: Workshop::new(reach, library.reader.clone(), store.vault.clone()),
             mcp: mcp.clone(),
         });
         let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));

@@ -22,6 +22,7 @@ pub use outcome::{Finished, Outlook, outcome};
 use crate::effects::{
     extract::reader::Reader,
     fetch::{Fetcher, Reach},
+    vault::Vault,
 };
 
 /// What the steps of apps work with, besides models.
@@ -33,11 +34,14 @@ pub struct Workshop {
     direct: Fetcher,
     /// Reads files.
     reader: Reader,
+    /// Keeps what definitions and inputs do not say in the log.
+    vault: Vault,
 }
 
 impl Workshop {
     /// A workshop whose URLs, those in definitions and inputs, may lead this far.
-    pub fn new(reach: Reach, reader: Reader) -> Self {
-        Self { following: Fetcher::new(reach), direct: Fetcher::undirected(reach), reader }
+    pub fn new(reach: Reach, reader: Reader, vault: Vault) -> Self {
+        let (following, direct) = (Fetcher::new(reach), Fetcher::undirected(reach));
+        Self { following, direct, reader, vault }
     }
 }

@@ -5,8 +5,10 @@ mod body;
 pub mod envelope;
 mod history;
 mod holder;
+mod jobs;
 mod me;
 mod runs;
+mod ws;
 
 use crate::{
     app::App,
@@ -29,6 +31,8 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(me::routes())
         .merge(apps::routes())
         .merge(runs::routes())
+        .merge(ws::routes())
+        .merge(jobs::routes())
         .merge(history::routes())
         .method_not_allowed_fallback(other_method)
         .layer(middleware::from_fn(enter))
