@@ -12,6 +12,7 @@ use crate::{
         chunk::Sizes,
         embedder::{Embedder, VectorMemo},
         extract::reader::Reader,
+        fetch::Fetcher,
     },
     execute::{Failure, Loaded},
     intake::{Due, settle},
@@ -98,6 +99,8 @@ pub struct Ingest {
     pub blobs: Blobs,
     /// Who reads them.
     pub reader: Reader,
+    /// Who fetches pages.
+    pub fetcher: Fetcher,
     /// Where vectors come from.
     pub embedder: Arc<dyn Embedder>,
     /// Where they are kept.

@@ -5,6 +5,7 @@ mod credentials;
 mod goose;
 mod identity;
 mod impersonate;
+mod posts;
 mod queue;
 mod register;
 mod skills;

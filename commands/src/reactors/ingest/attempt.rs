@@ -7,18 +7,19 @@ use crate::{
         chunk::{Piece, Sizes, chunk},
         embedder::{self, EnsureError},
         extract::{Extracted, Reading, reader},
+        fetch,
     },
     execute::{Error, Failure, Loaded},
 };
 use bytes::Bytes;
 use domain::{
     Metadata,
-    document::{Command, Document, Event, File, Passage, Refusal},
+    document::{Command, Document, Event, File, Origin, Passage, Refusal},
     ids::KnowledgeBaseId,
     knowledge_base::{Authority, KnowledgeBase, QUESTIONS},
 };
 use futures::stream;
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
@@ -26,6 +27,8 @@ use uuid::Uuid;
 const EVENT_BYTES: usize = 192 << 10;
 /// Longest reason recorded, in bytes.
 const MAX_REASON: usize = 500;
+/// What a page may cost.
+const PAGE: fetch::Limits = fetch::Limits { bytes: 25 << 20, time: Duration::from_secs(30) };
 
 /// A claimed document.
 pub(super) struct Attempt<'a> {
@@ -128,12 +131,8 @@ impl Attempt<'_> {
 
     async fn work(&mut self) -> Result<(), Stop> {
         let limits = self.ingest.limits;
-        let bytes = self.ingest.blobs.read(&self.file.blob, limits.file_bytes).await;
-        let bytes = bytes.map_err(|error| match error {
-            blobs::Error::TooLarge(_) => Stop::Bad(error.to_string()),
-            other => Stop::Away(format!("the stored file cannot be read: {other}")),
-        })?;
-        let (read, pieces) = self.read(bytes, limits.sizes).await?;
+        let file = self.file(limits.file_bytes).await?;
+        let (read, pieces) = self.read(file, limits.sizes).await?;
         let mut first = 0;
         let mut batch = Vec::new();
         let mut weight = 0;
@@ -156,6 +155,42 @@ impl Attempt<'_> {
         self.report(Command::Finish { attempt: self.number, text_bytes, media_type, text }).await
     }
 
+    /// What is to be read, and what it says of itself.
+    async fn file(&self, most: u64) -> Result<reader::File, Stop> {
+        let (file, reading) = (&self.file, self.reading);
+        if let Origin::Page { url } = &file.origin {
+            return self.page(url).await;
+        }
+        let bytes = self.ingest.blobs.read(&file.blob, most).await;
+        let bytes = bytes.map_err(|error| match error {
+            blobs::Error::TooLarge(_) => Stop::Bad(error.to_string()),
+            other => Stop::Away(format!("the stored file cannot be read: {other}")),
+        })?;
+        // The title of a text may look like the name of anything.
+        let (name, media_type) = match file.origin.is_file() {
+            true => (file.name.clone(), file.media_type.clone()),
+            false => (String::new(), "text/plain".to_owned()),
+        };
+        Ok(reader::File { name, media_type, reading, bytes })
+    }
+
+    /// The page at an address. Nothing is tried again by itself: whoever put it there sees at once that it is wrong.
+    async fn page(&self, url: &str) -> Result<reader::File, Stop> {
+        let fetched = self.ingest.fetcher.get(url, PAGE).await;
+        let fetched = fetched.map_err(|error| Stop::Bad(error.to_string()))?;
+        if !(200..300).contains(&fetched.status) {
+            return Err(Stop::Bad(format!("the page answered {}", fetched.status)));
+        }
+        let media_type = fetched.content_type.unwrap_or_default();
+        // What the server calls it counts more than its path: `.php` is no source code.
+        let page = ["text/html", "application/xhtml"];
+        let name = match page.iter().any(|page| media_type.starts_with(page)) {
+            true => String::new(),
+            false => fetched.url.path().to_owned(),
+        };
+        Ok(reader::File { name, media_type, reading: self.reading, bytes: fetched.body })
+    }
+
     /// Puts the text where quotations can be checked against it.
     async fn keep(&self, text: String) -> Result<Blob, Stop> {
         let body = stream::iter([Ok::<_, Infallible>(Bytes::from(text))]);
@@ -164,10 +199,12 @@ impl Attempt<'_> {
     }
 
     /// Extracts and cuts, both where they may take their time.
-    async fn read(&self, bytes: Bytes, sizes: Sizes) -> Result<(Extracted, Vec<Piece>), Stop> {
-        let (name, media_type) = (self.file.name.clone(), self.file.media_type.clone());
-        let reading = self.reading;
-        let read = self.ingest.reader.read(reader::File { name, media_type, reading, bytes }).await;
+    async fn read(
+        &self,
+        file: reader::File,
+        sizes: Sizes,
+    ) -> Result<(Extracted, Vec<Piece>), Stop> {
+        let read = self.ingest.reader.read(file).await;
         let read = read.map_err(|error| match error {
             reader::Error::Unreadable(unreadable) => Stop::Bad(unreadable.to_string()),
             reader::Error::Away(_) => Stop::Away(error.to_string()),

@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::{
-    effects::{embedder, embedder_builtin::Builtin, embedder_memo::MemoryMemo},
+    effects::{embedder, embedder_builtin::Builtin, embedder_memo::MemoryMemo, fetch::Reach},
     execute::{execute, unpack},
     log::memory::MemoryLog,
 };
 use bytes::Bytes;
 use domain::{
     Metadata, StreamId,
-    document::{Command, Event},
+    document::{Command, Event, Labels, Origin},
     knowledge_base::{self, Authority, KnowledgeBase},
 };
 use futures::{FutureExt, future::ready, stream};
@@ -130,6 +130,7 @@ impl World {
             kind: "rag".into(),
             intro: String::new(),
             language: "en".into(),
+            datasource: None,
         };
         execute::<KnowledgeBase>(&world.log, &"kb".into(), &create, &metadata()).await.unwrap();
         world
@@ -146,6 +147,8 @@ impl World {
             blob: blob.hash,
             size: blob.size,
             media_type: String::new(),
+            metadata: Labels::default(),
+            origin: Origin::File,
         };
         execute::<Document>(&self.log, &id.into(), &upload, &metadata()).await.unwrap();
     }
@@ -165,6 +168,7 @@ impl World {
             log: Arc::new(self.log.clone()),
             blobs: self.blobs.clone(),
             reader: Reader::new(None, PATIENCE),
+            fetcher: Fetcher::new(Reach::Anywhere),
             embedder,
             memo: Arc::new(self.memo.clone()),
             nodes: Arc::new(Dead(self.dead.clone())),
