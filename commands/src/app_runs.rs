@@ -38,10 +38,10 @@ pub struct Workshop {
     direct: Fetcher,
     /// Reads files.
     reader: Reader,
-    /// Searches datasources.
-    datasources: Arc<dyn DatasourceSearch>,
     /// Keeps what definitions and inputs do not say in the log.
     vault: Vault,
+    /// Searches datasources.
+    datasources: Arc<dyn DatasourceSearch>,
 }
 
 impl Workshop {
