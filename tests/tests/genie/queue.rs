@@ -208,13 +208,14 @@ async fn a_job_that_is_going_on_may_end_when_the_server_goes_down() -> Result<()
     let mark = folder.path().join("begun");
     eventually("the begun attempt", async || Ok(mark.exists().then_some(()))).await?;
     let go = folder.path().join("go");
-    let stopped = tokio::spawn(server.stop());
-    eventually("a server that goes down", async || {
-        Ok(admin.get("/readyz").send().await.is_err().then_some(()))
-    })
-    .await?;
-    std::fs::write(go, "")?;
-    stopped.await??;
+    let down = async {
+        eventually("a server that goes down", async || {
+            Ok(admin.get("/readyz").send().await.is_err().then_some(()))
+        })
+        .await?;
+        Ok(std::fs::write(go, "")?)
+    };
+    tokio::try_join!(server.stop(), down)?;
     let server = setup.start().await?;
     let admin = server.admin().await?;
     for id in [id, next] {
