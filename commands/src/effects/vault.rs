@@ -103,7 +103,7 @@ impl Vault {
     /// # Errors
     /// [`VaultError::Damaged`] when what is stored is not what was put there.
     pub async fn all(&self, subject: &str) -> Result<Vec<(SecretId, Sensitive)>, VaultError> {
-        let found: Vec<(uuid::Uuid, i16, Vec<u8>, Option<Vec<u8>>)> = sqlx::query_as(
+        let found: Vec<Stored> = sqlx::query_as(
             "select secrets.id, secrets.version, secrets.sealed, subject_keys.wrapped
              from secrets join subject_keys using (subject)
              where secrets.subject = $1",
