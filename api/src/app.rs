@@ -10,6 +10,7 @@ use commands::{
     connections::Connections,
     effects::{tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
+    genie_chat::{self, ChatError},
     identity::Identity,
     invites::Invites,
     jobs::Jobs,
@@ -193,6 +194,18 @@ impl App {
     /// As [`chat::ask`].
     pub async fn ask(&self, ask: Ask, metadata: &Metadata) -> Result<Begun, AskError> {
         chat::ask(&*self.log, &self.reply, self.node, ask, metadata).await
+    }
+
+    /// Lets the assistant answer a message, on this node.
+    ///
+    /// # Errors
+    /// As [`genie_chat::begin`].
+    pub async fn chat(
+        &self,
+        wish: genie_chat::Wish,
+        metadata: &Metadata,
+    ) -> Result<RunId, ChatError> {
+        genie_chat::begin(&*self.log, &self.reply, self.node, wish, metadata).await
     }
 
     /// Stops a run.

@@ -4,6 +4,7 @@ use crate::{
     app::{App, Inner},
     config::Config,
     core::access::Access,
+    desk::desk,
     feed::LogFeed,
     file_index::Files,
     library::Library,
@@ -12,7 +13,7 @@ use crate::{
     queues,
     skill_book::SkillBook,
     skill_shelf::SkillShelf,
-    surroundings::Backed,
+    surroundings::{Backed, endpoint_of},
     tool_sources, undertaker,
 };
 use anyhow::{Context, Result};
@@ -67,6 +68,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(projections::users::Users),
         Arc::new(projections::jobs::Jobs),
+        Arc::new(projections::items::Items),
         Arc::new(projections::logins::Logins),
         Arc::new(projections::user_configs::UserConfigs),
         Arc::new(projections::usage::Usage),
@@ -234,7 +236,14 @@ impl Node {
             projections.clone(),
             config.allow_private_urls,
         );
+        let usage = Usage::new(store.log.clone(), config.tier_limits.clone());
+        let jobs = Jobs::new(store.log.clone(), usage.clone());
+        let skill_book = SkillBook::open(config.genie_skills.as_deref());
+        let taxonomy = Arc::default();
+        let flows = config.genie_flows.as_deref();
         let surroundings = Arc::new(Backed {
+            desk: desk(&store, &projections, flows, (&skill_book, &jobs, &taxonomy))?,
+            hosted: config.genie_admin_llm.as_ref().map(endpoint_of),
             log: store.log.clone(),
             db: store.db.clone(),
             projections: projections.clone(),
@@ -270,23 +279,22 @@ impl Node {
             let broker = BrokerUrl(url.expose().to_owned());
             Publisher::start(store.log.clone(), store.db.clone(), broker)
         });
-        let usage = Usage::new(store.log.clone(), config.tier_limits.clone());
         let app = App::new(Inner {
             log: store.log.clone(),
             db: store.db.clone(),
             projections,
             reply: reply.clone(),
             access: Access::new(store.db.clone(), store.identity.keys(), config.mail.clone()),
-            usage: usage.clone(),
+            usage,
             oauth2: OAuth2::new(
                 config.oauth2_clients.clone(),
                 store.log.clone(),
                 store.identity.clone(),
             ),
-            skill_book: SkillBook::open(config.genie_skills.as_deref()),
-            taxonomy: Arc::default(),
+            skill_book,
+            taxonomy,
             invites: Invites::new(store.log.clone(), store.identity.clone()),
-            jobs: Jobs::new(store.log.clone(), usage),
+            jobs,
             connections: Connections::new(
                 store.log.clone(),
                 store.vault.clone(),

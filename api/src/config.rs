@@ -83,6 +83,10 @@ pub struct Config {
     pub tier_limits: TierLimits,
     /// A folder of skills in the place of, or besides, those that come with this program.
     pub genie_skills: Option<PathBuf>,
+    /// A file of flows in the place of, or besides, those that come with this program.
+    pub genie_flows: Option<PathBuf>,
+    /// The model of administrators' chats with the assistant; `None` for everybody's.
+    pub genie_admin_llm: Option<Endpoint>,
     /// The program that works on films; `None` when there is none.
     pub ffmpeg: Option<PathBuf>,
     /// The program that downloads films; `None` when there is none.
@@ -324,6 +328,12 @@ impl Values {
                 },
             )?,
             genie_skills: self.get("ANNALS_GENIE_SKILLS").map(PathBuf::from),
+            genie_flows: self.get("ANNALS_GENIE_FLOWS").map(PathBuf::from),
+            genie_admin_llm: self.endpoint([
+                "ANNALS_GENIE_ADMIN_LLM_BASE_URL",
+                "ANNALS_GENIE_ADMIN_LLM_API_KEY",
+                "ANNALS_GENIE_ADMIN_LLM_MODEL",
+            ])?,
             ffmpeg: self.get("ANNALS_FFMPEG").map(PathBuf::from),
             ytdlp: self.get("ANNALS_YTDLP").map(PathBuf::from),
             blobs: self.text("ANNALS_BLOBS").replace("{data}", &data.to_string_lossy()),

@@ -8,6 +8,7 @@ pub mod colliding;
 pub mod compose;
 pub mod config;
 pub mod core;
+pub mod desk;
 pub mod drain_body;
 pub mod eval;
 pub mod event_store;

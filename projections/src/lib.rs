@@ -15,6 +15,7 @@ mod checkpoints;
 mod compare;
 pub mod conversations;
 pub mod documents;
+pub mod items;
 pub mod jobs;
 pub mod knowledge_bases;
 pub mod llm_providers;

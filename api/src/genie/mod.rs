@@ -7,12 +7,14 @@ pub mod envelope;
 mod goose;
 mod ids;
 mod impersonate;
+mod items;
 mod onboarding;
 mod queue;
 mod rbac_sync;
 mod register;
 mod roles;
 pub mod skills;
+mod stream_chat;
 mod usage;
 mod webhook;
 
@@ -36,8 +38,10 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(captions::routes())
         .merge(credentials::routes())
         .merge(goose::routes())
+        .merge(items::routes())
         .merge(onboarding::routes())
         .merge(skills::routes())
+        .merge(stream_chat::routes())
         .merge(queue::routes())
         .merge(register::routes(app))
         .merge(usage::routes())

@@ -8,4 +8,7 @@ mod impersonate;
 mod queue;
 mod register;
 mod skills;
+mod stream_chat;
+mod stream_chat_actions;
+mod stream_chat_crash;
 mod world;
