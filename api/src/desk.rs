@@ -1,6 +1,6 @@
 //! What the assistant of chats works with on this node.
 
-use crate::{compose::Store, skill_book::SkillBook};
+use crate::{compose::Store, skill_book::SkillBooks};
 use anyhow::{Context, Result};
 use commands::{
     genie_chat::{Desk, Kept, Shelf},
@@ -30,7 +30,7 @@ pub fn desk(
     store: &Store,
     projections: &Projections,
     flows: Option<&Path>,
-    (skills, jobs, taxonomy): (&SkillBook, &Jobs, &Arc<Taxonomy>),
+    (skills, jobs, taxonomy): (&Arc<SkillBooks>, &Jobs, &Arc<Taxonomy>),
 ) -> Result<Desk> {
     let more = match flows {
         Some(path) => read(path).with_context(|| format!("ANNALS_GENIE_FLOWS: {}", path.display())),
@@ -60,7 +60,7 @@ struct Shelves {
     log: Arc<dyn EventLog>,
     db: PgPool,
     projections: Projections,
-    skills: SkillBook,
+    skills: Arc<SkillBooks>,
 }
 
 /// The person who asked reads the reason, so it says nothing of the machine.
@@ -71,7 +71,7 @@ fn unavailable(error: impl std::fmt::Display) -> Unavailable {
 
 impl Shelf for Shelves {
     fn skills(&self) -> Arc<Graph> {
-        self.skills.graph.clone()
+        self.skills.current().graph
     }
 
     fn newest<'a>(

@@ -91,6 +91,12 @@ uuid_ids! {
     ConnectionId,
     /// One job; clients choose it.
     JobId,
+    /// One operation that an administrator asked for.
+    OperationId,
+    /// One post, from draft to what became of it.
+    PostId,
+    /// Somebody who follows a creator; derived from the account they were first known by, see [`FanId::of`].
+    FanId,
     /// One skill; derived from where it belongs and what it is called.
     SkillId,
     /// One app.
@@ -172,6 +178,17 @@ impl ChatId {
     pub fn of(owner: &UserId, session_id: &str) -> Self {
         let name = format!("{}\0{session_id}", owner.0);
         Self(Uuid::new_v5(&CHATS, name.as_bytes()))
+    }
+}
+
+/// Namespace under which ids of fans are derived; any fixed value serves.
+const FANS: Uuid = Uuid::from_u128(0x51c7_0b5e_96d2_4d0a_8f3e_2ab9_14c6_7d80);
+
+impl FanId {
+    /// Platforms choose ids of their own, so the same account as seen by two creators is two fans.
+    pub fn of(owner: &UserId, platform: &str, platform_fan_id: &str) -> Self {
+        let name = format!("{}\0{platform}\0{platform_fan_id}", owner.0);
+        Self(Uuid::new_v5(&FANS, name.as_bytes()))
     }
 }
 

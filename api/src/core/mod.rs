@@ -15,6 +15,7 @@ pub mod ranged;
 pub mod run_snapshot;
 pub mod run_stream;
 pub mod site;
+pub mod stored_file;
 pub mod throttle;
 pub mod tie;
 pub mod tokens;

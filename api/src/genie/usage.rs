@@ -187,11 +187,11 @@ fn reference(
     }
 }
 
-fn denied(action: Action, refusal: &Refusal, plan: Option<Plan>) -> Fault {
+fn denied(action: &str, refusal: &Refusal, plan: Option<Plan>) -> Fault {
     let Some(reason) = refusal.reason() else { return Fault::invalid(refusal.to_string()) };
     let mut extra = Map::new();
     extra.insert("reason".to_owned(), json!(reason));
-    extra.insert("action".to_owned(), json!(action.as_str()));
+    extra.insert("action".to_owned(), json!(action));
     if let Some(plan) = plan {
         extra.insert("tier".to_owned(), json!(plan.tier));
         extra.insert("resets_at".to_owned(), json!(iso(plan.cycle.end)));
@@ -206,13 +206,18 @@ fn denied(action: Action, refusal: &Refusal, plan: Option<Plan>) -> Fault {
         }
         Refusal::QuotaCheckFailed | Refusal::AmountOutOfRange => {}
     }
-    let message = format!("{}: {refusal}", action.as_str());
+    let message = format!("{action}: {refusal}");
     let (status, error) = (StatusCode::FORBIDDEN, "tier_limit_reached");
     Fault::Own { status, error, message: message.into(), extra }
 }
 
 /// Why work is not counted, in the dialect's words.
 pub fn told(action: Action, error: usage::Error) -> Fault {
+    told_of(action.as_str(), error)
+}
+
+/// The same for what is no billable action.
+pub fn told_of(action: &str, error: usage::Error) -> Fault {
     match error {
         usage::Error::Refused { refusal, plan } => denied(action, &refusal, plan),
         usage::Error::Failed(failure) => failure.into(),

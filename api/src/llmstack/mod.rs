@@ -2,6 +2,7 @@
 
 mod apps;
 mod body;
+mod datasources;
 pub mod envelope;
 mod history;
 mod holder;
@@ -29,6 +30,7 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(me::routes())
         .merge(apps::routes())
         .merge(runs::routes())
+        .merge(datasources::routes())
         .merge(history::routes())
         .method_not_allowed_fallback(other_method)
         .layer(middleware::from_fn(enter))

@@ -7,6 +7,7 @@ mod apps;
 mod auth;
 mod calls;
 mod crash;
+mod datasources;
 mod history;
 mod models;
 mod room;
