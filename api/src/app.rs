@@ -11,6 +11,7 @@ use commands::{
     effects::{tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
     fans::Fans,
+    genie_chat::{self, ChatError},
     identity::Identity,
     invites::Invites,
     jobs::Jobs,
@@ -60,7 +61,7 @@ pub struct Inner {
     /// People.
     pub identity: Identity,
     /// Skills that tasks call for.
-    pub skill_book: SkillBooks,
+    pub skill_book: Arc<SkillBooks>,
     /// What tasks call for together.
     pub skill_learning: SkillLearning,
     /// What was classified before.
@@ -202,6 +203,18 @@ impl App {
     /// As [`chat::ask`].
     pub async fn ask(&self, ask: Ask, metadata: &Metadata) -> Result<Begun, AskError> {
         chat::ask(&*self.log, &self.reply, self.node, ask, metadata).await
+    }
+
+    /// Lets the assistant answer a message, on this node.
+    ///
+    /// # Errors
+    /// As [`genie_chat::begin`].
+    pub async fn chat(
+        &self,
+        wish: genie_chat::Wish,
+        metadata: &Metadata,
+    ) -> Result<RunId, ChatError> {
+        genie_chat::begin(&*self.log, &self.reply, self.node, wish, metadata).await
     }
 
     /// Stops a run.

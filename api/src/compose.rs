@@ -5,6 +5,7 @@ use crate::{
     config::Config,
     core::access::Access,
     datasource_search,
+    desk::desk,
     feed::LogFeed,
     file_index::Files,
     first_start,
@@ -14,7 +15,7 @@ use crate::{
     queues,
     skill_book::{self, SkillBooks},
     skill_shelf::SkillShelf,
-    surroundings::Backed,
+    surroundings::{Backed, endpoint_of},
     tool_sources, undertaker,
 };
 use anyhow::{Context, Result};
@@ -72,6 +73,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::users::Users),
         Arc::new(projections::invites::Invites),
         Arc::new(projections::jobs::Jobs),
+        Arc::new(projections::items::Items),
         Arc::new(projections::posts::Posts),
         Arc::new(projections::logins::Logins),
         Arc::new(projections::user_configs::UserConfigs),
@@ -244,7 +246,14 @@ impl Node {
             projections.clone(),
             config.allow_private_urls,
         );
+        let usage = Usage::new(store.log.clone(), config.tier_limits.clone());
+        let jobs = Jobs::new(store.log.clone(), usage.clone());
+        let skill_book = Arc::new(SkillBooks::open(config.genie_skills.clone()));
+        let taxonomy = Arc::default();
+        let flows = config.genie_flows.as_deref();
         let surroundings = Arc::new(Backed {
+            desk: desk(&store, &projections, flows, (&skill_book, &jobs, &taxonomy))?,
+            hosted: config.genie_admin_llm.as_ref().map(endpoint_of),
             log: store.log.clone(),
             db: store.db.clone(),
             projections: projections.clone(),
@@ -280,8 +289,6 @@ impl Node {
             let broker = BrokerUrl(url.expose().to_owned());
             Publisher::start(store.log.clone(), store.db.clone(), broker)
         });
-        let usage = Usage::new(store.log.clone(), config.tier_limits.clone());
-        let jobs = Jobs::new(store.log.clone(), usage.clone());
         let app = App::new(Inner {
             log: store.log.clone(),
             db: store.db.clone(),
@@ -294,9 +301,9 @@ impl Node {
                 store.log.clone(),
                 store.identity.clone(),
             ),
-            skill_book: SkillBooks::open(config.genie_skills.clone()),
+            skill_book,
             skill_learning: SkillLearning::new(store.log.clone()),
-            taxonomy: Arc::default(),
+            taxonomy,
             invites: Invites::new(store.log.clone(), store.identity.clone()),
             posts: Posts::new(store.log.clone(), usage, jobs.clone()),
             jobs,

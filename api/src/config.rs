@@ -84,6 +84,10 @@ pub struct Config {
     pub tier_limits: TierLimits,
     /// A folder of skills in the place of, or besides, those that come with this program.
     pub genie_skills: Option<PathBuf>,
+    /// A file of flows in the place of, or besides, those that come with this program.
+    pub genie_flows: Option<PathBuf>,
+    /// The model of administrators' chats with the assistant; `None` for everybody's.
+    pub genie_admin_llm: Option<Endpoint>,
     /// Whether it is learnt which skills belong together, from what tasks call for.
     pub skill_learning: bool,
     /// The program that works on films; `None` when there is none.
@@ -333,6 +337,8 @@ impl Values {
                 },
             )?,
             genie_skills: self.get("ANNALS_GENIE_SKILLS").map(PathBuf::from),
+            genie_flows: self.get("ANNALS_GENIE_FLOWS").map(PathBuf::from),
+            genie_admin_llm: self.endpoint(names::GENIE_ADMIN_LLM)?,
             skill_learning: self.flag("ANNALS_SKILL_LEARNING")?,
             ffmpeg: self.get("ANNALS_FFMPEG").map(PathBuf::from),
             ytdlp: self.get("ANNALS_YTDLP").map(PathBuf::from),

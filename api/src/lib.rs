@@ -9,6 +9,7 @@ pub mod compose;
 pub mod config;
 pub mod core;
 pub mod datasource_search;
+pub mod desk;
 pub mod drain_body;
 pub mod eval;
 pub mod event_store;

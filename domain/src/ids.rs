@@ -71,6 +71,10 @@ uuid_ids! {
     RunId,
     /// One conversation of one owner; derived from both, see [`ConversationId::of`].
     ConversationId,
+    /// One chat of one person with their assistant; see [`ChatId::of`].
+    ChatId,
+    /// One thing in one of a person's collections.
+    ItemId,
     /// One process of annals, from its start to its end.
     NodeId,
     /// One login of one person (browser session or token family).
@@ -162,6 +166,18 @@ impl AppSessionId {
     pub fn of(app: AppId, caller: &UserId, session_id: &str) -> Self {
         let name = format!("{app}\0{}\0{session_id}", caller.0);
         Self(Uuid::new_v5(&APP_SESSIONS, name.as_bytes()))
+    }
+}
+
+/// Namespace under which ids of chats are derived; any fixed value serves.
+const CHATS: Uuid = Uuid::from_u128(0x8d2c_51f7_3a0e_4e6b_b1c4_9f20_7e5a_6d13);
+
+impl ChatId {
+    /// Session ids are chosen by clients, so the same id of two people names two chats; and it names another thing than the
+    /// same id does in other products.
+    pub fn of(owner: &UserId, session_id: &str) -> Self {
+        let name = format!("{}\0{session_id}", owner.0);
+        Self(Uuid::new_v5(&CHATS, name.as_bytes()))
     }
 }
 

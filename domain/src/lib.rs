@@ -3,6 +3,7 @@
 //! A command and the folded history of one stream go into [`Decider::decide`]; facts come out. Nothing here reads a
 //! clock, draws randomness, awaits or performs I/O.
 
+pub mod action;
 pub mod admins;
 pub mod agent;
 pub mod agent_task;
@@ -19,10 +20,13 @@ pub mod decider;
 pub mod document;
 pub mod envelope;
 pub mod fan;
+pub mod flow;
+pub mod genie_chat;
 pub mod grant;
 pub mod ids;
 pub mod intake;
 pub mod invite;
+pub mod item;
 pub mod job;
 pub mod json;
 pub mod knowledge_base;

@@ -18,6 +18,7 @@ pub mod datasources;
 pub mod documents;
 pub mod fans;
 pub mod invites;
+pub mod items;
 pub mod jobs;
 pub mod knowledge_bases;
 pub mod llm_providers;

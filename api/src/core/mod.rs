@@ -7,6 +7,7 @@ pub mod caller;
 pub mod context;
 pub mod error;
 pub mod extract;
+mod framing;
 pub mod guesses;
 mod local_path;
 pub mod peer;

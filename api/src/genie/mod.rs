@@ -9,6 +9,7 @@ mod goose;
 mod ids;
 mod impersonate;
 mod invites;
+mod items;
 mod onboarding;
 mod posts;
 mod queue;
@@ -16,6 +17,7 @@ mod rbac_sync;
 mod register;
 mod roles;
 pub mod skills;
+mod stream_chat;
 mod usage;
 mod user_proxy;
 mod webhook;
@@ -41,10 +43,12 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(credentials::routes())
         .merge(fans::routes())
         .merge(goose::routes())
+        .merge(items::routes())
         .merge(invites::routes())
         .merge(onboarding::routes())
         .merge(posts::routes())
         .merge(skills::routes())
+        .merge(stream_chat::routes())
         .merge(queue::routes())
         .merge(register::routes(app))
         .merge(usage::routes())

@@ -18,7 +18,6 @@ use domain::{
     billing::{Cycle, Tier},
     ids::UserId,
     quota::{Action, Limit, MOST_PER_CHARGE, Refusal},
-    user::Role,
 };
 use projections::usage::since;
 use serde::{Deserialize, Serialize};

@@ -15,14 +15,12 @@ use crate::{
 };
 use axum::{
     Json, Router,
-    body::Body,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
     routing::post,
 };
 use domain::{app::plan::INPUT, ids::RunId, run::Origin};
-use futures::StreamExt;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -170,16 +168,8 @@ async fn answer(
 /// One JSON object per line. The end of a run is the end of the body; only what went wrong is said.
 async fn streamed(app: &App, run: RunId, tie: Tie, framing: Framing) -> Result<Response, Fault> {
     let reader = Reader { run, index: 0, framing, heartbeat: framing == Framing::Sse };
-    let lines = run_stream::open_until(app, reader, |end| end.starts_with("{\"errors\":")).await?;
-    let draining = app.draining.clone();
-    let tied = async_stream::stream! {
-        let mut lines = std::pin::pin!(lines.take_until(draining.cancelled_owned()));
-        while let Some(chunk) = lines.next().await {
-            yield chunk;
-        }
-        tie.loosen();
-    };
-    let mut response = run_stream::response(reader, Body::from_stream(tied));
+    let told = |end: &str| end.starts_with("{\"errors\":");
+    let mut response = run_stream::tied_until(app, reader, tie, told).await?;
     if framing == Framing::Lines {
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);

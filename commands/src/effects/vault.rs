@@ -33,6 +33,9 @@ pub enum VaultError {
     Database(#[from] sqlx::Error),
 }
 
+/// A secret as it lies there: its name, the format, the sealed bytes, the wrapped key unless that was destroyed.
+type Stored = (uuid::Uuid, i16, Vec<u8>, Option<Vec<u8>>);
+
 /// The secret store.
 #[derive(Clone)]
 pub struct Vault {

@@ -1,17 +1,20 @@
 //! What creators have: connections.
 
-use super::{NODE, SECRET, object, stored, time};
+use super::{NODE, RUN, SECRET, object, stored, time};
 use crate::Stored;
 use annals_domain::{
     connection::{self, Connection, Denial},
+    genie_chat::{self, GenieChat},
     ids::{ConnectionId, JobId, PostId, SecretId, UploadId},
     invite::{self, Invite},
+    item::{self, Item},
     job::{self, Job, Operation},
     name::{self, Connections, Name},
     onboarding::{self, Onboarding, Station},
     operation,
     post::{self, Post},
     post_queue::{self, PostQueue},
+    run::{ChatTurn, Event as RunEvent, Request, Settings, Surface},
     skill_day, skill_edges,
 };
 use anyhow::Result;
@@ -75,6 +78,7 @@ pub fn all() -> Result<Vec<Stored>> {
         }],
     ));
     all.extend(jobs()?);
+    all.extend(chats()?);
     all.extend(posts()?);
     all.extend(stored!(skill_day::SkillDay, skill_day::Event;
         SkillsActivated => [skill_day::Event::SkillsActivated {
@@ -137,6 +141,40 @@ fn posts() -> Result<Vec<Stored>> {
         PlaceFreed => [post_queue::Event::PlaceFreed { post }],
     ));
     Ok(all)
+}
+
+fn chats() -> Result<Vec<Stored>> {
+    use genie_chat::Event as Of;
+    let (owner, session_id) = ("ann".into(), "s-1".to_owned());
+    let mut all = stored!(GenieChat, genie_chat::Event;
+        MessageReceived => [Of::MessageReceived { owner, session_id, run: RUN }],
+        GateBlocked => [Of::GateBlocked { run: RUN, state: Station::Processing }],
+    );
+    let fields = || object(json!({"name": "sea", "tags": ["a"]}));
+    all.extend(stored!(Item, item::Event;
+        ItemWritten => [item::Event::ItemWritten {
+            owner: "ann".into(), collection: "user_nodes".to_owned(), fields: fields(),
+        }],
+        ItemChanged => [item::Event::ItemChanged { fields: fields() }],
+        ItemDeleted => [item::Event::ItemDeleted {}],
+    ));
+    Ok(all)
+}
+
+/// The request of a run of a chat.
+pub fn request(turn: ChatTurn) -> RunEvent {
+    RunEvent::RunRequested(Box::new(Request {
+        owner: "ann".into(),
+        conversation: super::CONVERSATION,
+        session_id: "s-1".to_owned(),
+        surface: Surface::Genie,
+        node: NODE,
+        agent_id: None,
+        agent_name: "Genie".to_owned(),
+        parent: None,
+        messages: vec![],
+        settings: Settings { chat: Some(Box::new(turn)), ..Settings::default() },
+    }))
 }
 
 fn jobs() -> Result<Vec<Stored>> {

@@ -12,5 +12,8 @@ mod posts;
 mod queue;
 mod register;
 mod skills;
+mod stream_chat;
+mod stream_chat_actions;
+mod stream_chat_crash;
 mod user_proxy;
 mod world;

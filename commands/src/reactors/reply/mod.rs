@@ -29,6 +29,7 @@ use crate::{
         tools::{Place, Tools},
     },
     execute::Loaded,
+    genie_chat::{Desk, perform::ChatPerformance},
     log::{EventLog, Filter},
 };
 use domain::{
@@ -96,6 +97,11 @@ pub trait Surroundings: Send + Sync {
 
     /// What the steps of apps work with; `None` where none are run.
     fn workshop(&self) -> Option<Workshop> {
+        None
+    }
+
+    /// What the assistant of chats works with; `None` where there is none.
+    fn desk(&self) -> Option<Desk> {
         None
     }
 
@@ -251,6 +257,14 @@ impl Reply {
                 let hidden = Hidden::default();
                 AppPerformance { log, around, node: self.node, id, active, halt, hidden }
                     .play(run, metadata)
+                    .await;
+                return Ok(());
+            }
+            if active.request.settings.chat.is_some() {
+                let (log, around) = (self.log.clone(), self.surroundings.clone());
+                let (node, said) = (self.node, String::new());
+                ChatPerformance { log, around, node, id, active, halt, said, metadata }
+                    .play(run)
                     .await;
                 return Ok(());
             }
