@@ -280,7 +280,7 @@ pub static ALL: &[Entry] = &[
         slug: "datasource_search",
         name: "Datasource search",
         description: "Finds what datasources say about a query",
-        input: &[("query", Text), ("search_filters", Text)],
+        input: &[("query", Text)],
         config: &[
             ("datasources", List),
             ("document_limit", Whole),

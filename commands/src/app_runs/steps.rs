@@ -4,7 +4,7 @@ use super::{
     Workshop,
     catalogue::Entry,
     template::{self, Context},
-    work::{self, Report, spare},
+    work::{self, Report, fields, spare},
 };
 use crate::{
     apps::secrets::Hidden,
@@ -22,6 +22,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+/// The field of a step's input that says which entries of datasources it may see.
+const FILTER: &str = "search_filters";
 /// Runs within runs at most.
 pub(super) const DEEPEST: u8 = 3;
 
@@ -107,7 +109,12 @@ pub(super) async fn take(job: Job, ports: Ports) -> Result<Report, String> {
         let rendered = tokio::task::spawn_blocking(move || rendered(&step, entry, &context));
         let (mut input, config) =
             rendered.await.map_err(|_| "its templates cannot be rendered".to_owned())?;
-        input.extend(arguments.unwrap_or_default());
+        let mut arguments = arguments.unwrap_or_default();
+        // The definition's filter may be what keeps two customers apart: no model talks its way around it.
+        if fields::some(&input, FILTER).is_some() {
+            arguments.remove(FILTER);
+        }
+        input.extend(arguments);
         work::perform(entry.work, Task { input, config, memory, ports, place, pieces }).await
     });
     match AbortOnDropHandle::new(task).await {

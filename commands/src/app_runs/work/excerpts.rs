@@ -49,17 +49,19 @@ pub async fn known(
     Ok((known, missing))
 }
 
-/// The filter that a step is given: with its input, or for good in its configuration. One that cannot be understood fails
-/// the step, for it may be what keeps two customers apart.
+/// The filter that a step is given, with its input, for good in its configuration, or both: then both hold. One that cannot be
+/// understood fails the step, for it may be what keeps two customers apart.
 pub fn filter(task: &Task) -> Result<Option<Filter>, String> {
-    datasource::parse(&filter_text(task)).map_err(|bad| bad.to_string())
+    let parsed = filter_texts(task).map(|text| datasource::parse(&text));
+    let parsed: Result<Vec<Option<Filter>>, _> = parsed.into_iter().collect();
+    let filters: Vec<Filter> =
+        parsed.map_err(|bad| bad.to_string())?.into_iter().flatten().collect();
+    Ok((!filters.is_empty()).then_some(Filter::All(filters)))
 }
 
-/// That filter as it is written.
-pub fn filter_text(task: &Task) -> String {
-    fields::some(&task.input, "search_filters")
-        .or_else(|| fields::some(&task.config, "search_filters"))
-        .unwrap_or_default()
+/// Those filters as they are written.
+pub fn filter_texts(task: &Task) -> [String; 2] {
+    [&task.input, &task.config].map(|fields| fields::text(fields, "search_filters"))
 }
 
 /// What these datasources say.

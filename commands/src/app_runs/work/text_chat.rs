@@ -118,7 +118,7 @@ fn context(task: &Task, found: &[Excerpt]) -> String {
 
 /// Where a context may be used again: what was found under one filter is not shown under another.
 fn scope(task: &Task, known: &[KnowledgeBaseId]) -> Value {
-    json!({"datasources": known, "filter": excerpts::filter_text(task)})
+    json!({"datasources": known, "filters": excerpts::filter_texts(task)})
 }
 
 fn remembered(memory: Option<&Value>, scope: &Value) -> String {

@@ -2,7 +2,7 @@
 
 use super::{datasource, searcher, text};
 use crate::room::{Room, answer, made, run};
-use annals_tests::model_server::text as said;
+use annals_tests::model_server::{Script, ToolCall, text as said};
 use anyhow::Result;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -80,6 +80,39 @@ async fn anothers_datasource_is_as_good_as_none() -> Result<()> {
     assert_eq!(answer(publish).await?.0, 200);
     let whole = run(bob, &shared, json!({"q": "secret"})).await?;
     assert_eq!(whole["output"]["s"]["answers"][0]["content"], "Secret plans", "{whole}");
+    room.close().await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_model_talks_its_way_around_a_filter() -> Result<()> {
+    let room = Room::open().await?;
+    let ann = &room.ann;
+    let uuid = datasource(ann, json!("text")).await?;
+    text(ann, &uuid, "Ours is blue", json!({"tenant": 1})).await?;
+    text(ann, &uuid, "Theirs is red", json!({"tenant": 2})).await?;
+    let agent = |input: Value, config: Value| {
+        json!({
+            "name": "Agent", "type_slug": "agent", "draft": false,
+            "output_template": {"markdown": "{{ agent.content }}"},
+            "processors": [{"id": "look", "provider_slug": "promptly", "processor_slug": "datasource_search",
+                "input": input, "config": config, "output_template": {"markdown": "{{ answers_text }}"}}],
+        })
+    };
+    let arguments = json!({"query": "blue red", "search_filters": "md_tenant == 2"});
+    let call = ToolCall { name: "look".to_owned(), arguments };
+    room.model.follow(Script { deltas: 3, tool_calls: vec![call], ..Script::default() });
+    let ours = "md_tenant == 1";
+    for (input, config, finds) in [
+        (json!({"search_filters": ours}), json!({"datasources": [uuid]}), true),
+        (json!({}), json!({"datasources": [uuid], "search_filters": ours}), false),
+    ] {
+        let app = made(ann, &agent(input, config)).await?;
+        run(ann, &app, json!({"task": "look"})).await?;
+        let asked = room.model.calls().all().pop().unwrap().body;
+        let told = asked["messages"].as_array().unwrap().last().unwrap()["content"].to_string();
+        assert!(!told.contains("Theirs"), "{told}");
+        assert_eq!(told.contains("Ours"), finds, "{told}");
+    }
     room.close().await
 }
 
