@@ -259,7 +259,7 @@ impl Node {
             openai,
             endpoint,
             models: models.clone(),
-            workshop: datasource_search::workshop(reach, &library, &store.db),
+            workshop: datasource_search::workshop(reach, &library, &store.db, &store.vault),
             mcp: mcp.clone(),
         });
         let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));

@@ -149,6 +149,8 @@ pub struct EventStoreListener {
     pub address: SocketAddr,
     /// Files with a certificate chain and its key, as PEM; without them there is no TLS.
     pub tls: Option<(PathBuf, PathBuf)>,
+    /// With it the operator `annals` comes in, who is nobody in the log.
+    pub password: Option<Sensitive>,
 }
 
 /// An OpenAI-compatible service.

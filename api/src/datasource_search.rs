@@ -4,7 +4,7 @@ use crate::library::{Library, Wish};
 use commands::{
     app_runs::Workshop,
     datasources::{DatasourceSearch, Excerpt, Question, SearchUnavailable},
-    effects::fetch::Reach,
+    effects::{fetch::Reach, vault::Vault},
 };
 use domain::{
     document::{Label, Labels},
@@ -16,9 +16,9 @@ use sqlx::PgPool;
 use std::{collections::HashMap, sync::Arc};
 
 /// What the steps of apps work with.
-pub fn workshop(reach: Reach, library: &Library, db: &PgPool) -> Workshop {
+pub fn workshop(reach: Reach, library: &Library, db: &PgPool, vault: &Vault) -> Workshop {
     let shelves = Shelves { db: db.clone(), library: library.clone() };
-    Workshop::new(reach, library.reader.clone(), Arc::new(shelves))
+    Workshop::new(reach, library.reader.clone(), vault.clone(), Arc::new(shelves))
 }
 
 /// See the module.

@@ -23,6 +23,9 @@ use projections::documents;
 use std::time::Duration;
 use uuid::Uuid;
 
+/// How long forgetting a document is waited for.
+const FORGETTING: Duration = Duration::from_secs(60);
+
 /// Files for a knowledge base.
 #[derive(Debug)]
 pub struct Delivery {
@@ -111,6 +114,16 @@ pub async fn read(app: &App, after: Position, documents: &[DocumentId], within: 
         app.caught_up(read_model, end).await;
     }
     end.is_some()
+}
+
+/// Waits until what is deleted at this position is found no more. To forget a large document takes its time, and whoever is
+/// told that it is gone may look at once.
+pub async fn forgotten(app: &App, position: Option<Position>) {
+    app.caught_up("documents", position).await;
+    let Some(position) = position else { return };
+    if let Err(lagging) = app.projections.wait_for("passages", position, FORGETTING).await {
+        tracing::warn!(%lagging, "what is deleted can still be found");
+    }
 }
 
 /// Looks whether these files are tables of questions and answers.

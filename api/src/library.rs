@@ -42,6 +42,8 @@ const QUESTION: Duration = Duration::from_secs(10);
 const RERANKED: usize = 50;
 /// How long reading one file may take.
 const READING: Duration = Duration::from_secs(120);
+/// How long ingestion waits for the search to keep up, each time it has stored a part of a document.
+const BREATH: Duration = Duration::from_secs(10);
 /// Pause before the embedder or the database is tried again at start-up.
 const AGAIN: Duration = Duration::from_secs(15);
 
@@ -215,7 +217,7 @@ impl Library {
             embedder: self.embedder.clone(),
             memo: Arc::new(PostgresMemo(app.db.clone())),
             nodes: Arc::new(Alive(nodes)),
-            backlog: Arc::new(Unfinished(app.db.clone())),
+            backlog: Arc::new(Unfinished(app.clone())),
             node: app.node,
             limits: Limits::default(),
         };
@@ -277,13 +279,13 @@ impl Library {
 }
 
 /// The documents left, from their read model.
-struct Unfinished(PgPool);
+struct Unfinished(App);
 
 impl Backlog for Unfinished {
     fn unfinished(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DocumentId>, BacklogError>> {
         Box::pin(async move {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let found = documents::unfinished(&self.0, limit).await;
+            let found = documents::unfinished(&self.0.db, limit).await;
             found.map_err(|error| BacklogError(error.to_string().into()))
         })
     }
@@ -291,9 +293,18 @@ impl Backlog for Unfinished {
     fn due(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Due>, BacklogError>> {
         Box::pin(async move {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let found = documents::unsettled(&self.0, limit).await;
+            let found = documents::unsettled(&self.0.db, limit).await;
             let found = found.map_err(|error| BacklogError(error.to_string().into()))?;
             Ok(found.into_iter().map(due).collect())
+        })
+    }
+
+    fn searched(&self, up_to: Position) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let searched = self.0.projections.wait_for("passages", up_to, BREATH).await;
+            if let Err(lagging) = searched {
+                tracing::debug!(%lagging, "ingestion does not wait for the search any longer");
+            }
         })
     }
 }

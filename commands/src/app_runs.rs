@@ -24,6 +24,7 @@ use crate::{
     effects::{
         extract::reader::Reader,
         fetch::{Fetcher, Reach},
+        vault::Vault,
     },
 };
 use std::sync::Arc;
@@ -37,14 +38,21 @@ pub struct Workshop {
     direct: Fetcher,
     /// Reads files.
     reader: Reader,
+    /// Keeps what definitions and inputs do not say in the log.
+    vault: Vault,
     /// Searches datasources.
     datasources: Arc<dyn DatasourceSearch>,
 }
 
 impl Workshop {
     /// A workshop whose URLs, those in definitions and inputs, may lead this far.
-    pub fn new(reach: Reach, reader: Reader, datasources: Arc<dyn DatasourceSearch>) -> Self {
+    pub fn new(
+        reach: Reach,
+        reader: Reader,
+        vault: Vault,
+        datasources: Arc<dyn DatasourceSearch>,
+    ) -> Self {
         let (following, direct) = (Fetcher::new(reach), Fetcher::undirected(reach));
-        Self { following, direct, reader, datasources }
+        Self { following, direct, reader, vault, datasources }
     }
 }

@@ -8,6 +8,7 @@ pub const CATEGORIES: &[&str] = &[
     "agent_name",
     "agent_task",
     "app",
+    "app_rating",
     "app_session",
     "connection",
     "connection_name",

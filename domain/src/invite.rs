@@ -37,7 +37,6 @@ fn one() -> u32 {
     1
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde calls it")]
 fn is_one(uses: &u32) -> bool {
     *uses == 1
 }

@@ -7,6 +7,7 @@ pub mod admins;
 pub mod agent;
 pub mod agent_task;
 pub mod app;
+pub mod app_rating;
 pub mod app_session;
 pub mod billing;
 pub mod categories;

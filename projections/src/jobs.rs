@@ -40,7 +40,7 @@ impl Projection for Jobs {
         recorded: &'a Recorded,
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         Box::pin(async move {
-            if &*recorded.stream.category() == System::CATEGORY {
+            if recorded.stream.category() == System::CATEGORY {
                 return hold(db, recorded).await;
             }
             // The runner hands over streams of these categories only, and their keys are made from ids.

@@ -10,6 +10,7 @@ pub mod fold;
 pub mod form;
 pub mod identity_provider;
 pub mod lines;
+pub mod log_server;
 pub mod mcp_server;
 pub mod model_server;
 pub mod process;

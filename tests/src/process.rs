@@ -147,6 +147,7 @@ impl Setup {
             .env("ANNALS_DATA", &self.data)
             .env_remove("DATABASE_URL")
             .env_remove("NATS_URL")
+            .env_remove("EVENTSTORE_URL")
             .envs(self.settings.iter().map(|(name, value)| (name, value)));
         Ok(command)
     }
@@ -156,8 +157,24 @@ impl Setup {
     /// # Errors
     /// When it does not get ready.
     pub async fn start(&self) -> Result<Server> {
+        let server = self.spawn(&["serve"], "annals is serving http").await?;
+        server.ready().await?;
+        Ok(server)
+    }
+
+    /// Starts `annals log`, which listens when this returns. A setting has to say where; its `base_url` is what it says.
+    ///
+    /// # Errors
+    /// When it does not listen.
+    pub async fn start_log(&self) -> Result<Server> {
+        self.spawn(&["log"], "annals is serving its log on esdb").await
+    }
+
+    /// Starts a subcommand and waits until it says where it serves, in a line that begins like this.
+    async fn spawn(&self, arguments: &[&str], serves: &'static str) -> Result<Server> {
         let mut command = self.command().await?;
         command
+            .args(arguments)
             .env("ANNALS_LISTEN", "127.0.0.1:0")
             .stdin(Stdio::null())
             .stdout(Stdio::null())
@@ -167,7 +184,7 @@ impl Setup {
         let told = env::temp_dir().join(format!("annals-process-{}.log", child.id()));
         let (address, serving) = mpsc::channel();
         let log = File::create(&told)?;
-        thread::spawn(move || listen(said, log, &address));
+        thread::spawn(move || listen(said, log, serves, &address));
         let mut server = Server {
             child: Some(child),
             base_url: String::new(),
@@ -180,7 +197,6 @@ impl Setup {
             Err(mpsc::TryRecvError::Disconnected) => bail!("it ended: {}", server.last_words()),
         })
         .await?;
-        server.ready().await?;
         Ok(server)
     }
 }
@@ -304,9 +320,11 @@ pub async fn binary() -> Result<PathBuf> {
 }
 
 /// Keeps what the server says, and tells where it serves.
-fn listen(said: ChildStderr, mut log: File, address: &mpsc::Sender<String>) {
+fn listen(said: ChildStderr, mut log: File, serves: &str, address: &mpsc::Sender<String>) {
     for line in BufReader::new(said).lines().map_while(Result::ok) {
-        if let Some(url) = line.strip_prefix("annals is serving ") {
+        if line.starts_with(serves)
+            && let Some((_, url)) = line.rsplit_once(' ')
+        {
             // Nobody waits for it any more when the test has failed.
             let _ = address.send(url.to_owned());
         }

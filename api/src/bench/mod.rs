@@ -6,6 +6,7 @@
 mod client;
 mod corpus;
 mod embedder;
+mod event_store;
 mod ingest;
 pub(crate) mod mix;
 mod node;
@@ -71,6 +72,8 @@ enum Bench {
     Tail,
     /// Reading the log from the beginning against a raw SELECT.
     Catchup,
+    /// The log over the EventStoreDB protocol against the same log without.
+    Eventstore,
     /// Resuming a long finished run over HTTP from random indexes.
     Resume,
     /// Many runs that stream at once, each with a reader over HTTP.
@@ -81,6 +84,13 @@ enum Bench {
     Ingest,
     /// Hybrid retrieval: speed, and what the vector index misses.
     Retrieve,
+}
+
+impl Arguments {
+    /// Whether the client of EventStoreDB is in it.
+    pub(crate) fn event_store(&self) -> bool {
+        self.bench == Bench::Eventstore
+    }
 }
 
 /// Measures and prints. The database made for it is gone afterwards, also after SIGTERM or Ctrl-C.
@@ -116,6 +126,7 @@ async fn measure(scratch: &Scratch, arguments: &Arguments) -> Result<Report> {
         Bench::Runs => runs::runs(scratch, seconds, arguments.runs, arguments.rate).await?,
         Bench::Rebuild => rebuild::rebuild(scratch, arguments.events).await?,
         Bench::Ingest => ingest::ingest(scratch, arguments.documents).await?,
+        Bench::Eventstore => event_store::event_store(scratch, seconds).await?,
         Bench::Retrieve => retrieve::retrieve(scratch, seconds, arguments.chunks).await?,
     })
 }

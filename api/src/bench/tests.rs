@@ -50,6 +50,11 @@ async fn runs_deliver_every_line() -> Result<()> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_log_is_measured_over_the_protocol() -> Result<()> {
+    reports(Bench::Eventstore, 7).await.map(|_| ())
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_long_run_is_resumed_whatever_its_shape() -> Result<()> {
     reports(Bench::Resume, 4).await.map(|_| ())
 }

@@ -112,7 +112,12 @@ pub fn main() -> ExitCode {
     };
     // Two crypto providers end up in the dependency graph; this is the one in use. The client of EventStoreDB installs it by
     // itself, and does not work when somebody else has.
-    if config.eventstore_url.is_none() && !matches!(command, Command::Copy(_)) {
+    let event_store = match &command {
+        Command::Copy(_) => true,
+        Command::Bench(arguments) => arguments.event_store(),
+        _ => config.eventstore_url.is_some(),
+    };
+    if !event_store {
         let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
     }
     let usual = match command {

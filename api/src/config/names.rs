@@ -9,6 +9,7 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_EVENTSTORE_LISTEN", Kind::Plain("")),
     ("ANNALS_EVENTSTORE_CERTIFICATE", Kind::Plain("")),
     ("ANNALS_EVENTSTORE_KEY", Kind::Plain("")),
+    ("ANNALS_EVENTSTORE_PASSWORD", Kind::Secret),
     ("NATS_URL", Kind::Secret),
     ("ANNALS_MASTER_KEY", Kind::Secret),
     ("ANNALS_MASTER_KEY_FILE", Kind::Plain("")),

@@ -65,7 +65,8 @@ impl Values {
             let reason = "a certificate and its key come together".to_owned();
             return Err(ConfigError::Bad { name: "ANNALS_EVENTSTORE_KEY", reason });
         }
-        Ok(address.map(|address| EventStoreListener { address, tls: certificate.zip(key) }))
+        let (tls, password) = (certificate.zip(key), self.secret("ANNALS_EVENTSTORE_PASSWORD"));
+        Ok(address.map(|address| EventStoreListener { address, tls, password }))
     }
 
     /// An absolute http or https URL, without trailing slash.

@@ -151,7 +151,7 @@ fn whose(by: &Either, named: Option<UserId>) -> std::result::Result<(UserId, Met
         },
         Either::Person(caller) => {
             let foreign = named.is_some_and(|user| user != caller.user);
-            if foreign || caller.role == Role::Viewer {
+            if foreign || !caller.role.may_write() {
                 return Err(Error::Forbidden.into());
             }
             Ok((caller.user.clone(), caller.metadata()))

@@ -6,7 +6,7 @@ mod shown;
 mod upsert;
 
 use super::{Fault, Holder, Reply, Result, body::Form};
-use crate::{app::App, core::Path, library};
+use crate::{app::App, core::Path, intake, library};
 use axum::{
     Router,
     extract::State,
@@ -106,9 +106,8 @@ async fn remove(
     let Own { id, .. } = own(&app, &holder, &id).await?;
     let command = Command::Delete { by: authority(&holder) };
     let position = execute(&app, &holder, &id, &command).await?;
-    for read_model in ["knowledge_bases", "documents", "passages"] {
-        app.caught_up(read_model, position).await;
-    }
+    app.caught_up("knowledge_bases", position).await;
+    intake::forgotten(&app, position).await;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -152,7 +151,7 @@ fn authority(holder: &Holder) -> Authority {
 /// Lists show what was written before, on whatever node.
 async fn settled(app: &App) -> std::result::Result<(), Fault> {
     let head = app.head().await?;
-    for read_model in ["knowledge_bases", "documents", "passages"] {
+    for read_model in ["knowledge_bases", "documents"] {
         app.caught_up(read_model, Some(head)).await;
     }
     Ok(())

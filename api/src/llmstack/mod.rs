@@ -6,8 +6,10 @@ mod datasources;
 pub mod envelope;
 mod history;
 mod holder;
+mod jobs;
 mod me;
 mod runs;
+mod ws;
 
 use crate::{
     app::App,
@@ -30,6 +32,8 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(me::routes())
         .merge(apps::routes())
         .merge(runs::routes())
+        .merge(ws::routes())
+        .merge(jobs::routes())
         .merge(datasources::routes())
         .merge(history::routes())
         .method_not_allowed_fallback(other_method)

@@ -7,6 +7,7 @@ use super::{
     work::{self, Report, spare},
 };
 use crate::{
+    apps::secrets::Hidden,
     effects::model::Endpoint,
     log::EventLog,
     reactors::reply::{Choice, Surroundings, Unavailable},
@@ -36,6 +37,8 @@ pub(super) struct Ports {
     pub app_owner: UserId,
     /// Whose models answer.
     pub provider: Option<ChosenProvider>,
+    /// What no step may say.
+    pub hidden: Hidden,
     /// Runs that this one is within.
     pub depth: u8,
 }
@@ -70,6 +73,7 @@ impl Task {
     /// Says a piece of the output. Waits while the log is slow.
     pub async fn say(&self, piece: Value) {
         // Whoever listened is gone: then so is the run, and this task with it.
+        let piece = self.ports.hidden.out_of(piece);
         let _gone = self.pieces.send((self.place, piece)).await;
     }
 
@@ -96,7 +100,7 @@ impl Ports {
 
 /// Takes a step, in a task of its own: what panics or never yields takes nothing with it.
 pub(super) async fn take(job: Job, ports: Ports) -> Result<Report, String> {
-    let id = job.step.id.clone();
+    let (id, hidden) = (job.step.id.clone(), ports.hidden.clone());
     let task = tokio::spawn(async move {
         let Job { entry, step, place, context, memory, arguments, pieces } = job;
         // Rendering is work for a processor core, and may be long.
@@ -107,7 +111,7 @@ pub(super) async fn take(job: Job, ports: Ports) -> Result<Report, String> {
         work::perform(entry.work, Task { input, config, memory, ports, place, pieces }).await
     });
     match AbortOnDropHandle::new(task).await {
-        Ok(done) => done.map_err(|reason| format!("{id}: {reason}")),
+        Ok(done) => done.map_err(|reason| format!("{id}: {}", hidden.out_of_text(reason))),
         Err(error) => {
             tracing::error!(step = id, %error, "a step failed");
             Err(format!("{id}: the step failed unexpectedly"))

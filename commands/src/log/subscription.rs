@@ -8,10 +8,10 @@ use std::{sync::Arc, time::Duration};
 use tokio::sync::watch;
 use tokio_util::task::AbortOnDropHandle;
 
-/// Events per page of the database at first; later as many as weigh [`PAGE_WEIGHT`].
-const PAGE: usize = 1_000;
-/// The same for a follower of one stream: somebody waits for the first byte of it.
+/// Events per page of the database at first: somebody waits for the first byte of it, and what they weigh is not known yet.
 const FIRST_PAGE: usize = 128;
+/// Most events per page; as many as weigh [`PAGE_WEIGHT`], which what is held for somebody who does not read hangs on.
+const PAGE: usize = 4_000;
 /// Weight a page should have, bytes.
 const PAGE_WEIGHT: usize = 2 << 20;
 /// Longest pause between two attempts to read.
@@ -26,7 +26,7 @@ pub(super) fn subscribe(
 ) -> impl Stream<Item = Delivery> + Send + 'static {
     let head = tail.watch_head();
     let (filter, retry) = (Arc::new(filter), Retry::default());
-    let (at, ahead, page) = (after, None, PAGE);
+    let (at, ahead, page) = (after, None, FIRST_PAGE);
     let subscription = Subscription { reader, tail, head, filter, at, ahead, page, retry };
     stream::unfold(subscription, |mut subscription| async {
         let delivery = subscription.next().await;
@@ -178,7 +178,7 @@ impl Follower {
 fn next_page(page: usize, scanned: usize, events: &[Arc<Recorded>]) -> usize {
     let weight: usize = events.iter().map(|event| event.weight()).sum();
     match PAGE_WEIGHT.checked_mul(scanned).and_then(|n| n.checked_div(weight)) {
-        Some(fitting) => fitting.clamp(16, 4 * PAGE).min(page * 2),
+        Some(fitting) => fitting.clamp(16, PAGE).min(page * 2),
         None => page,
     }
 }

@@ -23,6 +23,7 @@ const OTHER: SecretId = SecretId(Uuid::from_u128(7));
 
 pub fn all() -> Result<Vec<Stored>> {
     use connection::Event as Of;
+    use operation::Event as Done;
     let created = |username: Option<&str>| Of::ConnectionCreated {
         owner: "ann".into(),
         platform: "onlyfans".to_owned(),
@@ -85,7 +86,6 @@ pub fn all() -> Result<Vec<Stored>> {
         EdgeReinforced => [skill_edges::Event::EdgeReinforced { from, to, weight: 0.5 }],
         DayLearned => [skill_edges::Event::DayLearned { day: "2026-11-21".parse()? }],
     ));
-    use operation::Event as Done;
     let operation = "users.set_tier".to_owned();
     all.extend(stored!(operation::Operation, operation::Event;
         OperationCalled => [

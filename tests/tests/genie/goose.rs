@@ -131,12 +131,15 @@ async fn skills_are_read_anew_by_all_nodes() -> Result<()> {
         let text = format!("---\nname: {name}\ncategory: x\ndescription: {text}\n---\nText");
         std::fs::write(folder.path().join(format!("{name}.md")), text)
     };
-    (write("one", "1")?, write("two", "2")?);
+    write("one", "1")?;
+    write("two", "2")?;
     let settings = [("ANNALS_GENIE_SKILLS", place.as_str())];
     let world = World::with(&settings).await?;
     let other = annals_tests::app::TestApp::on(&world.app.database_url(), &settings).await?;
     let (admin, ann) = (world.admin().await?, world.creator("ann").await?);
-    (write("two", "3")?, write("three", "4")?, std::fs::remove_file(folder.path().join("one.md"))?);
+    write("two", "3")?;
+    write("three", "4")?;
+    std::fs::remove_file(folder.path().join("one.md"))?;
     let reloaded = good(goose(&admin, "skills.reload", json!({}))).await?["result"].clone();
     let counts = [&reloaded["added"], &reloaded["changed"], &reloaded["removed"]];
     assert_eq!(counts, [&json!(1), &json!(1), &json!(1)]);

@@ -2,11 +2,15 @@
 
 mod captions;
 mod credentials;
+mod cycles;
+mod fans;
 mod goose;
 mod identity;
 mod impersonate;
+mod onboarding;
 mod posts;
 mod queue;
 mod register;
 mod skills;
+mod user_proxy;
 mod world;

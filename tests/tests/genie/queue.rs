@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// One white pixel.
-const PIXEL: &[u8] = &[
+pub const PIXEL: &[u8] = &[
     0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52,
     0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x00, 0x00, 0x00, 0x00, 0x3a, 0x7e, 0x9b,
     0x55, 0x00, 0x00, 0x00, 0x0a, 0x49, 0x44, 0x41, 0x54, 0x78, 0xda, 0x63, 0xf8, 0x0f, 0x00, 0x01,
@@ -48,7 +48,7 @@ async fn enqueue(who: &Person, id: Uuid, operation: &str, more: Value) -> Result
     ask(who.post("/api/queue/media").json(&body)).await
 }
 
-async fn over(who: &Person, id: Uuid) -> Result<Value> {
+pub async fn over(who: &Person, id: Uuid) -> Result<Value> {
     eventually("the end of the job", async || {
         let (status, answer) = ask(who.get(&format!("/api/queue/jobs/{id}"))).await?;
         let job = &answer["job"];
@@ -208,13 +208,14 @@ async fn a_job_that_is_going_on_may_end_when_the_server_goes_down() -> Result<()
     let mark = folder.path().join("begun");
     eventually("the begun attempt", async || Ok(mark.exists().then_some(()))).await?;
     let go = folder.path().join("go");
-    let stopped = tokio::spawn(server.stop());
-    eventually("a server that goes down", async || {
-        Ok(admin.get("/readyz").send().await.is_err().then_some(()))
-    })
-    .await?;
-    std::fs::write(go, "")?;
-    stopped.await??;
+    let down = async {
+        eventually("a server that goes down", async || {
+            Ok(admin.get("/readyz").send().await.is_err().then_some(()))
+        })
+        .await?;
+        Ok(std::fs::write(go, "")?)
+    };
+    tokio::try_join!(server.stop(), down)?;
     let server = setup.start().await?;
     let admin = server.admin().await?;
     for id in [id, next] {

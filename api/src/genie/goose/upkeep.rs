@@ -139,8 +139,10 @@ async fn rebuilt(app: &App, names: Vec<&'static str>) -> Result<Map<String, Valu
             rebuilt.map(|rebuilt| (name, rebuilt.events)).map_err(|e| format!("{name}: {e}"))
         }
     };
+    // Made before anything is awaited: a closure that lives across an await is too special for a task.
+    let each: Vec<_> = names.into_iter().map(one).collect();
     let mut models: Vec<(&'static str, u64)> =
-        stream::iter(names).map(one).buffer_unordered(AT_ONCE).try_collect().await?;
+        stream::iter(each).buffer_unordered(AT_ONCE).try_collect().await?;
     models.sort_unstable();
     let events: u64 = models.iter().map(|(_, events)| events).sum();
     let models: Vec<Value> = models

@@ -31,7 +31,7 @@ use std::{convert::Infallible, time::Duration};
 use uuid::Uuid;
 
 /// What is larger is read in the background.
-const AT_ONCE: u64 = 4 << 20;
+const AT_ONCE: u64 = 1 << 20;
 /// How long an answer waits for entries to be read.
 const PATIENCE: Duration = Duration::from_secs(30);
 /// Passages that are shown of an entry.
@@ -254,9 +254,7 @@ async fn delete_entry(
     entry: &DocumentId,
 ) -> std::result::Result<StatusCode, Fault> {
     let position = execute(app, holder, entry, Command::Delete { by: authority(holder) }).await?;
-    for read_model in ["documents", "passages"] {
-        app.caught_up(read_model, position).await;
-    }
+    intake::forgotten(app, position).await;
     Ok(StatusCode::ACCEPTED)
 }
 

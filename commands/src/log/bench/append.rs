@@ -6,7 +6,10 @@ use super::{
     measure::{Meter, Timed, Worker, run},
     slices,
 };
-use crate::log::postgres::{PostgresLog, Settings};
+use crate::log::{
+    EventLog,
+    postgres::{PostgresLog, Settings},
+};
 use sqlx::PgPool;
 use std::sync::Arc;
 
@@ -46,10 +49,8 @@ impl Case {
         seconds: u64,
     ) -> Result<Row, BenchError> {
         let mut raw = Inserter::several(pool, self.clients, self.rows).await?;
-        let mut writers = Vec::new();
-        for _ in 0..self.writers {
-            writers.push(Writer { log: log.clone(), author: Author::new()?, batch: self.batch });
-        }
+        let log: Arc<dyn EventLog> = log.clone();
+        let mut writers = Writer::several(&log, self.writers, self.batch)?;
         let (mut ours, mut theirs) = (Timed::default(), Timed::default());
         for _ in 0..slices(seconds) {
             theirs.add(run(&mut raw, SLICE, meter).await?);
@@ -64,10 +65,23 @@ impl Case {
     }
 }
 
-struct Writer {
-    log: Arc<PostgresLog>,
+/// Appends `batch` events at a time to streams of its own.
+pub(super) struct Writer {
+    log: Arc<dyn EventLog>,
     author: Author,
     batch: usize,
+}
+
+impl Writer {
+    /// `count` of them.
+    pub(super) fn several(
+        log: &Arc<dyn EventLog>,
+        count: usize,
+        batch: usize,
+    ) -> Result<Vec<Self>, BenchError> {
+        let one = |_| Ok(Self { log: log.clone(), author: Author::new()?, batch });
+        (0..count).map(one).collect()
+    }
 }
 
 impl Worker for Writer {

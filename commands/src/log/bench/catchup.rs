@@ -53,7 +53,7 @@ pub async fn catchup(pool: &PgPool, seconds: u64) -> Result<Report, BenchError> 
     Ok(Report { bench: "catchup", results })
 }
 
-async fn fill(log: &dyn EventLog, events: u64) -> Result<StreamId, BenchError> {
+pub(super) async fn fill(log: &dyn EventLog, events: u64) -> Result<StreamId, BenchError> {
     let mut long = Author::new()?;
     let stream = long.stream.clone();
     let (mut author, mut written) = (Author::new()?, 0);
@@ -65,7 +65,7 @@ async fn fill(log: &dyn EventLog, events: u64) -> Result<StreamId, BenchError> {
     Ok(stream)
 }
 
-async fn timed(
+pub(super) async fn timed(
     meter: &Meter,
     read: impl Future<Output = Result<u64, BenchError>>,
 ) -> Result<Timed, BenchError> {
@@ -86,7 +86,7 @@ async fn select(pool: &PgPool) -> Result<u64, BenchError> {
     Ok(count)
 }
 
-async fn subscribe(log: &dyn EventLog) -> Result<u64, BenchError> {
+pub(super) async fn subscribe(log: &dyn EventLog) -> Result<u64, BenchError> {
     let (head, mut count) = (log.head().await?, 0);
     let mut deliveries = log.subscribe(Position::START, Filter::all());
     while let Some(delivery) = deliveries.next().await {
@@ -98,7 +98,7 @@ async fn subscribe(log: &dyn EventLog) -> Result<u64, BenchError> {
     Ok(count)
 }
 
-async fn pages(log: &dyn EventLog) -> Result<u64, BenchError> {
+pub(super) async fn pages(log: &dyn EventLog) -> Result<u64, BenchError> {
     let (mut at, mut count) = (Position::START, 0);
     loop {
         let page = log.read_all(at, 1_000, &Filter::all()).await?;

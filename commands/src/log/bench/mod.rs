@@ -7,12 +7,14 @@
 mod append;
 mod baseline;
 mod catchup;
+mod elsewhere;
 mod live;
 mod measure;
 
 pub use append::append;
 pub use baseline::{clients, commits};
 pub use catchup::catchup;
+pub use elsewhere::elsewhere;
 pub use live::tail;
 pub use measure::{Meter, Timed};
 

@@ -1,6 +1,8 @@
 //! Subscriptions and followers.
 
-use super::{Backend, append, event, exact, positions, revisions, some, soon, stream, take};
+use super::{
+    Backend, append, event, exact, opened, positions, revisions, some, soon, stream, take,
+};
 use crate::log::{Append, Delivery, EventLog, Filter};
 use domain::{Expected, Position, Revision, StreamId};
 use futures::{StreamExt, future::join_all, stream::BoxStream};
@@ -31,23 +33,27 @@ fn load(log: &Arc<dyn EventLog>, streams: &[StreamId]) -> Vec<JoinHandle<()>> {
 /// A subscription, and how far it is.
 struct Subscriber {
     deliveries: BoxStream<'static, Delivery>,
+    /// Where the log ended before the law: positions count from here.
+    begin: Position,
     at: Position,
 }
 
 impl Subscriber {
-    fn new(log: &dyn EventLog, after: Position, filter: Filter) -> Self {
-        Self { deliveries: log.subscribe(after, filter), at: after }
+    /// Of what comes after this many events since the log ended at `begin`.
+    fn new(log: &dyn EventLog, begin: Position, after: u64, filter: Filter) -> Self {
+        let at = Position(begin.0 + after);
+        Self { deliveries: log.subscribe(at, filter), begin, at }
     }
 
     /// Positions delivered until the subscription has come to `end`.
     async fn take_to(&mut self, end: u64) -> Vec<u64> {
         let mut seen = vec![];
-        while self.at.0 < end {
+        while self.at.0 < self.begin.0 + end {
             let delivery = soon(self.deliveries.next()).await.expect("the subscription has ended");
             assert!(delivery.position > self.at);
             assert!(delivery.events.iter().all(|event| event.position <= delivery.position));
             self.at = delivery.position;
-            seen.extend(positions(&delivery.events));
+            seen.extend(positions(&delivery.events, self.begin));
         }
         seen
     }
@@ -55,16 +61,16 @@ impl Subscriber {
 
 /// Subscribers join at all times of a load, from the beginning and from the head.
 pub async fn a_subscription_joins_live_without_a_seam(backend: &dyn Backend) {
-    let log = backend.open().await;
+    let (log, begin) = opened(backend).await;
     append(&*log, &stream("thing"), 500).await;
     let end = 500 + WRITERS * APPENDS;
     let streams: Vec<_> = (0..WRITERS).map(|_| stream("load")).collect();
     let mut tasks = load(&log, &streams);
-    let mut pace = Subscriber::new(&*log, Position::START, Filter::all());
+    let mut pace = Subscriber::new(&*log, begin, 0, Filter::all());
     for n in 0..READERS {
         let head = pace.take_to(n * end / READERS + 1).await.last().copied().unwrap_or(0);
         let after = if n % 2 == 0 { 0 } else { head };
-        let mut subscription = Subscriber::new(&*log, Position(after), Filter::all());
+        let mut subscription = Subscriber::new(&*log, begin, after, Filter::all());
         tasks.push(tokio::spawn(async move {
             let seen = subscription.take_to(end).await;
             assert_eq!(seen, (after + 1..=end).collect::<Vec<_>>());
@@ -77,9 +83,10 @@ pub async fn a_subscription_joins_live_without_a_seam(backend: &dyn Backend) {
 
 /// Two nodes write; a subscriber of each sees everything in one order.
 pub async fn a_subscription_sees_other_nodes(backend: &dyn Backend) {
-    let nodes = [backend.open().await, backend.open().await];
+    let (first, begin) = opened(backend).await;
+    let nodes = [first, backend.open().await];
     let mut subscriptions =
-        nodes.each_ref().map(|log| Subscriber::new(&**log, Position::START, Filter::all()));
+        nodes.each_ref().map(|log| Subscriber::new(&**log, begin, 0, Filter::all()));
     let mut tasks = vec![];
     for log in &nodes {
         let streams: Vec<_> = (0..2).map(|_| stream("load")).collect();
@@ -96,11 +103,11 @@ pub async fn a_subscription_sees_other_nodes(backend: &dyn Backend) {
 
 /// Nothing passes, and yet the subscriber learns how far the log has been looked at.
 pub async fn a_filtered_subscription_tells_how_far_it_is(backend: &dyn Backend) {
-    let log = backend.open().await;
+    let (log, begin) = opened(backend).await;
     let all = stream("thing");
     append(&*log, &all, 10).await;
-    let mut rare =
-        Subscriber::new(&*log, Position::START, Filter::categories(&["rare"]).kinds(&["Seen"]));
+    let filter = Filter::categories(&["rare"]).kinds(&["Seen"]);
+    let mut rare = Subscriber::new(&*log, begin, 0, filter);
     assert_eq!(rare.take_to(10).await, Vec::<u64>::new());
     append(&*log, &all, 1).await;
     let events = vec![event("Hidden", "{}"), event("Seen", "{}")];
@@ -112,10 +119,11 @@ pub async fn a_filtered_subscription_tells_how_far_it_is(backend: &dyn Backend) 
 
 /// Followers join at all times of a load, on the node that writes and on another.
 pub async fn a_follower_joins_live_without_a_seam(backend: &dyn Backend) {
-    let nodes = [backend.open().await, backend.open().await];
+    let (first, begin) = opened(backend).await;
+    let nodes = [first, backend.open().await];
     let streams: Vec<_> = (0..WRITERS).map(|_| stream("load")).collect();
     let mut tasks = load(&nodes[0], &streams);
-    let mut pace = Subscriber::new(&*nodes[0], Position::START, Filter::all());
+    let mut pace = Subscriber::new(&*nodes[0], begin, 0, Filter::all());
     for n in 0..READERS {
         let at = pace.take_to(n * WRITERS * APPENDS / READERS + 1).await;
         let from = if n % 4 == 0 { 0 } else { at.last().map_or(0, |at| at / WRITERS) };
@@ -159,16 +167,16 @@ pub async fn followers_see_only_their_stream(backend: &dyn Backend) {
 
 /// A subscriber and a follower that read nothing for a long time cost the writers nothing and miss nothing.
 pub async fn a_slow_subscriber_holds_up_nobody(backend: &dyn Backend) {
-    let log = backend.open().await;
+    let (log, begin) = opened(backend).await;
     let stream = stream("thing");
     append(&*log, &stream, 1).await;
-    let mut slow = Subscriber::new(&*log, Position::START, Filter::all());
+    let mut slow = Subscriber::new(&*log, begin, 0, Filter::all());
     let mut slow_follower = log.follow(stream.clone(), Revision(0));
     // Both are live, and then asleep.
     slow.take_to(1).await;
     take(&mut slow_follower, 1).await;
     let text = format!("\"{}\"", "x".repeat(64 << 10));
-    let mut quick = Subscriber::new(&*log, Position(1), Filter::all());
+    let mut quick = Subscriber::new(&*log, begin, 1, Filter::all());
     for _ in 0..56 {
         let events = (0..10).map(|_| event("Happened", &text)).collect();
         let append = Append { stream: stream.clone(), expected: Expected::Any, events };

@@ -1,4 +1,4 @@
-//! One test suite for every backend of the log: each function is a law, given a fresh, empty log.
+//! One test suite for every backend of the log: each function is a law, given a log that nobody else writes to meanwhile.
 
 #![expect(clippy::unwrap_used, clippy::missing_panics_doc, reason = "tests")]
 
@@ -15,7 +15,7 @@ pub use reads::*;
 pub use writers::*;
 
 use super::{Append, Appended, Batch, EventLog};
-use domain::{Expected, NewEvent, Recorded, Revision, StreamId};
+use domain::{Expected, NewEvent, Position, Recorded, Revision, StreamId};
 use futures::{Stream, StreamExt, future::BoxFuture};
 use serde_json::value::RawValue;
 use std::{sync::Arc, time::Duration};
@@ -30,11 +30,15 @@ pub trait Backend: Send + Sync {
     fn open(&self) -> BoxFuture<'_, Arc<dyn EventLog>>;
 }
 
-/// One test per law. The argument is an expression that makes a fresh backend; it may await.
+/// One test per law, or with `in turn` all laws one after the other, for a backend that is slow to make. The argument is an
+/// expression that makes a backend; it may await.
 #[macro_export]
 macro_rules! log_contract {
-    ($backend:expr) => {
-        $crate::log_contract! { $backend =>
+    (in turn $backend:expr) => {
+        $crate::log_contract! { @laws in_turn $backend }
+    };
+    (@laws $how:ident $backend:expr) => {
+        $crate::log_contract! { @$how $backend =>
             every_expected_revision_meets_every_state
             a_refused_append_writes_nothing
             impossible_appends_are_refused
@@ -58,7 +62,14 @@ macro_rules! log_contract {
             a_slow_subscriber_holds_up_nobody
         }
     };
-    ($backend:expr => $($law:ident)+) => {
+    (@in_turn $backend:expr => $($law:ident)+) => {{
+        let backend = &$backend;
+        $(
+            eprintln!("{}", stringify!($law));
+            $crate::log::contract::$law(backend).await;
+        )+
+    }};
+    (@apart $backend:expr => $($law:ident)+) => {
         $(
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn $law() {
@@ -66,6 +77,9 @@ macro_rules! log_contract {
                 $crate::log::contract::$law(&backend).await;
             }
         )+
+    };
+    ($backend:expr) => {
+        $crate::log_contract! { @laws apart $backend }
     };
 }
 
@@ -106,12 +120,20 @@ async fn take(batches: &mut (impl Stream<Item = Batch> + Unpin), count: usize) -
     taken
 }
 
+/// A way into the log, and where the log ends before anything is done.
+async fn opened(backend: &dyn Backend) -> (Arc<dyn EventLog>, Position) {
+    let log = backend.open().await;
+    let end = log.head().await.unwrap();
+    (log, end)
+}
+
 fn revisions(events: &[Arc<Recorded>]) -> Vec<u64> {
     events.iter().map(|event| event.revision.0).collect()
 }
 
-fn positions(events: &[Arc<Recorded>]) -> Vec<u64> {
-    events.iter().map(|event| event.position.0).collect()
+/// Positions, counted from where the log ended.
+fn positions(events: &[Arc<Recorded>], begin: Position) -> Vec<u64> {
+    events.iter().map(|event| event.position.0 - begin.0).collect()
 }
 
 fn exact(revision: u64) -> Expected {

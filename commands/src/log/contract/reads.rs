@@ -1,6 +1,6 @@
 //! Pages of streams and of the whole log.
 
-use super::{Backend, append, event, positions, revisions, stream};
+use super::{Backend, append, event, opened, positions, revisions, stream};
 use crate::log::{Append, Direction, Filter};
 use domain::{Expected, Position, Revision};
 
@@ -35,31 +35,32 @@ pub async fn streams_read_both_ways(backend: &dyn Backend) {
 
 /// Page by page, each beginning where the one before ended.
 pub async fn the_whole_log_reads_in_pages(backend: &dyn Backend) {
-    let log = backend.open().await;
-    let empty = log.read_all(Position::START, 10, &Filter::all()).await.unwrap();
-    assert_eq!((empty.events.len(), empty.scanned), (0, Position::START));
+    let (log, begin) = opened(backend).await;
+    let empty = log.read_all(begin, 10, &Filter::all()).await.unwrap();
+    assert_eq!((empty.events.len(), empty.scanned), (0, begin));
     for _ in 0..25 {
         append(&*log, &stream("thing"), 1).await;
     }
-    let (mut seen, mut after) = (vec![], Position::START);
+    let (mut seen, mut after) = (vec![], begin);
     loop {
         let page = log.read_all(after, 10, &Filter::all()).await.unwrap();
         if page.events.is_empty() {
             assert_eq!(page.scanned, after);
             break;
         }
-        seen.extend(positions(&page.events));
+        seen.extend(positions(&page.events, begin));
         after = page.scanned;
     }
     assert_eq!(seen, (1..=25).collect::<Vec<_>>());
     assert_eq!(log.head().await.unwrap(), after);
-    let beyond = log.read_all(Position(1_000), 10, &Filter::all()).await.unwrap();
-    assert_eq!((beyond.events.len(), beyond.scanned), (0, Position(1_000)));
+    let far = Position(after.0 + 1_000);
+    let beyond = log.read_all(far, 10, &Filter::all()).await.unwrap();
+    assert_eq!((beyond.events.len(), beyond.scanned), (0, far));
 }
 
 /// A page looks at no more than its limit, and says how far it has looked.
 pub async fn filters_move_on_over_what_they_hide(backend: &dyn Backend) {
-    let log = backend.open().await;
+    let (log, begin) = opened(backend).await;
     for n in 0..30 {
         let (category, kind) = if n % 10 == 9 { ("rare", "Seen") } else { ("common", "Hidden") };
         let events = vec![event(kind, "{}"), event("Ended", "{}")];
@@ -73,11 +74,11 @@ pub async fn filters_move_on_over_what_they_hide(backend: &dyn Backend) {
         (Filter::categories(&["common"]).kinds(&["Seen"]), vec![]),
         (Filter::categories(&["rar"]), vec![]),
     ] {
-        let (mut seen, mut after, mut pages) = (vec![], Position::START, 0);
-        while after < Position(60) {
+        let (mut seen, mut after, mut pages) = (vec![], begin, 0);
+        while after.0 < begin.0 + 60 {
             let page = log.read_all(after, 7, &filter).await.unwrap();
             assert!(page.scanned > after && page.scanned.0 <= after.0 + 7, "{page:?}");
-            seen.extend(positions(&page.events));
+            seen.extend(positions(&page.events, begin));
             after = page.scanned;
             pages += 1;
         }

@@ -1,6 +1,6 @@
 //! Many writers at once.
 
-use super::{Backend, append, event, exact, positions, revisions, some, soon, stream};
+use super::{Backend, append, event, exact, opened, positions, revisions, some, soon, stream};
 use crate::log::{Append, AppendError, Direction, EventLog, Filter};
 use domain::{Expected, Position, Revision, StreamId};
 use futures::future::join_all;
@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::Arc};
 
 /// A hundred appends at once, every tenth of which cannot succeed.
 pub async fn one_conflict_leaves_its_neighbours_alone(backend: &dyn Backend) {
-    let log = backend.open().await;
+    let (log, begin) = opened(backend).await;
     let used = event("Happened", "{}");
     let elsewhere = stream("thing");
     let first = Append { stream: elsewhere, expected: Expected::Any, events: vec![used.clone()] };
@@ -34,7 +34,7 @@ pub async fn one_conflict_leaves_its_neighbours_alone(backend: &dyn Backend) {
         }
     });
     soon(join_all(appends)).await;
-    assert_eq!(log.head().await.unwrap(), Position(1 + 90 * 2));
+    assert_eq!(log.head().await.unwrap(), Position(begin.0 + 1 + 90 * 2));
 }
 
 /// Sixteen writers take turns on one stream, each with the revision it last saw.
@@ -51,7 +51,8 @@ pub async fn many_writers_share_a_stream(backend: &dyn Backend) {
 
 /// Two nodes, writers on streams of their own and on shared ones, with and without expectations.
 pub async fn two_nodes_share_a_log(backend: &dyn Backend) {
-    let nodes = [backend.open().await, backend.open().await];
+    let (first, begin) = opened(backend).await;
+    let nodes = [first, backend.open().await];
     let (shared, contested) = (stream("thing"), stream("thing"));
     let mut writers = vec![];
     for n in 0..16 {
@@ -72,9 +73,9 @@ pub async fn two_nodes_share_a_log(backend: &dyn Backend) {
     }
     let events = 16 * (30 + 60 + 10);
     for node in &nodes {
-        assert_eq!(node.head().await.unwrap(), Position(events));
-        let page = node.read_all(Position::START, 10_000, &Filter::all()).await.unwrap();
-        assert_eq!(positions(&page.events), (1..=events).collect::<Vec<_>>());
+        assert_eq!(node.head().await.unwrap(), Position(begin.0 + events));
+        let page = node.read_all(begin, 10_000, &Filter::all()).await.unwrap();
+        assert_eq!(positions(&page.events, begin), (1..=events).collect::<Vec<_>>());
         let mut next: HashMap<&StreamId, u64> = HashMap::new();
         for event in &page.events {
             let next = next.entry(&event.stream).or_default();

@@ -3,8 +3,8 @@
 use super::{EventStoreLog, PAUSES, recorded};
 use crate::log::{Batch, Filter};
 use ::eventstore::{
-    Position as At, StreamPosition, SubscribeToAllOptions, SubscribeToStreamOptions, Subscription,
-    SubscriptionEvent, SubscriptionFilter,
+    Client, Position as At, StreamPosition, SubscribeToAllOptions, SubscribeToStreamOptions,
+    Subscription, SubscriptionEvent, SubscriptionFilter,
 };
 use domain::{Recorded, StreamId};
 use futures::{FutureExt, future::BoxFuture};
@@ -51,8 +51,9 @@ impl Following {
     pub(super) async fn next(&mut self) -> Batch {
         loop {
             let pump = self.pump.get_or_insert_with(|| {
-                let subscribe = Self::subscription(&self.log, &self.what, self.at);
-                Pump::start(self.log.clone(), subscribe)
+                let (number, client) = self.log.client();
+                let subscribe = Self::subscription(client, &self.what, self.at);
+                Pump::start(self.log.clone(), number, subscribe)
             });
             let mut events = Vec::with_capacity(READY);
             if pump.ready.recv_many(&mut events, READY).await == 0 {
@@ -96,11 +97,10 @@ impl Following {
     }
 
     fn subscription(
-        log: &EventStoreLog,
+        client: Client,
         what: &What,
         at: Option<u64>,
     ) -> BoxFuture<'static, Subscription> {
-        let client = log.client();
         match what {
             What::All(filter) => {
                 let position = at.map(|at| At { commit: at, prepare: at });
@@ -120,7 +120,8 @@ impl Following {
 }
 
 impl Pump {
-    fn start(log: EventStoreLog, subscribe: BoxFuture<'static, Subscription>) -> Self {
+    /// Begins to take in what the client of this number is sent.
+    fn start(log: EventStoreLog, number: u64, subscribe: BoxFuture<'static, Subscription>) -> Self {
         let (sender, ready) = mpsc::channel(READY);
         let task = tokio::spawn(async move {
             let mut subscription = subscribe.await;
@@ -129,7 +130,7 @@ impl Pump {
                     Ok(event) => event,
                     Err(error) => {
                         tracing::debug!(%error, "a subscription to the log has to begin anew");
-                        return log.renew(&error);
+                        return log.renew(number, &error);
                     }
                 };
                 if sender.send(event).await.is_err() {

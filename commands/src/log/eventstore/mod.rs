@@ -25,22 +25,31 @@ use futures::{
 };
 use serde_json::value::RawValue;
 use std::{
-    fmt,
+    fmt, fs,
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
 
 /// How long an append or a read is repeated while the server is away.
-const PATIENCE: Duration = Duration::from_secs(15);
+const PATIENCE: Duration = Duration::from_secs(30);
 /// First and longest pause between two attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(2));
 /// A page of the whole log ends early when it weighs this much, bytes.
 const HEAVIEST_PAGE: usize = 16 << 20;
 
-/// The connection string makes no sense. It may hold a password, so it is not repeated.
+/// `Cancelled` of gRPC: what a server answers that goes down in the middle of a call.
+const CANCELLED: i32 = 1;
+
+/// The connection string cannot be used. It may hold a password, so it is not repeated.
 #[derive(Debug, thiserror::Error)]
-#[error("not a connection string such as esdb://name:password@host:2113?tls=false")]
-pub struct NotAConnectionString;
+pub enum Unusable {
+    /// It makes no sense.
+    #[error("not a connection string such as esdb://name:password@host:2113?tls=false")]
+    NotAConnectionString,
+    /// It names a file with certificates or a key that is not there, or not one.
+    #[error("{0} is no file with {1} in PEM")]
+    NotPem(String, &'static str),
+}
 
 /// The log on a cluster; cheap to clone.
 #[derive(Clone)]
@@ -48,8 +57,8 @@ pub struct EventStoreLog(Arc<Link>);
 
 struct Link {
     settings: ClientSettings,
-    /// A client gives up for good when it cannot connect; then there is a new one.
-    client: RwLock<Client>,
+    /// A client gives up for good when it cannot connect; then there is a new one. With the how-manieth it is.
+    client: RwLock<(u64, Client)>,
 }
 
 impl fmt::Debug for EventStoreLog {
@@ -63,23 +72,41 @@ impl EventStoreLog {
     /// runtime; connects at first use.
     ///
     /// # Errors
-    /// When it is not a connection string.
-    pub fn open(url: &Sensitive) -> Result<Arc<Self>, NotAConnectionString> {
-        let settings: ClientSettings = url.expose().parse().map_err(|_| NotAConnectionString)?;
-        let client = Client::new(settings.clone()).map_err(|_| NotAConnectionString)?;
-        Ok(Arc::new(Self(Arc::new(Link { settings, client: RwLock::new(client) }))))
+    /// When it is not a connection string, or names a file that cannot be read: the client would die of that later.
+    pub fn open(url: &Sensitive) -> Result<Arc<Self>, Unusable> {
+        let settings: ClientSettings =
+            url.expose().parse().map_err(|_| Unusable::NotAConnectionString)?;
+        let (certificate, key) = settings.user_certificate().unzip();
+        for (path, what) in [
+            (settings.tls_ca_file(), "CERTIFICATE"),
+            (certificate, "CERTIFICATE"),
+            (key, "PRIVATE KEY"),
+        ] {
+            let Some(path) = path else { continue };
+            let text = fs::read_to_string(path).unwrap_or_default();
+            if !text.contains("-----BEGIN") || !text.contains(what) {
+                return Err(Unusable::NotPem(path.clone(), what));
+            }
+        }
+        let client = Client::new(settings.clone()).map_err(|_| Unusable::NotAConnectionString)?;
+        Ok(Arc::new(Self(Arc::new(Link { settings, client: RwLock::new((0, client)) }))))
     }
 
-    fn client(&self) -> Client {
+    /// The client in use, and the how-manieth it is.
+    fn client(&self) -> (u64, Client) {
         self.0.client.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Takes a new client when the old one is of no use any more.
-    fn renew(&self, error: &Error) {
-        if matches!(error, Error::ConnectionClosed | Error::GrpcConnectionError(_))
+    /// Takes a new client when this one is of no use any more; of many who notice, one does.
+    fn renew(&self, worn: u64, error: &Error) {
+        if !matches!(error, Error::ConnectionClosed | Error::GrpcConnectionError(_)) {
+            return;
+        }
+        let mut current = self.0.client.write().unwrap_or_else(PoisonError::into_inner);
+        if current.0 == worn
             && let Ok(client) = Client::new(self.0.settings.clone())
         {
-            *self.0.client.write().unwrap_or_else(PoisonError::into_inner) = client;
+            *current = (worn + 1, client);
         }
     }
 
@@ -90,9 +117,10 @@ impl EventStoreLog {
     {
         let (begun, mut pause) = (Instant::now(), PAUSES.0);
         loop {
-            match attempt(self.client()).await {
+            let (number, client) = self.client();
+            match attempt(client).await {
                 Err(error) if is_passing(&error) && begun.elapsed() < PATIENCE => {
-                    self.renew(&error);
+                    self.renew(number, &error);
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(PAUSES.1);
                 }
@@ -320,14 +348,15 @@ fn recorded(event: ResolvedEvent) -> Option<Arc<Recorded>> {
 
 /// Whether it may work when it is done again.
 fn is_passing(error: &Error) -> bool {
-    matches!(
-        error,
+    match error {
         Error::ServerError(_)
-            | Error::ConnectionClosed
-            | Error::GrpcConnectionError(_)
-            | Error::NotLeaderException(_)
-            | Error::DeadlineExceeded
-    )
+        | Error::ConnectionClosed
+        | Error::GrpcConnectionError(_)
+        | Error::NotLeaderException(_)
+        | Error::DeadlineExceeded => true,
+        Error::Grpc { code, .. } => i32::from(*code) == CANCELLED,
+        _ => false,
+    }
 }
 
 fn unreadable(error: Error) -> ReadError {

@@ -13,7 +13,7 @@ use crate::{
 };
 use bytes::Bytes;
 use domain::{
-    Metadata,
+    Metadata, Position,
     document::{Command, Document, Event, File, Origin, Passage, Refusal},
     ids::KnowledgeBaseId,
     knowledge_base::{Authority, KnowledgeBase, QUESTIONS},
@@ -38,6 +38,8 @@ pub(super) struct Attempt<'a> {
     number: u32,
     reading: Reading,
     metadata: Metadata,
+    /// Where the passages stand that were stored last.
+    stored: Option<Position>,
 }
 
 /// How an attempt ended.
@@ -99,7 +101,7 @@ pub(super) async fn begin<'a>(
             | Event::RereadRequested {}
             | Event::DocumentDeleted {} => None,
         })
-        .map(|number| Attempt { ingest, document, file, number, reading, metadata }))
+        .map(|number| Attempt { ingest, document, file, number, reading, metadata, stored: None }))
 }
 
 async fn shelf(ingest: &Ingest, id: &KnowledgeBaseId) -> Result<KnowledgeBase, Failure> {
@@ -123,7 +125,7 @@ impl Attempt<'_> {
         let retry_in_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         let fail = Command::Fail { attempt: self.number, reason: reason.clone(), retry_in_ms };
         match self.report(fail).await {
-            Ok(()) => Ok(Outcome::Failed(reason)),
+            Ok(_) => Ok(Outcome::Failed(reason)),
             Err(Stop::Log(failure)) => Err(failure),
             Err(Stop::Lost | Stop::Bad(_) | Stop::Away(_)) => Ok(Outcome::Lost),
         }
@@ -152,7 +154,8 @@ impl Attempt<'_> {
         let media_type = read.media_type.into_owned();
         let kept = self.keep(read.text).await?;
         let (text, text_bytes) = (kept.hash, kept.size);
-        self.report(Command::Finish { attempt: self.number, text_bytes, media_type, text }).await
+        self.report(Command::Finish { attempt: self.number, text_bytes, media_type, text }).await?;
+        Ok(())
     }
 
     /// What is to be read, and what it says of itself.
@@ -232,13 +235,18 @@ impl Attempt<'_> {
         )?;
         let stored = u32::try_from(passages.len()).unwrap_or(u32::MAX);
         let model = embedder.model().to_owned();
-        self.report(Command::Store { attempt: self.number, first, model, passages }).await?;
+        let before = self.stored;
+        let store = Command::Store { attempt: self.number, first, model, passages };
+        self.stored = self.report(store).await?;
+        if let Some(before) = before {
+            self.ingest.backlog.searched(before).await;
+        }
         Ok(stored)
     }
 
-    async fn report(&mut self, command: Command) -> Result<(), Stop> {
+    async fn report(&mut self, command: Command) -> Result<Option<Position>, Stop> {
         match self.document.execute(&*self.ingest.log, &command, &self.metadata).await {
-            Ok(_) => Ok(()),
+            Ok(news) => Ok(news.position),
             Err(Error::Refused(Refusal::Superseded | Refusal::Unknown)) => Err(Stop::Lost),
             Err(Error::Refused(refusal)) => Err(Stop::Bad(refusal.to_string())),
             Err(Error::Failed(failure)) => Err(Stop::Log(failure)),

@@ -64,6 +64,10 @@ impl Backlog for Fold {
     fn due(&self, _: usize) -> BoxFuture<'_, Result<Vec<Due>, BacklogError>> {
         ready(Ok(Vec::new())).boxed()
     }
+
+    fn searched(&self, _: Position) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
+    }
 }
 
 /// Fails its first calls, and counts all.
@@ -268,6 +272,30 @@ async fn a_bad_document_fails_alone_and_at_once() {
     let failed = Event::IngestionFailed { attempt: 1, reason, retry_in_ms: None };
     assert_eq!(history.last(), Some(&failed));
     world.until("good", "DocumentIngested").await;
+    node.abort();
+}
+
+#[tokio::test]
+async fn large_files_leave_a_place_for_small_ones_and_are_all_read() {
+    let world = World::new().await;
+    let text = |n: u8| Bytes::from(vec![n; 2 << 20]);
+    world.upload("one", "a.txt", text(b'a')).await;
+    // It never ends.
+    let stuck = world.start(1, Arc::new(Stuck));
+    world.until("one", "IngestionStarted").await;
+    world.upload("two", "b.txt", text(b'b')).await;
+    world.upload("three", "c.txt", text(b'c')).await;
+    world.upload("small", "s.txt", Bytes::from_static(b"text")).await;
+    world.until("small", "IngestionStarted").await;
+    let waiting = Loaded::<Document>::load(&world.log, &"two".into()).await.unwrap();
+    assert_eq!(waiting.state().stage, Stage::Waiting);
+    stuck.abort();
+    let _ = stuck.await;
+    world.dead.lock().unwrap().insert(NodeId(Uuid::from_u128(1)));
+    let node = world.start(2, Arc::new(Builtin));
+    for id in ["one", "two", "three", "small"] {
+        world.until(id, "DocumentIngested").await;
+    }
     node.abort();
 }
 

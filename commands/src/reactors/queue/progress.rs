@@ -30,11 +30,6 @@ impl Progress {
 
     /// So many percent are done. Only the end of the job says that all of it is.
     pub fn tell(&self, percent: f64) {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "it lies between 0 and 99"
-        )]
         let percent = percent.clamp(0.0, 99.0) as u8;
         self.0.send_if_modified(|known| {
             let news = percent > *known;

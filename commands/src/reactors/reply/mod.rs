@@ -23,6 +23,7 @@ mod turn;
 
 use crate::{
     app_runs::{Workshop, perform::AppPerformance},
+    apps::secrets::Hidden,
     effects::{
         model::{Endpoint, Model, Passage},
         tools::{Place, Tools},
@@ -247,7 +248,8 @@ impl Reply {
             let active = (**active).clone();
             if active.request.settings.app.is_some() {
                 let (log, around) = (self.log.clone(), self.surroundings.clone());
-                AppPerformance { log, around, node: self.node, id, active, halt }
+                let hidden = Hidden::default();
+                AppPerformance { log, around, node: self.node, id, active, halt, hidden }
                     .play(run, metadata)
                     .await;
                 return Ok(());

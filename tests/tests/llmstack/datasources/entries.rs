@@ -114,7 +114,7 @@ async fn what_is_large_is_read_in_the_background() -> Result<()> {
     let room = Room::open().await?;
     let ann = &room.ann;
     let uuid = datasource(ann, json!("file")).await?;
-    let mut large = "All work and no play makes Jack a dull boy.\n".repeat(100_000);
+    let mut large = "All work and no play makes Jack a dull boy.\n".repeat(25_000);
     large.push_str("\n\nRedrum.\n");
     let data = json!({"file": file("large.txt", "text/plain", large.as_bytes())});
     let entries = added(ann, &uuid, &json!({ "entry_data": data })).await?;
@@ -128,5 +128,7 @@ async fn what_is_large_is_read_in_the_background() -> Result<()> {
     .await?;
     let app = searcher(ann, &json!([uuid])).await?;
     assert_eq!(found(ann, &app, "redrum", "").await?.len(), 1);
+    assert_eq!(answer(ann.request(Method::DELETE, &path)).await?.0, 202);
+    assert!(found(ann, &app, "redrum", "").await?.is_empty());
     room.close().await
 }

@@ -22,7 +22,7 @@ async fn the_bodies_of_the_public_pages_work_as_they_stand() {
         ann.post(path).header("content-type", "application/json").body(body)
     };
     let (status, said) = answer(sent(&format!("{path}/run"), body)).await.unwrap();
-    assert_eq!((status, &said["output"]), (200, &json!("Got x ")), "{said}");
+    assert_eq!((status, &said["output"]), (200, &json!("Got x")), "{said}");
     assert!(said["session"]["id"].is_string(), "{said}");
 
     // A datasource.
