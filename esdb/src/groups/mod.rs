@@ -101,6 +101,21 @@ macro_rules! begin {
     }};
 }
 
+/// Stream and begin as they were said before there were groups on everything; clients for Node still do.
+macro_rules! old_form {
+    ($options:ident, $settings:ident) => {{
+        #[expect(deprecated, reason = "clients for Node send nothing else")]
+        let (stream, revision) = ($options.stream_identifier, $settings.revision);
+        let stream = stream.ok_or_else(|| status::invalid("no stream is named"))?;
+        let begin = match revision {
+            0 => Begin::Start,
+            u64::MAX => Begin::End,
+            at => Begin::At(at),
+        };
+        (stream, begin)
+    }};
+}
+
 impl LogGroups {
     async fn groups(&self) -> Result<Groups, Status> {
         let loaded = Loaded::<Groups>::load(&*self.log, &Everywhere).await;
@@ -169,7 +184,10 @@ impl PersistentSubscriptions for LogGroups {
                 let begin = begin!(of.all_option, AllOption, Position.commit_position);
                 (None, begin, filter)
             }
-            None => return Err(status::invalid("neither a stream nor everything is named")),
+            None => {
+                let (stream, begin) = old_form!(options, settings);
+                (Some(stream), begin, None)
+            }
         };
         let name = name(stream, options.group_name)?;
         let settings = settings::Wire::from(settings).settings(filter)?;
@@ -197,7 +215,10 @@ impl PersistentSubscriptions for LogGroups {
             Some(StreamOption::All(of)) => {
                 (None, begin!(of.all_option, AllOption, Position.commit_position))
             }
-            None => return Err(status::invalid("neither a stream nor everything is named")),
+            None => {
+                let (stream, begin) = old_form!(options, settings);
+                (Some(stream), begin)
+            }
         };
         let name = name(stream, options.group_name)?;
         let settings = settings::Wire::from(settings).settings(None)?;
