@@ -45,7 +45,7 @@ macro_rules! check {
             let mut read = client.read_all(&ReadAllOptions::default()).await?;
             let mut mine = 0;
             while let Some(event) = read.next().await? {
-                mine += usize::from(event.get_original_event().stream_id == stream);
+                mine += usize::from(stream_of!($client, event) == stream);
             }
             assert_eq!(mine, 3);
             println!("   read both ways, and the whole log");
@@ -62,7 +62,7 @@ macro_rules! check {
             }
             println!("   subscribed to a stream, and to everything by prefix");
 
-            let mut batch = client.batch_append(&Default::default()).await?;
+            let batch = client.batch_append(&Default::default()).await?;
             let written = batch.append_to_stream(stream.clone(), exactly!($client, 3), vec![event("Batched", 4)?]).await?;
             assert_eq!(written.current_revision(), Some(4));
             println!("   appended in a batch");
@@ -86,6 +86,15 @@ macro_rules! exactly {
     };
     (kurrentdb, $revision:expr) => {
         kurrentdb::StreamState::StreamRevision($revision)
+    };
+}
+
+macro_rules! stream_of {
+    (eventstore, $event:expr) => {
+        $event.get_original_event().stream_id
+    };
+    (kurrentdb, $event:expr) => {
+        $event.get_original_event().stream_id()
     };
 }
 
