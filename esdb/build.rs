@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use std::{env, fs, path::PathBuf};
 
-const FILES: &[&str] = &["streams", "serverfeatures", "gossip", "shared", "status"];
+const FILES: &[&str] = &["streams", "persistent", "serverfeatures", "gossip", "shared", "status"];
 
 fn main() -> Result<()> {
     println!("cargo:rerun-if-changed=proto");

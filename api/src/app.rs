@@ -2,7 +2,7 @@
 
 use crate::{
     config::Config, core::access::Access, library::Library, mcp::Mcp, metrics::Metrics,
-    models::Models, skill_book::SkillBook,
+    models::Models, skill_book::SkillBooks,
 };
 use commands::{
     agents,
@@ -10,6 +10,8 @@ use commands::{
     connections::Connections,
     effects::{tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
+    fans::Fans,
+    genie_chat::{self, ChatError},
     identity::Identity,
     invites::Invites,
     jobs::Jobs,
@@ -17,8 +19,10 @@ use commands::{
     llm_providers::Providers,
     log::EventLog,
     oauth2::OAuth2,
+    posts::Posts,
     publish::Publisher,
     reactors::reply::Reply,
+    skill_learning::SkillLearning,
     skills::Skills,
     taxonomy::Taxonomy,
     usage::Usage,
@@ -57,13 +61,19 @@ pub struct Inner {
     /// People.
     pub identity: Identity,
     /// Skills that tasks call for.
-    pub skill_book: SkillBook,
+    pub skill_book: Arc<SkillBooks>,
+    /// What tasks call for together.
+    pub skill_learning: SkillLearning,
     /// What was classified before.
     pub taxonomy: Arc<Taxonomy>,
     /// Registering with invitations.
     pub invites: Invites,
     /// Work that waits in queues.
     pub jobs: Jobs,
+    /// Posts that wait for their time.
+    pub posts: Posts,
+    /// Fans of creators.
+    pub fans: Fans,
     /// Accounts at platforms and their credentials.
     pub connections: Connections,
     /// What lets people in.
@@ -193,6 +203,18 @@ impl App {
     /// As [`chat::ask`].
     pub async fn ask(&self, ask: Ask, metadata: &Metadata) -> Result<Begun, AskError> {
         chat::ask(&*self.log, &self.reply, self.node, ask, metadata).await
+    }
+
+    /// Lets the assistant answer a message, on this node.
+    ///
+    /// # Errors
+    /// As [`genie_chat::begin`].
+    pub async fn chat(
+        &self,
+        wish: genie_chat::Wish,
+        metadata: &Metadata,
+    ) -> Result<RunId, ChatError> {
+        genie_chat::begin(&*self.log, &self.reply, self.node, wish, metadata).await
     }
 
     /// Stops a run.

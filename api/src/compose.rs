@@ -4,21 +4,23 @@ use crate::{
     app::{App, Inner},
     config::Config,
     core::access::Access,
+    datasource_search,
+    desk::desk,
     feed::LogFeed,
     file_index::Files,
+    first_start,
     library::Library,
     mcp::Mcp,
     models::Models,
     queues,
-    skill_book::SkillBook,
+    skill_book::{self, SkillBooks},
     skill_shelf::SkillShelf,
-    surroundings::Backed,
+    surroundings::{Backed, endpoint_of},
     tool_sources, undertaker,
 };
 use anyhow::{Context, Result};
 use commands::{
     agents::tasks::Tasks,
-    app_runs::Workshop,
     connections::Connections,
     effects::{
         fetch::{Fetcher, Reach},
@@ -28,6 +30,7 @@ use commands::{
         tools::{Toolbox, Tools, load_skill::LoadSkill},
         vault::Vault,
     },
+    fans::Fans,
     identity::Identity,
     invites::Invites,
     jobs::Jobs,
@@ -41,14 +44,16 @@ use commands::{
     mcp::McpServers,
     nodes::{self, Nodes},
     oauth2::OAuth2,
+    posts::Posts,
     publish::{BrokerUrl, Publisher},
-    reactors::reply::Reply,
+    reactors::{queue, reply::Reply},
+    skill_learning::SkillLearning,
     skills::Skills,
     usage::Usage,
     versions::Releases,
     workspaces::Workspaces,
 };
-use domain::{Metadata, ids::NodeId, user::Username};
+use domain::ids::NodeId;
 use projections::{Projection, Projections};
 use sqlx::{PgPool, postgres::PgPoolOptions};
 use std::{sync::Arc, time::Duration};
@@ -66,7 +71,10 @@ const DRAIN: Duration = Duration::from_secs(10);
 pub fn read_models() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(projections::users::Users),
+        Arc::new(projections::invites::Invites),
         Arc::new(projections::jobs::Jobs),
+        Arc::new(projections::items::Items),
+        Arc::new(projections::posts::Posts),
         Arc::new(projections::logins::Logins),
         Arc::new(projections::user_configs::UserConfigs),
         Arc::new(projections::usage::Usage),
@@ -84,6 +92,8 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::mcp_servers::McpServers),
         Arc::new(projections::versions::Versions),
         Arc::new(projections::uploads::Uploads),
+        Arc::new(projections::profiles::Profiles),
+        Arc::new(projections::fans::Fans),
         Arc::new(projections::apps::Apps),
         Arc::new(projections::app_runs::AppRuns),
     ]
@@ -184,7 +194,8 @@ impl Store {
     }
 }
 
-fn master_key(config: &Config) -> Result<MasterKey> {
+/// The master key of this configuration; made in the data folder where none is named.
+pub(crate) fn master_key(config: &Config) -> Result<MasterKey> {
     Ok(match (&config.master_key, &config.master_key_file) {
         (Some(key), _) => MasterKey::parse(key.expose(), "ANNALS_MASTER_KEY")?,
         (None, Some(path)) => MasterKey::read(path)?,
@@ -199,6 +210,7 @@ pub struct Node {
     nodes: Arc<Nodes>,
     store: Store,
     background: Vec<AbortOnDropHandle<()>>,
+    queues: AbortOnDropHandle<()>,
 }
 
 impl Node {
@@ -234,7 +246,14 @@ impl Node {
             projections.clone(),
             config.allow_private_urls,
         );
+        let usage = Usage::new(store.log.clone(), config.tier_limits.clone());
+        let jobs = Jobs::new(store.log.clone(), usage.clone());
+        let skill_book = Arc::new(SkillBooks::open(config.genie_skills.clone()));
+        let taxonomy = Arc::default();
+        let flows = config.genie_flows.as_deref();
         let surroundings = Arc::new(Backed {
+            desk: desk(&store, &projections, flows, (&skill_book, &jobs, &taxonomy))?,
+            hosted: config.genie_admin_llm.as_ref().map(endpoint_of),
             log: store.log.clone(),
             db: store.db.clone(),
             projections: projections.clone(),
@@ -249,7 +268,7 @@ impl Node {
             openai,
             endpoint,
             models: models.clone(),
-            workshop: Workshop::new(reach, library.reader.clone()),
+            workshop: datasource_search::workshop(reach, &library, &store.db, &store.vault),
             mcp: mcp.clone(),
         });
         let skills = Skills::new(store.log.clone(), library.blobs.clone(), Fetcher::new(reach));
@@ -270,7 +289,6 @@ impl Node {
             let broker = BrokerUrl(url.expose().to_owned());
             Publisher::start(store.log.clone(), store.db.clone(), broker)
         });
-        let usage = Usage::new(store.log.clone(), config.tier_limits.clone());
         let app = App::new(Inner {
             log: store.log.clone(),
             db: store.db.clone(),
@@ -283,10 +301,13 @@ impl Node {
                 store.log.clone(),
                 store.identity.clone(),
             ),
-            skill_book: SkillBook::open(config.genie_skills.as_deref()),
-            taxonomy: Arc::default(),
+            skill_book,
+            skill_learning: SkillLearning::new(store.log.clone()),
+            taxonomy,
             invites: Invites::new(store.log.clone(), store.identity.clone()),
-            jobs: Jobs::new(store.log.clone(), usage),
+            posts: Posts::new(store.log.clone(), usage, jobs.clone()),
+            jobs,
+            fans: Fans::new(store.log.clone(), store.identity.keys().clone()),
             connections: Connections::new(
                 store.log.clone(),
                 store.vault.clone(),
@@ -311,7 +332,7 @@ impl Node {
             draining: CancellationToken::new(),
             config,
         });
-        bootstrap(&app).await?;
+        first_start::bootstrap(&app).await?;
         let head = store.log.head().await?;
         app.caught_up("conversations", Some(head)).await;
         app.caught_up("documents", Some(head)).await;
@@ -319,7 +340,8 @@ impl Node {
             spawn(reply.clone().listen(head)),
             spawn(library.ingest(app.clone(), nodes.clone(), head)),
             spawn(undertaker::watch(app.clone(), nodes.clone())),
-            spawn(queues::work(app.clone())),
+            spawn(queues::publish(app.clone(), head)),
+            spawn(skill_book::watch(app.clone(), head)),
             spawn(async move {
                 loop {
                     if let Err(unavailable) = reply.take_over_orphans().await {
@@ -329,7 +351,8 @@ impl Node {
                 }
             }),
         ];
-        Ok(Self { app, nodes, store, background })
+        let queues = spawn(queues::work(app.clone()));
+        Ok(Self { app, nodes, store, background, queues })
     }
 
     /// Goes down so that nothing is lost: runs are let go, streams end resumably, read models stop at a transaction's
@@ -338,8 +361,12 @@ impl Node {
     /// # Errors
     /// When the database does not stop.
     pub async fn stop(self) -> Result<()> {
-        let Self { app, nodes, store, background } = self;
+        let Self { app, nodes, store, background, queues } = self;
         drop(background);
+        // Jobs that are going on may end.
+        if tokio::time::timeout(queue::GRACE + DRAIN, queues).await.is_err() {
+            tracing::warn!("the queues did not stop in time");
+        }
         if let Some(publisher) = &app.publisher {
             publisher.shutdown().await;
         }
@@ -360,25 +387,4 @@ impl Node {
 
 fn spawn(task: impl Future<Output = ()> + Send + 'static) -> AbortOnDropHandle<()> {
     AbortOnDropHandle::new(tokio::spawn(task))
-}
-
-/// Creates the first administrator and prints a made-up password, once.
-async fn bootstrap(app: &App) -> Result<()> {
-    let metadata = Metadata::system(Uuid::now_v7());
-    let username = Username::parse(&app.config.admin_username, None)
-        .context("ANNALS_ADMIN_USERNAME cannot be a user name")?;
-    let password = app.config.admin_password.clone();
-    let made = app.identity.bootstrap_admin(username, password, &metadata).await?;
-    if let Some(made) = made {
-        app.caught_up("users", made.position).await;
-        if let Some(password) = made.made_up {
-            // To the terminal and nowhere else: log collectors keep what they get.
-            eprintln!("\n  administrator: {}", app.config.admin_username);
-            eprintln!("  password:      {}   (shown this once)\n", password.expose());
-        }
-    }
-    if app.identity.registration_allowed().await?.is_none() {
-        app.identity.allow_registration(app.config.allow_registration, &metadata).await?;
-    }
-    Ok(())
 }

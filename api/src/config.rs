@@ -23,6 +23,7 @@ use std::{
     env, fmt, fs,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 use values::{Values, networks};
 
@@ -83,10 +84,20 @@ pub struct Config {
     pub tier_limits: TierLimits,
     /// A folder of skills in the place of, or besides, those that come with this program.
     pub genie_skills: Option<PathBuf>,
+    /// A file of flows in the place of, or besides, those that come with this program.
+    pub genie_flows: Option<PathBuf>,
+    /// The model of administrators' chats with the assistant; `None` for everybody's.
+    pub genie_admin_llm: Option<Endpoint>,
+    /// Whether it is learnt which skills belong together, from what tasks call for.
+    pub skill_learning: bool,
     /// The program that works on films; `None` when there is none.
     pub ffmpeg: Option<PathBuf>,
     /// The program that downloads films; `None` when there is none.
     pub ytdlp: Option<PathBuf>,
+    /// The program that acts at platforms; `None` when there is none.
+    pub platform_driver: Option<PathBuf>,
+    /// Between two looks for posts whose time has come.
+    pub post_scheduler: Duration,
     /// `file://…` or `s3://bucket/prefix`.
     pub blobs: String,
     /// Whether every user's URLs may reach loopback and private ranges.
@@ -326,8 +337,17 @@ impl Values {
                 },
             )?,
             genie_skills: self.get("ANNALS_GENIE_SKILLS").map(PathBuf::from),
+            genie_flows: self.get("ANNALS_GENIE_FLOWS").map(PathBuf::from),
+            genie_admin_llm: self.endpoint(names::GENIE_ADMIN_LLM)?,
+            skill_learning: self.flag("ANNALS_SKILL_LEARNING")?,
             ffmpeg: self.get("ANNALS_FFMPEG").map(PathBuf::from),
             ytdlp: self.get("ANNALS_YTDLP").map(PathBuf::from),
+            platform_driver: self.get("ANNALS_PLATFORM_DRIVER").map(PathBuf::from),
+            post_scheduler: self.parse(
+                "ANNALS_POST_SCHEDULER_MS",
+                "a number of milliseconds, at least 10",
+                |text| text.parse().ok().filter(|ms| *ms >= 10).map(Duration::from_millis),
+            )?,
             blobs: self.text("ANNALS_BLOBS").replace("{data}", &data.to_string_lossy()),
             allow_private_urls: self.flag("ANNALS_ALLOW_PRIVATE_URLS")?,
             web_base_path: self.parse(

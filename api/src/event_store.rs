@@ -1,5 +1,7 @@
 //! The log over the EventStoreDB protocol: who may use it, beside a whole node and alone.
 
+mod owners;
+
 use crate::{
     compose::{Store, Tenancy},
     config::{Config, EventStoreListener},
@@ -20,6 +22,7 @@ use domain::{
 };
 use esdb::{Credentials, Denied, Door, Endpoint, Right};
 use futures::{FutureExt, future::BoxFuture};
+use owners::Leases;
 use projections::{
     Projections, logins,
     users::{self, Person},
@@ -199,7 +202,9 @@ pub async fn listen(
         .await
         .with_context(|| format!("cannot listen on {address} (ANNALS_EVENTSTORE_LISTEN)"))?;
     eprintln!("annals is serving its log on esdb://{}", listener.local_addr()?);
-    let endpoint = Endpoint { log, door: Arc::new(people), closed, node, identity, draining };
+    let owners = Arc::new(Leases::new(people.db.clone(), node));
+    let door = Arc::new(people);
+    let endpoint = Endpoint { log, door, owners, closed, node, identity, draining };
     Ok(tokio::spawn(async move {
         if let Err(error) = esdb::serve(listener, endpoint).await {
             tracing::error!(%error, "the log is not served any more");

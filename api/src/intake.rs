@@ -5,6 +5,7 @@ use crate::{
     core::{Error, upload},
 };
 use commands::{
+    datasources,
     effects::{
         blobs,
         extract::{Reading, reader},
@@ -13,12 +14,17 @@ use commands::{
     intake::{Due, Upload, settle},
 };
 use domain::{
-    Metadata,
+    Metadata, Position,
+    document::{Labels, Origin},
     ids::{DocumentId, KnowledgeBaseId, UserId},
-    intake::{Command, Event, File, Intake, Refusal},
+    intake::{Command, Event, File, Intake, Refusal, Twins},
 };
 use projections::documents;
+use std::time::Duration;
 use uuid::Uuid;
+
+/// How long forgetting a document is waited for.
+const FORGETTING: Duration = Duration::from_secs(60);
 
 /// Files for a knowledge base.
 #[derive(Debug)]
@@ -28,9 +34,9 @@ pub struct Delivery {
     /// Who owns that.
     pub owner: UserId,
     /// The files; they are in the store.
-    pub files: Vec<upload::File>,
-    /// Whether documents of the same names give way.
-    pub replace: bool,
+    pub files: Vec<File>,
+    /// What becomes of what is there already.
+    pub twins: Twins,
 }
 
 /// Why a delivery was not taken.
@@ -67,15 +73,19 @@ pub async fn accept(
     delivery: Delivery,
     metadata: &Metadata,
 ) -> Result<String, NotTaken> {
-    let Delivery { knowledge_base, owner, files, replace } = delivery;
+    let Delivery { knowledge_base, owner, files, twins } = delivery;
     let task = Uuid::new_v4().simple().to_string();
-    let files: Vec<File> = files.into_iter().map(file).collect();
     let mut intake = Loaded::<Intake>::load_ends(&*app.log, &knowledge_base).await?;
     let seen = intake.state().uploads.len();
-    app.settled("documents").await?;
-    let present = documents::present(&app.db, &knowledge_base, &files).await?;
+    let present = match twins {
+        Twins::Keep => vec![],
+        Twins::Refuse | Twins::Replace => {
+            app.settled("documents").await?;
+            documents::present(&app.db, &knowledge_base, &files).await?
+        }
+    };
     let (by, id) = (owner.clone(), task.clone());
-    let command = Command::Accept { owner: by, task: id, files, replace, present, seen };
+    let command = Command::Accept { owner: by, task: id, files, twins, present, seen };
     let news = intake.execute(&*app.log, &command, metadata).await;
     let news = news.map_err(|error| match error {
         execute::Error::Refused(refusal) => NotTaken::Refused(refusal),
@@ -94,6 +104,26 @@ pub async fn accept(
         app.caught_up(read_model, position).await;
     }
     Ok(task)
+}
+
+/// Waits until these documents are read, or given up, and can be found; `false` when that takes longer than `within`. Counts
+/// what happens after `after`.
+pub async fn read(app: &App, after: Position, documents: &[DocumentId], within: Duration) -> bool {
+    let end = datasources::ended(&*app.log, after, documents, within).await;
+    for read_model in ["documents", "passages"] {
+        app.caught_up(read_model, end).await;
+    }
+    end.is_some()
+}
+
+/// Waits until what is deleted at this position is found no more. To forget a large document takes its time, and whoever is
+/// told that it is gone may look at once.
+pub async fn forgotten(app: &App, position: Option<Position>) {
+    app.caught_up("documents", position).await;
+    let Some(position) = position else { return };
+    if let Err(lagging) = app.projections.wait_for("passages", position, FORGETTING).await {
+        tracing::warn!(%lagging, "what is deleted can still be found");
+    }
 }
 
 /// Looks whether these files are tables of questions and answers.
@@ -118,12 +148,15 @@ pub async fn check_questions(app: &App, files: &[upload::File]) -> Result<(), No
     Ok(())
 }
 
-fn file(sent: upload::File) -> File {
+/// The document that a file becomes.
+pub fn file(sent: upload::File) -> File {
     File {
         document: DocumentId(Uuid::new_v4().simple().to_string()),
         name: sent.name,
         blob: sent.blob.hash,
         size: sent.blob.size,
         media_type: sent.media_type.chars().filter(|c| *c != '\0').take(128).collect(),
+        metadata: Labels::default(),
+        origin: Origin::File,
     }
 }

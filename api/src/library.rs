@@ -3,6 +3,7 @@
 use crate::{app::App, config::Config};
 use anyhow::{Context, Result};
 use commands::{
+    datasources,
     effects::{
         blobs::Blobs,
         embedder::Embedder,
@@ -11,6 +12,7 @@ use commands::{
         embedder_remote::{Remote, Settings},
         embedder_static::Static,
         extract::reader::Reader,
+        fetch::{self, Fetcher, Reach},
         reranker::Reranker,
     },
     intake::{Due, Upload},
@@ -25,10 +27,13 @@ use domain::{
 use futures::future::BoxFuture;
 use projections::{
     documents, passages,
-    retrieval::{self, Filter, Hit, QueryVector, Question, Rankings},
+    retrieval::{
+        self, Filter, Hit, QueryVector, Question, Rankings,
+        models::{self, Embedding},
+    },
 };
 use sqlx::PgPool;
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use uuid::Uuid;
 
 /// How long the vector of a question is waited for; then its words have to do.
@@ -37,8 +42,18 @@ const QUESTION: Duration = Duration::from_secs(10);
 const RERANKED: usize = 50;
 /// How long reading one file may take.
 const READING: Duration = Duration::from_secs(120);
+/// How long ingestion waits for the search to keep up, each time it has stored a part of a document.
+const BREATH: Duration = Duration::from_secs(10);
 /// Pause before the embedder or the database is tried again at start-up.
 const AGAIN: Duration = Duration::from_secs(15);
+
+/// What looking for the links of a page may cost.
+const PAGE: fetch::Limits = fetch::Limits { bytes: 4 << 20, time: Duration::from_secs(30) };
+
+/// A page that cannot be had, and why, for the person who asked.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoPage(pub String);
 
 /// Files and vectors. Cheap to clone.
 #[derive(Clone)]
@@ -51,6 +66,23 @@ pub struct Library {
     reranker: Option<Arc<Reranker>>,
     /// Who reads files.
     pub reader: Reader,
+    /// Who fetches pages that people name.
+    fetcher: Fetcher,
+}
+
+/// A question, and how it is answered.
+#[derive(Debug, Clone, Copy)]
+pub struct Wish<'a> {
+    /// Where to look.
+    pub knowledge_bases: &'a [KnowledgeBaseId],
+    /// The words.
+    pub text: &'a str,
+    /// Which documents count.
+    pub filter: Option<&'a Filter>,
+    /// What the vectors of an embedding model count beside the words, from 0 to 1; `None` for what the model is worth.
+    pub ratio: Option<f32>,
+    /// How many results at most.
+    pub top_k: usize,
 }
 
 impl Library {
@@ -78,7 +110,9 @@ impl Library {
             Reranker::new(&endpoint.base_url, key, endpoint.model.clone()).map(Arc::new)
         });
         let reader = Reader::new(config.program.clone(), READING);
-        Ok(Self { blobs, embedder, reranker: reranker.transpose()?, reader })
+        let reach = if config.allow_private_urls { Reach::Anywhere } else { Reach::Public };
+        let fetcher = Fetcher::new(reach);
+        Ok(Self { blobs, embedder, reranker: reranker.transpose()?, reader, fetcher })
     }
 
     /// The best parts of these knowledge bases for a question, best first, of documents that fit the filter. When the
@@ -94,16 +128,28 @@ impl Library {
         filter: Option<&Filter>,
         top_k: usize,
     ) -> sqlx::Result<Vec<Hit>> {
+        let wish = Wish { knowledge_bases, text, filter, ratio: None, top_k };
+        self.answer(db, wish).await
+    }
+
+    /// As [`Library::retrieve`], for a question that may say what meaning counts.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn answer(&self, db: &PgPool, wish: Wish<'_>) -> sqlx::Result<Vec<Hit>> {
+        let Wish { knowledge_bases, text, filter, ratio, top_k } = wish;
         if text.trim().is_empty() || knowledge_bases.is_empty() {
             return Ok(Vec::new());
         }
-        let vector = self.vector(text).await;
+        let (rankings, vector) = match ratio {
+            Some(ratio) if ratio <= 0.0 => (Rankings::Words, None),
+            Some(_) | None => (Rankings::Both, self.vector(text).await),
+        };
         let vector = vector.as_deref().map(|values| QueryVector {
             model: self.embedder.model(),
             values,
-            weight: self.embedder.weight(),
+            weight: ratio.unwrap_or(self.embedder.weight()),
         });
-        let rankings = Rankings::Both;
         let depth = if self.reranker.is_some() { top_k.max(RERANKED) } else { top_k };
         let question = Question { knowledge_bases, text, vector, filter, rankings, top_k: depth };
         let hits = retrieval::retrieve(db, question).await?;
@@ -127,6 +173,18 @@ impl Library {
         }
         hits.truncate(top_k);
         hits
+    }
+
+    /// The addresses that a page links to.
+    ///
+    /// # Errors
+    /// With the reason, when the page cannot be had.
+    pub async fn links(&self, url: &str) -> Result<Vec<String>, NoPage> {
+        let page = self.fetcher.get(url, PAGE).await.map_err(|error| NoPage(error.to_string()))?;
+        if !(200..300).contains(&page.status) {
+            return Err(NoPage(format!("the page answered {}", page.status)));
+        }
+        Ok(datasources::links(&String::from_utf8_lossy(&page.body), &page.url))
     }
 
     /// The vector of a question; `None` when the embedder has none, or not soon.
@@ -155,10 +213,11 @@ impl Library {
             log,
             blobs: self.blobs.clone(),
             reader: self.reader.clone(),
+            fetcher: self.fetcher.clone(),
             embedder: self.embedder.clone(),
             memo: Arc::new(PostgresMemo(app.db.clone())),
             nodes: Arc::new(Alive(nodes)),
-            backlog: Arc::new(Unfinished(app.db.clone())),
+            backlog: Arc::new(Unfinished(app.clone())),
             node: app.node,
             limits: Limits::default(),
         };
@@ -167,21 +226,36 @@ impl Library {
         tokio::join!(ingest.run(after, stop.clone()), stop.run_until_cancelled(index));
     }
 
+    /// What the passages of these knowledge bases were embedded with, beside the model in use.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn embeddings(
+        &self,
+        db: &PgPool,
+        knowledge_bases: &[&str],
+    ) -> sqlx::Result<HashMap<String, Embedding>> {
+        models::embeddings(db, knowledge_bases, self.embedder.model()).await
+    }
+
     /// Tells the operator of knowledge bases that another model embedded.
-    async fn tell_outdated(&self, db: &PgPool, dimensions: usize) {
-        let model = (dimensions > 0).then(|| self.embedder.model());
-        match passages::outdated(db, model).await {
+    async fn tell_outdated(&self, db: &PgPool) {
+        let model = self.embedder.model();
+        match models::outdated(db, model).await {
             Ok(0) => {}
             Ok(shelves) => tracing::warn!(
                 shelves,
-                "knowledge bases with vectors of another model are searched by words until their documents are redone"
+                model,
+                "knowledge bases hold documents of another embedding model: those are found by their words alone until \
+                 they are read again (redo_all; the list of knowledge bases says which)"
             ),
-            Err(error) => tracing::debug!(%error, "the models of knowledge bases are not known"),
+            Err(error) => tracing::warn!(%error, "the models of knowledge bases are not known"),
         }
     }
 
     /// Makes the index over vectors as soon as their length is known.
     async fn index(&self, db: &PgPool) {
+        self.tell_outdated(db).await;
         loop {
             let dimensions = match self.embedder.dimensions() {
                 Some(dimensions) => Some(dimensions),
@@ -195,7 +269,7 @@ impl Library {
             };
             if let Some(dimensions) = dimensions {
                 match passages::index_vectors(db, dimensions).await {
-                    Ok(()) => return self.tell_outdated(db, dimensions).await,
+                    Ok(()) => return,
                     Err(error) => tracing::warn!(%error, "no index over vectors yet"),
                 }
             }
@@ -205,13 +279,13 @@ impl Library {
 }
 
 /// The documents left, from their read model.
-struct Unfinished(PgPool);
+struct Unfinished(App);
 
 impl Backlog for Unfinished {
     fn unfinished(&self, limit: usize) -> BoxFuture<'_, Result<Vec<DocumentId>, BacklogError>> {
         Box::pin(async move {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let found = documents::unfinished(&self.0, limit).await;
+            let found = documents::unfinished(&self.0.db, limit).await;
             found.map_err(|error| BacklogError(error.to_string().into()))
         })
     }
@@ -219,9 +293,18 @@ impl Backlog for Unfinished {
     fn due(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Due>, BacklogError>> {
         Box::pin(async move {
             let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-            let found = documents::unsettled(&self.0, limit).await;
+            let found = documents::unsettled(&self.0.db, limit).await;
             let found = found.map_err(|error| BacklogError(error.to_string().into()))?;
             Ok(found.into_iter().map(due).collect())
+        })
+    }
+
+    fn searched(&self, up_to: Position) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            let searched = self.0.projections.wait_for("passages", up_to, BREATH).await;
+            if let Err(lagging) = searched {
+                tracing::debug!(%lagging, "ingestion does not wait for the search any longer");
+            }
         })
     }
 }

@@ -4,12 +4,11 @@ use axum::{Router, extract::Request};
 use hyper::{body::Incoming, server::conn::http1};
 use hyper_util::{
     rt::{TokioIo, TokioTimer},
-    server::graceful::GracefulShutdown,
     service::TowerToHyperService,
 };
-use std::{io, net::SocketAddr, time::Duration};
+use std::{io, net::SocketAddr, pin::pin, time::Duration};
 use tokio::net::{TcpListener, TcpStream};
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tower::ServiceExt;
 
 /// How long a client may take to send a request's head, and how long an idle connection is kept.
@@ -21,14 +20,17 @@ const PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves until `draining`; then lets requests in flight finish, for a while.
 pub async fn until(draining: CancellationToken, listener: TcpListener, router: Router) {
-    let connections = GracefulShutdown::new();
+    let connections = TaskTracker::new();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = draining.cancelled() => break,
         };
         match accepted {
-            Ok((stream, peer)) => connect(&connections, stream, peer, router.clone()),
+            Ok((stream, peer)) => {
+                let connection = connect(stream, peer, router.clone(), draining.clone());
+                connections.spawn(connection);
+            }
             // The peer was gone again; nothing is wrong here.
             Err(error) if is_the_peers(&error) => {}
             Err(error) => {
@@ -38,12 +40,14 @@ pub async fn until(draining: CancellationToken, listener: TcpListener, router: R
         }
     }
     drop(listener);
-    if tokio::time::timeout(GRACE, connections.shutdown()).await.is_err() {
+    connections.close();
+    if tokio::time::timeout(GRACE, connections.wait()).await.is_err() {
         tracing::warn!("connections were cut");
     }
 }
 
-fn connect(all: &GracefulShutdown, stream: TcpStream, peer: SocketAddr, router: Router) {
+/// Serves a connection to its end; from `draining` on it takes no further request.
+async fn connect(stream: TcpStream, peer: SocketAddr, router: Router, draining: CancellationToken) {
     // Lines are small and have to leave at once.
     if let Err(error) = stream.set_nodelay(true) {
         tracing::debug!(%error, "connection keeps its delay");
@@ -55,13 +59,19 @@ fn connect(all: &GracefulShutdown, stream: TcpStream, peer: SocketAddr, router: 
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service));
-    let connection = all.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            tracing::debug!(%error, "connection ended");
+        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .with_upgrades();
+    let mut connection = pin!(connection);
+    let ended = tokio::select! {
+        ended = connection.as_mut() => ended,
+        () = draining.cancelled() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
-    });
+    };
+    if let Err(error) = ended {
+        tracing::debug!(%error, "connection ended");
+    }
 }
 
 fn is_the_peers(error: &io::Error) -> bool {

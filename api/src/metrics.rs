@@ -20,7 +20,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 /// How long the log may take to say where it ends.
@@ -80,6 +80,7 @@ impl Dialect {
 pub struct Metrics {
     answers: [Answers; Dialect::ALL.len()],
     streams: AtomicU64,
+    since: Instant,
 }
 
 #[derive(Debug)]
@@ -92,7 +93,15 @@ struct Answers {
 impl Default for Metrics {
     fn default() -> Self {
         let answers = || Answers { classes: Default::default(), seconds: Histogram::new(SECONDS) };
-        Self { answers: std::array::from_fn(|_| answers()), streams: AtomicU64::new(0) }
+        let (answers, streams) = (std::array::from_fn(|_| answers()), AtomicU64::new(0));
+        Self { answers, streams, since: Instant::now() }
+    }
+}
+
+impl Metrics {
+    /// How long this process has been counting.
+    pub fn uptime(&self) -> Duration {
+        self.since.elapsed()
     }
 }
 

@@ -1,6 +1,12 @@
 //! What the run engine needs, backed by the read models, the secret store and the configuration.
 
-use crate::{config::Config, library::Library, mcp::Mcp, models::Models, team};
+use crate::{
+    config::{self, Config},
+    library::Library,
+    mcp::Mcp,
+    models::Models,
+    team,
+};
 use commands::{
     app_runs::Workshop,
     effects::{
@@ -9,6 +15,7 @@ use commands::{
         tools::{Place, Tools},
         vault::Vault,
     },
+    genie_chat::Desk,
     log::EventLog,
     nodes::Nodes,
     reactors::reply::{Choice, Delegate, Surroundings, Unavailable},
@@ -57,16 +64,16 @@ pub struct Backed {
     pub workshop: Workshop,
     /// Connections to MCP servers.
     pub mcp: Mcp,
+    /// What the assistant of chats works with.
+    pub desk: Desk,
+    /// The model of administrators' chats, where they have one of their own.
+    pub hosted: Option<Endpoint>,
 }
 
 impl Backed {
     /// The default endpoint of this configuration.
     pub fn endpoint(config: &Config) -> Option<Endpoint> {
-        config.llm.as_ref().map(|llm| Endpoint {
-            base_url: llm.base_url.clone(),
-            api_key: llm.api_key.clone(),
-            model: llm.model.clone(),
-        })
+        config.llm.as_ref().map(endpoint_of)
     }
 
     async fn settled(&self) -> Result<(), Unavailable> {
@@ -75,6 +82,15 @@ impl Backed {
             tracing::warn!(%lagging, "a run works with an old history");
         }
         Ok(())
+    }
+}
+
+/// A configured endpoint, as models are called.
+pub fn endpoint_of(llm: &config::Endpoint) -> Endpoint {
+    Endpoint {
+        base_url: llm.base_url.clone(),
+        api_key: llm.api_key.clone(),
+        model: llm.model.clone(),
     }
 }
 
@@ -119,6 +135,10 @@ impl Surroundings for Backed {
 
     fn model<'a>(&'a self, settings: &'a Settings) -> BoxFuture<'a, Result<Choice, Unavailable>> {
         Box::pin(async move {
+            let hosted = settings.chat.as_ref().is_some_and(|chat| chat.hosted);
+            if let Some(endpoint) = self.hosted.clone().filter(|_| hosted) {
+                return Ok(Choice { model: self.openai.clone(), endpoint });
+            }
             if let (None, Some(chosen)) = (&settings.base_url, &settings.provider) {
                 return self.models.saved(chosen, settings.model.as_deref()).await;
             }
@@ -212,6 +232,10 @@ impl Surroundings for Backed {
 
     fn workshop(&self) -> Option<Workshop> {
         Some(self.workshop.clone())
+    }
+
+    fn desk(&self) -> Option<Desk> {
+        Some(self.desk.clone())
     }
 
     fn orphans(&self) -> BoxFuture<'_, Result<Vec<(RunId, NodeId)>, Unavailable>> {

@@ -19,10 +19,15 @@ mod work;
 pub use begin::{RunError, Wish, begin};
 pub use outcome::{Finished, Outlook, outcome};
 
-use crate::effects::{
-    extract::reader::Reader,
-    fetch::{Fetcher, Reach},
+use crate::{
+    datasources::DatasourceSearch,
+    effects::{
+        extract::reader::Reader,
+        fetch::{Fetcher, Reach},
+        vault::Vault,
+    },
 };
+use std::sync::Arc;
 
 /// What the steps of apps work with, besides models.
 #[derive(Clone)]
@@ -33,11 +38,21 @@ pub struct Workshop {
     direct: Fetcher,
     /// Reads files.
     reader: Reader,
+    /// Keeps what definitions and inputs do not say in the log.
+    vault: Vault,
+    /// Searches datasources.
+    datasources: Arc<dyn DatasourceSearch>,
 }
 
 impl Workshop {
     /// A workshop whose URLs, those in definitions and inputs, may lead this far.
-    pub fn new(reach: Reach, reader: Reader) -> Self {
-        Self { following: Fetcher::new(reach), direct: Fetcher::undirected(reach), reader }
+    pub fn new(
+        reach: Reach,
+        reader: Reader,
+        vault: Vault,
+        datasources: Arc<dyn DatasourceSearch>,
+    ) -> Self {
+        let (following, direct) = (Fetcher::new(reach), Fetcher::undirected(reach));
+        Self { following, direct, reader, vault, datasources }
     }
 }

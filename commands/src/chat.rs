@@ -104,18 +104,28 @@ pub async fn ask(
     // Before the floor is taken: nobody waits for a run that the log will not hold.
     fits(&request)?;
     take_the_floor(log, conversation, opening, ask.replace, metadata).await?;
+    let position = launch(log, reply, run, request, metadata).await?;
+    Ok(Begun { run, position: position.unwrap_or(Position::START) })
+}
+
+/// Writes the request of a new run and performs it here.
+pub(crate) async fn launch(
+    log: &dyn EventLog,
+    reply: &Arc<Reply>,
+    run: RunId,
+    request: Box<Request>,
+    metadata: &Metadata,
+) -> Result<Option<Position>, Failure> {
     let seat = reply.reserve(run);
     let command = run::Command::Request(request);
-    let decided =
-        execute::execute::<Run>(log, &run, &command, metadata).await.map_err(|error| {
-            match error {
-                execute::Error::Failed(failure) => failure,
-                // The id is new, so nobody can have requested it.
-                execute::Error::Refused(_) => Failure::Contended(StreamId::of::<Run>(&run)),
-            }
-        })?;
+    let decided = execute::execute::<Run>(log, &run, &command, metadata).await;
+    let decided = decided.map_err(|error| match error {
+        execute::Error::Failed(failure) => failure,
+        // The id is new, so nobody can have requested it.
+        execute::Error::Refused(_) => Failure::Contended(StreamId::of::<Run>(&run)),
+    })?;
     reply.perform(seat, metadata.clone());
-    Ok(Begun { run, position: decided.position.unwrap_or(Position::START) })
+    Ok(decided.position)
 }
 
 /// Stops a run. Stopping one that is over changes nothing.
@@ -160,8 +170,9 @@ fn opening(ask: &Ask, run: RunId) -> OpenRun {
     }
 }
 
-/// Stored JSON may be longer than what was sent: `1e15` becomes `1000000000000000.0`.
-fn fits(request: &Request) -> Result<(), Failure> {
+/// Whether the log will hold the request. Stored JSON may be longer than what was sent: `1e15` becomes
+/// `1000000000000000.0`.
+pub(crate) fn fits(request: &Request) -> Result<(), Failure> {
     let stored = serde_json::to_vec(request)
         .map_err(|error| Failure::Unencodable(error.to_string().into()))?;
     if stored.len() > LARGEST {

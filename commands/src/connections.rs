@@ -15,9 +15,11 @@ use crate::{
 };
 use domain::{
     Metadata, Position,
-    connection::{By, Command, Connection, Denial, Event, Refusal},
+    connection::{By, Command, Connection, Denial, Event, Known, Refusal},
     ids::{ConnectionId, SecretId, UserId},
     name::{Connections as Names, Name, NameHash},
+    platforms::{self, LimitReached, Platforms},
+    quota::Limit,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -50,6 +52,9 @@ pub enum Error {
     /// Sealed credentials cannot be opened.
     #[error(transparent)]
     Unopened(#[from] credential_v1::Unopened),
+    /// The subscription allows no more platforms.
+    #[error(transparent)]
+    Limit(#[from] LimitReached),
     /// There is no key that opens sealed credentials.
     #[error("ANNALS_CREDENTIALS_KEY_B64 is not set")]
     NoImportKey,
@@ -83,13 +88,16 @@ impl Connections {
     /// Keeps credentials for somebody's account at a platform. Returns the connection, and whether it was there before.
     ///
     /// # Errors
-    /// A failure of log or vault.
+    /// [`Error::Limit`] when the person is connected with as many platforms as `limit` allows; or a failure of log or vault.
     pub async fn connect(
         &self,
         account: Account,
+        limit: Limit,
         credentials: &Sensitive,
         metadata: &Metadata,
     ) -> Result<(ConnectionId, bool)> {
+        // Before anything is created: what is refused leaves nothing behind.
+        self.count(&account.owner, &account.platform, limit, metadata).await?;
         let text = format!("{}\0{}", account.owner, account.platform);
         let name = NameHash(self.keys.lookup_hash("connection", &text));
         let by = By::Person(account.owner.clone());
@@ -100,13 +108,13 @@ impl Connections {
                 .await?
             {
                 self.create(id, account, metadata).await?;
-                self.store(id, by, credentials, None, metadata).await?;
+                self.store(id, by, limit, credentials, None, metadata).await?;
                 return Ok((id, false));
             }
             let holder = Loaded::<Name<Names>>::load(&*self.log, &name).await?;
             if let Some(id) = holder.state().holder() {
                 let username = account.username.clone();
-                self.store(*id, by, credentials, username, metadata).await?;
+                self.store(*id, by, limit, credentials, username, metadata).await?;
                 return Ok((*id, true));
             }
         }
@@ -133,16 +141,22 @@ impl Connections {
     /// Keeps credentials for a connection; those before are destroyed.
     ///
     /// # Errors
-    /// [`Refusal`] when the connection is not there for them; or a failure of log or vault.
+    /// [`Refusal`] when the connection is not there for them; [`Error::Limit`]; or a failure of log or vault.
     pub async fn store(
         &self,
         id: ConnectionId,
         by: By,
+        limit: Limit,
         credentials: &Sensitive,
         username: Option<String>,
         metadata: &Metadata,
     ) -> Result<Option<Position>> {
-        let owner = self.owner(id).await?;
+        let known = self.known(id).await?;
+        let allowed =
+            Command::Store { by: by.clone(), secret: SecretId(Uuid::nil()), username: None };
+        domain::Decider::decide(&Connection::Present(known.clone()), &allowed)?;
+        let Known { owner, platform, .. } = known;
+        self.count(&owner, &platform, limit, metadata).await?;
         let secret = SecretId(Uuid::now_v7());
         self.vault.put(&subject(&owner, id, secret), secret, credentials).await?;
         match self.execute(id, Command::Store { by, secret, username }, metadata).await {
@@ -210,12 +224,39 @@ impl Connections {
             self.vault.destroy(&subject(&known.owner, id, secret)).await?;
         }
         self.execute(id, Command::Shred(by), metadata).await?;
-        Ok(())
+        let platform = known.platform.clone();
+        let disconnect = platforms::Command::Disconnect { platform };
+        self.platforms(&known.owner, &disconnect, metadata).await
     }
 
-    async fn owner(&self, id: ConnectionId) -> Result<UserId> {
+    /// Counts the platform, unless it counts already.
+    async fn count(
+        &self,
+        owner: &UserId,
+        platform: &str,
+        limit: Limit,
+        metadata: &Metadata,
+    ) -> Result<()> {
+        let connect = platforms::Command::Connect { platform: platform.to_owned(), limit };
+        self.platforms(owner, &connect, metadata).await
+    }
+
+    async fn platforms(
+        &self,
+        owner: &UserId,
+        command: &platforms::Command,
+        metadata: &Metadata,
+    ) -> Result<()> {
+        match execute::execute::<Platforms>(&*self.log, owner, command, metadata).await {
+            Ok(_) => Ok(()),
+            Err(execute::Error::Refused(refusal)) => Err(refusal.into()),
+            Err(execute::Error::Failed(failure)) => Err(failure.into()),
+        }
+    }
+
+    async fn known(&self, id: ConnectionId) -> Result<Known> {
         match Loaded::<Connection>::load(&*self.log, &id).await?.state() {
-            Connection::Present(known) => Ok(known.owner.clone()),
+            Connection::Present(known) => Ok(known.clone()),
             Connection::Absent | Connection::Abandoned => Err(Refusal::Unknown.into()),
         }
     }

@@ -97,9 +97,18 @@ async fn try_to(
 impl Upload {
     fn command(self) -> (DocumentId, document::Command) {
         let Self { knowledge_base, owner, task, file } = self;
-        let File { document, name, blob, size, media_type } = file;
-        let command =
-            document::Command::Upload { knowledge_base, owner, task, name, blob, size, media_type };
+        let File { document, name, blob, size, media_type, metadata, origin } = file;
+        let command = document::Command::Upload {
+            knowledge_base,
+            owner,
+            task,
+            name,
+            blob,
+            size,
+            media_type,
+            metadata,
+            origin,
+        };
         (document, command)
     }
 }

@@ -27,6 +27,21 @@ pub async fn any(db: &PgPool) -> sqlx::Result<bool> {
     sqlx::query_scalar("select exists (select from nodes)").fetch_one(db).await
 }
 
+/// Whether this node has lately said that it is alive, by the database's clock.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn lives(db: &PgPool, node: NodeId) -> sqlx::Result<bool> {
+    sqlx::query_scalar(
+        "select exists (
+             select from nodes where node_id = $1 and beat_at > now() - make_interval(secs => $2))",
+    )
+    .bind(node.0)
+    .bind(2.0 * LEASE.as_secs_f64())
+    .fetch_one(db)
+    .await
+}
+
 /// This node's view of the others. Judges by its own monotonic clock and only by what it saw itself, so neither clock
 /// skew nor an outage of the database makes a healthy node look dead.
 pub struct Nodes {

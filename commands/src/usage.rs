@@ -134,6 +134,22 @@ impl Usage {
         self.count(user, (action, now), (plan, limit), command, metadata).await
     }
 
+    /// How many posts may be scheduled at any moment. Fails closed.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] with `quota_check_failed`.
+    pub async fn scheduled_posts(
+        &self,
+        user: &UserId,
+        now: DateTime<Utc>,
+    ) -> Result<(Plan, Limit), Error> {
+        let plan = self.known_plan(user, now).await?;
+        match self.limits.scheduled_posts(&plan.tier) {
+            Ok(limit) => Ok((plan, limit)),
+            Err(refusal) => Err(Error::Refused { refusal, plan: Some(plan) }),
+        }
+    }
+
     /// Lets a piece of work count for good.
     ///
     /// # Errors
@@ -181,17 +197,21 @@ impl Usage {
         action: Action,
         now: DateTime<Utc>,
     ) -> Result<(Plan, Limit), Error> {
-        let plan = match self.plan(user, now).await {
-            Ok(Some(plan)) => plan,
-            Ok(None) => return Err(unknown(None)),
-            Err(failure) => {
-                tracing::warn!(%failure, "a quota could not be checked");
-                return Err(unknown(None));
-            }
-        };
+        let plan = self.known_plan(user, now).await?;
         match self.limits.limit(&plan.tier, action) {
             Ok(limit) => Ok((plan, limit)),
             Err(refusal) => Err(Error::Refused { refusal, plan: Some(plan) }),
+        }
+    }
+
+    async fn known_plan(&self, user: &UserId, now: DateTime<Utc>) -> Result<Plan, Error> {
+        match self.plan(user, now).await {
+            Ok(Some(plan)) => Ok(plan),
+            Ok(None) => Err(unknown(None)),
+            Err(failure) => {
+                tracing::warn!(%failure, "a quota could not be checked");
+                Err(unknown(None))
+            }
         }
     }
 

@@ -4,6 +4,7 @@ pub mod check;
 pub mod definition;
 pub mod names;
 pub mod plan;
+pub mod secrets;
 pub mod stitch;
 #[cfg(test)]
 mod tests;

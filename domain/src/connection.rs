@@ -146,6 +146,8 @@ pub enum Connection {
 pub struct Known {
     /// Whose it is.
     pub owner: UserId,
+    /// Where.
+    pub platform: String,
     /// What they are called there.
     pub username: Option<String>,
     /// Where the vault keeps the credentials.
@@ -215,9 +217,10 @@ impl Decider for Connection {
 
     fn evolve(mut self, event: &Event) -> Self {
         match event {
-            Event::ConnectionCreated { owner, username, .. } => {
-                let (owner, username) = (owner.clone(), username.clone());
-                return Self::Present(Known { owner, username, secret: None });
+            Event::ConnectionCreated { owner, platform, username } => {
+                let (owner, platform) = (owner.clone(), platform.clone());
+                let username = username.clone();
+                return Self::Present(Known { owner, platform, username, secret: None });
             }
             Event::ConnectionAbandoned {} => return Self::Abandoned,
             Event::CredentialsRevealed { .. } | Event::RevealRefused { .. } => {}

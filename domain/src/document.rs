@@ -3,8 +3,16 @@
 //! Ingestion is performed by one node at a time. Starting an attempt hands out its number, and everything the attempt
 //! reports carries that number: a node that lost its claim is refused, so that no passage is ever stored twice.
 
+mod event;
+mod filter;
+mod labels;
+mod origin;
 mod passage;
 
+pub use event::Event;
+pub use filter::{Comparison, Filter};
+pub use labels::{Label, Labels};
+pub use origin::{MAX_URL, Origin};
 pub use passage::{BlobHash, Passage};
 
 use crate::{
@@ -12,7 +20,6 @@ use crate::{
     ids::{DocumentId, KnowledgeBaseId, NodeId, UserId},
     knowledge_base::Authority,
 };
-use serde::{Deserialize, Serialize};
 
 /// Failures with a passing cause before a document is given up.
 pub const MAX_FAILURES: u32 = 3;
@@ -20,71 +27,6 @@ pub const MAX_FAILURES: u32 = 3;
 pub const MAX_ATTEMPTS: u32 = 6;
 /// Longest file name, in characters.
 pub const MAX_NAME: usize = 512;
-
-/// What happened to a document.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Event {
-    /// A file was put into a knowledge base; its bytes are in the blob store.
-    DocumentUploaded {
-        /// Where it belongs.
-        knowledge_base: KnowledgeBaseId,
-        /// Owner of the knowledge base.
-        owner: UserId,
-        /// The upload it came with; several files may share one. 32 hex digits.
-        task: String,
-        /// The file's name as the client gave it.
-        name: String,
-        /// Its bytes.
-        blob: BlobHash,
-        /// How many bytes.
-        size: u64,
-        /// Media type as the client gave it; a hint only.
-        media_type: String,
-    },
-    /// A node has begun to read it.
-    IngestionStarted {
-        /// Which attempt, from 1.
-        attempt: u32,
-        /// Who.
-        node: NodeId,
-    },
-    /// Some of its passages, in order.
-    PassagesStored {
-        /// The attempt that made them.
-        attempt: u32,
-        /// Number of the first of them within the document, from 0.
-        first: u32,
-        /// Model under which their vectors are remembered.
-        model: String,
-        /// At most about 256 KB together.
-        passages: Vec<Passage>,
-    },
-    /// It can be searched.
-    DocumentIngested {
-        /// The attempt that succeeded.
-        attempt: u32,
-        /// Bytes of the extracted text.
-        text_bytes: u64,
-        /// What it was recognised as, e.g. `text/markdown`.
-        media_type: String,
-        /// The extracted text in the blob store, UTF-8: what the passages' offsets count. `None` in old events.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        text: Option<BlobHash>,
-    },
-    /// An attempt failed.
-    IngestionFailed {
-        /// Which.
-        attempt: u32,
-        /// Why, for the person who uploaded it.
-        reason: String,
-        /// Milliseconds until the next attempt; `None` when there will be none.
-        retry_in_ms: Option<u64>,
-    },
-    /// Somebody wants it read again from the beginning; what is found of it stays until then.
-    RereadRequested {},
-    /// It is gone.
-    DocumentDeleted {},
-}
 
 /// What somebody wants of a document.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +47,10 @@ pub enum Command {
         size: u64,
         /// Media type as the client gave it.
         media_type: String,
+        /// What filters may ask about it.
+        metadata: Labels,
+        /// What its bytes are.
+        origin: Origin,
     },
     /// Claim it for `node`.
     Begin {
@@ -209,6 +155,8 @@ pub struct File {
     pub size: u64,
     /// Media type as the client gave it.
     pub media_type: String,
+    /// What its bytes are.
+    pub origin: Origin,
 }
 
 /// Why not.
@@ -226,6 +174,12 @@ pub enum Refusal {
     /// The blob's name is no hash.
     #[error("not a SHA-256 in lower-case hex")]
     BadBlob,
+    /// Too much metadata, or a NUL character in them.
+    #[error("{}", Labels::RULE)]
+    BadMetadata,
+    /// An address longer than [`MAX_URL`], or with a NUL character.
+    #[error("an address has at most {MAX_URL} characters")]
+    BadUrl,
     /// There is nothing to do any more: searchable already, or given up.
     #[error("the document's ingestion has ended")]
     Settled,
@@ -241,7 +195,7 @@ impl crate::Refusal for Refusal {
     fn kind(&self) -> Kind {
         match self {
             Self::Unknown => Kind::Unknown,
-            Self::BadName | Self::BadBlob => Kind::Invalid,
+            Self::BadName | Self::BadBlob | Self::BadMetadata | Self::BadUrl => Kind::Invalid,
             Self::Exists | Self::Settled | Self::Claimed(_) | Self::Superseded => Kind::Conflict,
         }
     }
@@ -256,7 +210,17 @@ impl Decider for Document {
 
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
         match command {
-            Command::Upload { knowledge_base, owner, task, name, blob, size, media_type } => {
+            Command::Upload {
+                knowledge_base,
+                owner,
+                task,
+                name,
+                blob,
+                size,
+                media_type,
+                metadata,
+                origin,
+            } => {
                 if self.stage != Stage::Unknown {
                     return Err(Refusal::Exists);
                 }
@@ -266,6 +230,12 @@ impl Decider for Document {
                 if !blob.is_valid() {
                     return Err(Refusal::BadBlob);
                 }
+                if !metadata.fits() {
+                    return Err(Refusal::BadMetadata);
+                }
+                if !origin.fits() {
+                    return Err(Refusal::BadUrl);
+                }
                 Ok(vec![Event::DocumentUploaded {
                     knowledge_base: knowledge_base.clone(),
                     owner: owner.clone(),
@@ -274,6 +244,8 @@ impl Decider for Document {
                     blob: blob.clone(),
                     size: *size,
                     media_type: media_type.chars().filter(|c| *c != '\0').take(128).collect(),
+                    metadata: metadata.clone(),
+                    origin: origin.clone(),
                 }])
             }
             Command::Begin { node, instead_of } => self.begin(*node, *instead_of),
@@ -316,7 +288,14 @@ impl Decider for Document {
     fn evolve(mut self, event: &Event) -> Self {
         match event {
             Event::DocumentUploaded {
-                knowledge_base, owner, name, blob, size, media_type, ..
+                knowledge_base,
+                owner,
+                name,
+                blob,
+                size,
+                media_type,
+                origin,
+                ..
             } => {
                 self.stage = Stage::Waiting;
                 self.file = Some(File {
@@ -326,6 +305,7 @@ impl Decider for Document {
                     blob: blob.clone(),
                     size: *size,
                     media_type: media_type.clone(),
+                    origin: origin.clone(),
                 });
             }
             Event::IngestionStarted { attempt, node } => {

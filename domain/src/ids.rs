@@ -71,6 +71,10 @@ uuid_ids! {
     RunId,
     /// One conversation of one owner; derived from both, see [`ConversationId::of`].
     ConversationId,
+    /// One chat of one person with their assistant; see [`ChatId::of`].
+    ChatId,
+    /// One thing in one of a person's collections.
+    ItemId,
     /// One process of annals, from its start to its end.
     NodeId,
     /// One login of one person (browser session or token family).
@@ -87,6 +91,12 @@ uuid_ids! {
     ConnectionId,
     /// One job; clients choose it.
     JobId,
+    /// One operation that an administrator asked for.
+    OperationId,
+    /// One post, from draft to what became of it.
+    PostId,
+    /// Somebody who follows a creator; derived from the account they were first known by, see [`FanId::of`].
+    FanId,
     /// One skill; derived from where it belongs and what it is called.
     SkillId,
     /// One app.
@@ -156,6 +166,29 @@ impl AppSessionId {
     pub fn of(app: AppId, caller: &UserId, session_id: &str) -> Self {
         let name = format!("{app}\0{}\0{session_id}", caller.0);
         Self(Uuid::new_v5(&APP_SESSIONS, name.as_bytes()))
+    }
+}
+
+/// Namespace under which ids of chats are derived; any fixed value serves.
+const CHATS: Uuid = Uuid::from_u128(0x8d2c_51f7_3a0e_4e6b_b1c4_9f20_7e5a_6d13);
+
+impl ChatId {
+    /// Session ids are chosen by clients, so the same id of two people names two chats; and it names another thing than the
+    /// same id does in other products.
+    pub fn of(owner: &UserId, session_id: &str) -> Self {
+        let name = format!("{}\0{session_id}", owner.0);
+        Self(Uuid::new_v5(&CHATS, name.as_bytes()))
+    }
+}
+
+/// Namespace under which ids of fans are derived; any fixed value serves.
+const FANS: Uuid = Uuid::from_u128(0x51c7_0b5e_96d2_4d0a_8f3e_2ab9_14c6_7d80);
+
+impl FanId {
+    /// Platforms choose ids of their own, so the same account as seen by two creators is two fans.
+    pub fn of(owner: &UserId, platform: &str, platform_fan_id: &str) -> Self {
+        let name = format!("{}\0{platform}\0{platform_fan_id}", owner.0);
+        Self(Uuid::new_v5(&FANS, name.as_bytes()))
     }
 }
 

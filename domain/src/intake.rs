@@ -6,7 +6,7 @@
 
 use crate::{
     Decider, Kind,
-    document::{BlobHash, MAX_NAME},
+    document::{BlobHash, Labels, MAX_NAME, MAX_URL, Origin},
     ids::{DocumentId, KnowledgeBaseId, UserId},
 };
 use serde::{Deserialize, Serialize};
@@ -44,6 +44,23 @@ pub struct File {
     pub size: u64,
     /// Media type as the client gave it; a hint only.
     pub media_type: String,
+    /// What filters may ask about it besides its name.
+    #[serde(default, skip_serializing_if = "Labels::is_empty")]
+    pub metadata: Labels,
+    /// What its bytes are.
+    #[serde(default, skip_serializing_if = "Origin::is_file")]
+    pub origin: Origin,
+}
+
+/// What becomes of files that are there already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Twins {
+    /// The same bytes are not taken twice.
+    Refuse,
+    /// Documents of the same names give way.
+    Replace,
+    /// They stand beside each other.
+    Keep,
 }
 
 /// A document that is there already, with the name or the bytes of a file that comes.
@@ -70,8 +87,8 @@ pub enum Command {
         task: String,
         /// Its files.
         files: Vec<File>,
-        /// Whether documents of the same names give way.
-        replace: bool,
+        /// What becomes of what is there already.
+        twins: Twins,
         /// What is there already, looked up.
         present: Vec<Present>,
         /// How many uploads of [`Intake::uploads`] the look-up reflects.
@@ -98,6 +115,12 @@ pub enum Refusal {
     /// A blob's name is no hash.
     #[error("not a SHA-256 in lower-case hex")]
     BadBlob,
+    /// Too much metadata, or a NUL character in them.
+    #[error("{}", Labels::RULE)]
+    BadMetadata,
+    /// An address longer than [`MAX_URL`], or with a NUL character.
+    #[error("an address has at most {MAX_URL} characters")]
+    BadUrl,
     /// The same bytes are there already, or come twice.
     #[error("{name:?} is the same file as {other:?}")]
     Duplicate {
@@ -111,7 +134,9 @@ pub enum Refusal {
 impl crate::Refusal for Refusal {
     fn kind(&self) -> Kind {
         match self {
-            Self::BadCount | Self::BadName | Self::BadBlob => Kind::Invalid,
+            Self::BadCount | Self::BadName | Self::BadBlob | Self::BadMetadata | Self::BadUrl => {
+                Kind::Invalid
+            }
             Self::Duplicate { .. } => Kind::Conflict,
         }
     }
@@ -125,7 +150,7 @@ impl Decider for Intake {
     type Refusal = Refusal;
 
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
-        let Command::Accept { owner, task, files, replace, present, seen } = command;
+        let Command::Accept { owner, task, files, twins, present, seen } = command;
         if !(1..=MAX_FILES).contains(&files.len()) {
             return Err(Refusal::BadCount);
         }
@@ -137,28 +162,38 @@ impl Decider for Intake {
             if !file.blob.is_valid() {
                 return Err(Refusal::BadBlob);
             }
+            if !file.metadata.fits() {
+                return Err(Refusal::BadMetadata);
+            }
+            if !file.origin.fits() {
+                return Err(Refusal::BadUrl);
+            }
         }
         let meanwhile = self.uploads.iter().skip(*seen).flatten().map(File::present);
         let present: Vec<Present> = present.iter().cloned().chain(meanwhile).collect();
         let mut taken: Vec<File> = Vec::with_capacity(files.len());
         for file in files {
             let same = taken.iter().find(|other| file.is_same(&other.blob));
-            match same {
-                Some(other) if !replace => return Err(file.duplicate_of(&other.name)),
-                Some(other) if other.name == file.name => continue,
+            match (same, twins) {
+                (Some(other), Twins::Refuse) => return Err(file.duplicate_of(&other.name)),
+                (Some(other), Twins::Replace) if other.name == file.name => continue,
                 _ => taken.push(file.clone()),
             }
         }
         let mut replaced = Vec::new();
-        if *replace {
-            let gives_way = |held: &&Present| files.iter().any(|file| file.name == held.name);
-            replaced.extend(present.iter().filter(gives_way).map(|held| held.document.clone()));
-        } else {
-            for file in files {
-                // Who repairs a file, or the embedder, may bring it again.
-                let held = present.iter().find(|held| !held.failed && file.is_same(&held.blob));
-                if let Some(held) = held {
-                    return Err(file.duplicate_of(&held.name));
+        match twins {
+            Twins::Keep => {}
+            Twins::Replace => {
+                let gives_way = |held: &&Present| files.iter().any(|file| file.name == held.name);
+                replaced.extend(present.iter().filter(gives_way).map(|held| held.document.clone()));
+            }
+            Twins::Refuse => {
+                for file in files {
+                    // Who repairs a file, or the embedder, may bring it again.
+                    let held = present.iter().find(|held| !held.failed && file.is_same(&held.blob));
+                    if let Some(held) = held {
+                        return Err(file.duplicate_of(&held.name));
+                    }
                 }
             }
         }

@@ -4,6 +4,9 @@ use crate::{Decider, Kind, ids::UserId, name::NameHash};
 use chrono::{DateTime, Utc};
 use serde::{Deserialize, Serialize};
 
+/// Most people who may register with one invitation.
+pub const MOST_USES: u32 = 10_000;
+
 /// What happened. Kept for ever.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Event {
@@ -12,6 +15,9 @@ pub enum Event {
         /// When it ends by itself; never without it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         expires_at: Option<DateTime<Utc>>,
+        /// How many people may register with it.
+        #[serde(default = "one", skip_serializing_if = "is_one")]
+        max_uses: u32,
     },
     /// This person registers with it.
     InviteClaimed {
@@ -27,6 +33,14 @@ pub enum Event {
     InviteDisabled {},
 }
 
+fn one() -> u32 {
+    1
+}
+
+fn is_one(uses: &u32) -> bool {
+    *uses == 1
+}
+
 /// What somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
@@ -34,6 +48,8 @@ pub enum Command {
     Create {
         /// When it ends by itself.
         expires_at: Option<DateTime<Utc>>,
+        /// How many people may register with it: 1 to [`MOST_USES`].
+        max_uses: u32,
     },
     /// Register with it.
     Claim {
@@ -57,12 +73,15 @@ pub enum Refusal {
     /// There is one with this code.
     #[error("there is such an invite")]
     Exists,
+    /// Not 1 to [`MOST_USES`].
+    #[error("maxUses is 1 to {MOST_USES}")]
+    Uses,
 }
 
 impl crate::Refusal for Refusal {
     fn kind(&self) -> Kind {
         match self {
-            Self::NotValid => Kind::Invalid,
+            Self::NotValid | Self::Uses => Kind::Invalid,
             Self::Exists => Kind::Conflict,
         }
     }
@@ -74,12 +93,27 @@ pub enum Invite {
     /// Never created.
     #[default]
     Absent,
-    /// It waits for somebody, until then.
-    Pending(Option<DateTime<Utc>>),
-    /// Somebody registered with it.
-    Claimed(UserId, Option<DateTime<Utc>>),
+    /// It counts, unless it has ended or is used up.
+    Open(Box<Open>),
     /// It does not count.
     Disabled,
+}
+
+/// An invitation that nobody has disabled.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Open {
+    /// When it ends by itself.
+    pub expires_at: Option<DateTime<Utc>>,
+    /// How many people may register with it.
+    pub max_uses: u32,
+    /// Who did, or is about to.
+    pub claims: Vec<UserId>,
+}
+
+impl Open {
+    fn used_up(&self) -> bool {
+        self.claims.len() >= self.max_uses as usize
+    }
 }
 
 impl Invite {
@@ -87,9 +121,25 @@ impl Invite {
     pub fn status(&self) -> Option<&'static str> {
         match self {
             Self::Absent => None,
-            Self::Pending(_) => Some("pending"),
-            Self::Claimed(..) => Some("claimed"),
+            Self::Open(open) if open.used_up() => Some("claimed"),
+            Self::Open(_) => Some("pending"),
             Self::Disabled => Some("disabled"),
+        }
+    }
+
+    /// Whether somebody may register with it.
+    pub fn counts(&self, now: DateTime<Utc>) -> bool {
+        match self {
+            Self::Open(open) => !open.used_up() && open.expires_at.is_none_or(|ends| ends > now),
+            Self::Absent | Self::Disabled => false,
+        }
+    }
+
+    /// Who has claimed it.
+    pub fn claims(&self) -> &[UserId] {
+        match self {
+            Self::Open(open) => &open.claims,
+            Self::Absent | Self::Disabled => &[],
         }
     }
 }
@@ -103,33 +153,44 @@ impl Decider for Invite {
 
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
         match (self, command) {
-            (Self::Absent, Command::Create { expires_at }) => {
-                Ok(vec![Event::InviteCreated { expires_at: *expires_at }])
+            (_, Command::Create { max_uses, .. }) if !(1..=MOST_USES).contains(max_uses) => {
+                Err(Refusal::Uses)
+            }
+            (Self::Absent, Command::Create { expires_at, max_uses }) => {
+                let (expires_at, max_uses) = (*expires_at, *max_uses);
+                Ok(vec![Event::InviteCreated { expires_at, max_uses }])
             }
             (_, Command::Create { .. }) => Err(Refusal::Exists),
-            (Self::Pending(ends), Command::Claim { user, now })
-                if ends.is_none_or(|e| e > *now) =>
-            {
+            (_, Command::Claim { user, .. }) if self.claims().contains(user) => Ok(vec![]),
+            (_, Command::Claim { user, now }) if self.counts(*now) => {
                 Ok(vec![Event::InviteClaimed { user: user.clone() }])
             }
             (_, Command::Claim { .. }) => Err(Refusal::NotValid),
-            (Self::Claimed(by, _), Command::Release(user)) if by == user => {
+            (_, Command::Release(user)) if self.claims().contains(user) => {
                 Ok(vec![Event::InviteReleased { user: user.clone() }])
             }
-            (_, Command::Release(_)) => Ok(vec![]),
-            (Self::Pending(_), Command::Disable) => Ok(vec![Event::InviteDisabled {}]),
-            (Self::Disabled, Command::Disable) => Ok(vec![]),
-            (Self::Absent | Self::Claimed(..), Command::Disable) => Err(Refusal::NotValid),
+            (_, Command::Release(_)) | (Self::Disabled, Command::Disable) => Ok(vec![]),
+            (Self::Open(open), Command::Disable) if !open.used_up() => {
+                Ok(vec![Event::InviteDisabled {}])
+            }
+            (Self::Absent | Self::Open(_), Command::Disable) => Err(Refusal::NotValid),
         }
     }
 
     fn evolve(self, event: &Event) -> Self {
         match (self, event) {
-            (_, Event::InviteCreated { expires_at }) => Self::Pending(*expires_at),
-            (Self::Pending(ends), Event::InviteClaimed { user }) => {
-                Self::Claimed(user.clone(), ends)
+            (_, Event::InviteCreated { expires_at, max_uses }) => {
+                let (expires_at, max_uses, claims) = (*expires_at, *max_uses, vec![]);
+                Self::Open(Box::new(Open { expires_at, max_uses, claims }))
             }
-            (Self::Claimed(_, ends), Event::InviteReleased { .. }) => Self::Pending(ends),
+            (Self::Open(mut open), Event::InviteClaimed { user }) => {
+                open.claims.push(user.clone());
+                Self::Open(open)
+            }
+            (Self::Open(mut open), Event::InviteReleased { user }) => {
+                open.claims.retain(|claim| claim != user);
+                Self::Open(open)
+            }
             (_, Event::InviteDisabled {}) => Self::Disabled,
             (other, Event::InviteClaimed { .. } | Event::InviteReleased { .. }) => other,
         }
@@ -143,7 +204,7 @@ mod tests {
     use chrono::TimeDelta;
 
     fn created(expires_at: Option<DateTime<Utc>>) -> Event {
-        Event::InviteCreated { expires_at }
+        Event::InviteCreated { expires_at, max_uses: 1 }
     }
 
     fn claim(user: &str) -> Command {
@@ -184,5 +245,19 @@ mod tests {
         given::<Invite>([created(None), claimed("ann")])
             .when(Command::Release("bob".into()))
             .then_nothing();
+    }
+
+    #[test]
+    fn an_invite_for_several_lets_as_many_in() {
+        let two = || Event::InviteCreated { expires_at: None, max_uses: 2 };
+        let history = || [two(), claimed("ann")];
+        given::<Invite>(history()).when(claim("ann")).then_nothing();
+        given::<Invite>(history()).when(claim("bob")).then([claimed("bob")]);
+        let full = || [two(), claimed("ann"), claimed("bob")];
+        given::<Invite>(full()).when(claim("eve")).then_refused(Refusal::NotValid);
+        given::<Invite>(full()).when(Command::Disable).then_refused(Refusal::NotValid);
+        given::<Invite>(history()).when(Command::Disable).then([Event::InviteDisabled {}]);
+        let none = Command::Create { expires_at: None, max_uses: 0 };
+        given::<Invite>([]).when(none).then_refused(Refusal::Uses);
     }
 }

@@ -1,7 +1,7 @@
 //! A knowledge base: a named shelf of documents that one person owns and agents may read.
 
 use crate::{
-    Decider, Kind,
+    Decider, Kind, datasource,
     ids::{KnowledgeBaseId, UserId},
     json,
 };
@@ -33,6 +33,9 @@ pub enum Event {
         intro: String,
         /// Language of its documents as the owner put it, e.g. `zh-cn`.
         language: String,
+        /// What it holds as a datasource; `None` of one that is none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        datasource: Option<datasource::Type>,
     },
     /// It is called something else now.
     KnowledgeBaseRenamed {
@@ -89,6 +92,8 @@ pub enum Command {
         intro: String,
         /// Language of its documents.
         language: String,
+        /// What it will hold as a datasource; `None` of one that is none.
+        datasource: Option<datasource::Type>,
     },
     /// Call or describe it differently; `None` leaves as is.
     Update {
@@ -131,6 +136,8 @@ pub enum KnowledgeBase {
         kind: String,
         /// What its clients keep with it; `None` until they do.
         setting: Option<Value>,
+        /// What it holds as a datasource; `None` of one that is none.
+        datasource: Option<datasource::Type>,
     },
     /// Gone.
     Deleted,
@@ -146,6 +153,24 @@ impl KnowledgeBase {
             Self::Open { owner, .. } if by.covers(owner) => Ok(owner),
             Self::Open { .. } | Self::Unknown | Self::Deleted => Err(Refusal::Unknown),
         }
+    }
+}
+
+impl KnowledgeBase {
+    /// What it holds, where it is a datasource of `owner`.
+    ///
+    /// # Errors
+    /// [`Refusal::Unknown`] otherwise.
+    pub fn datasource_of(&self, owner: &UserId) -> Result<datasource::Type, Refusal> {
+        match self {
+            Self::Open { owner: own, datasource: Some(kind), .. } if own == owner => Ok(*kind),
+            Self::Open { .. } | Self::Unknown | Self::Deleted => Err(Refusal::Unknown),
+        }
+    }
+
+    /// Whether it is a datasource, and so none of the knowledge bases that people see as such.
+    pub fn is_datasource(&self) -> bool {
+        matches!(self, Self::Open { datasource: Some(_), .. })
     }
 }
 
@@ -196,7 +221,7 @@ impl Decider for KnowledgeBase {
 
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
         match command {
-            Command::Create { owner, name, kind, intro, language } => {
+            Command::Create { owner, name, kind, intro, language, datasource } => {
                 if *self != Self::Unknown {
                     return Err(Refusal::Exists);
                 }
@@ -207,8 +232,14 @@ impl Decider for KnowledgeBase {
                         return Err(Refusal::LongKind);
                     }
                 }
-                let (owner, kind, language) = (owner.clone(), kind.clone(), language.clone());
-                Ok(vec![Event::KnowledgeBaseCreated { owner, name, kind, intro, language }])
+                Ok(vec![Event::KnowledgeBaseCreated {
+                    owner: owner.clone(),
+                    name,
+                    kind: kind.clone(),
+                    intro,
+                    language: language.clone(),
+                    datasource: *datasource,
+                }])
             }
             Command::Update { by, name, intro, setting } => {
                 self.owner_for(by)?;
@@ -246,13 +277,14 @@ impl Decider for KnowledgeBase {
 
     fn evolve(mut self, event: &Event) -> Self {
         match (&mut self, event) {
-            (_, Event::KnowledgeBaseCreated { owner, name, kind, intro, .. }) => {
+            (_, Event::KnowledgeBaseCreated { owner, name, kind, intro, datasource, .. }) => {
                 return Self::Open {
                     owner: owner.clone(),
                     name: name.clone(),
                     intro: intro.clone(),
                     kind: kind.clone(),
                     setting: None,
+                    datasource: *datasource,
                 };
             }
             (_, Event::KnowledgeBaseDeleted {}) => return Self::Deleted,

@@ -6,7 +6,7 @@
 
 use crate::{
     Decider, Kind,
-    ids::{AgentId, ConnectionId, McpServerId, UserId},
+    ids::{AgentId, ConnectionId, FanId, McpServerId, UserId},
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{
@@ -75,6 +75,15 @@ pub enum Connections {}
 impl Namespace for Connections {
     const CATEGORY: &'static str = "connection_name";
     type Holder = ConnectionId;
+}
+
+/// Accounts of fans at platforms; the keyed hash is of creator, platform and the platform's id for the fan.
+#[derive(Debug)]
+pub enum FanAccounts {}
+
+impl Namespace for FanAccounts {
+    const CATEGORY: &'static str = "fan_account";
+    type Holder = FanId;
 }
 
 /// Hash of a normalised name, hexadecimal.

@@ -10,6 +10,10 @@ pub enum Event {
     RegistrationAllowed {},
     /// They may not.
     RegistrationForbidden {},
+    /// No node begins a job any more.
+    QueueDrained {},
+    /// They do again.
+    QueueResumed {},
 }
 
 /// What somebody wants.
@@ -17,6 +21,8 @@ pub enum Event {
 pub enum Command {
     /// Let people register themselves, or not.
     AllowRegistration(bool),
+    /// Let no node begin a job, or let them again.
+    DrainQueue(bool),
 }
 
 /// Nothing is ever refused here.
@@ -34,6 +40,8 @@ impl crate::Refusal for Refusal {
 pub struct System {
     /// Whether people may register themselves; `None` as long as nobody has decided, when the configuration counts.
     pub allow_registration: Option<bool>,
+    /// Whether no node begins a job.
+    pub drained: bool,
 }
 
 impl Decider for System {
@@ -44,20 +52,26 @@ impl Decider for System {
     type Refusal = Refusal;
 
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
-        let Command::AllowRegistration(allowed) = *command;
-        Ok(match (self.allow_registration == Some(allowed), allowed) {
-            (true, _) => vec![],
-            (false, true) => vec![Event::RegistrationAllowed {}],
-            (false, false) => vec![Event::RegistrationForbidden {}],
+        Ok(match *command {
+            Command::AllowRegistration(allowed) if self.allow_registration == Some(allowed) => {
+                vec![]
+            }
+            Command::AllowRegistration(true) => vec![Event::RegistrationAllowed {}],
+            Command::AllowRegistration(false) => vec![Event::RegistrationForbidden {}],
+            Command::DrainQueue(drained) if self.drained == drained => vec![],
+            Command::DrainQueue(true) => vec![Event::QueueDrained {}],
+            Command::DrainQueue(false) => vec![Event::QueueResumed {}],
         })
     }
 
-    fn evolve(self, event: &Event) -> Self {
-        let allowed = match event {
-            Event::RegistrationAllowed {} => true,
-            Event::RegistrationForbidden {} => false,
-        };
-        Self { allow_registration: Some(allowed) }
+    fn evolve(mut self, event: &Event) -> Self {
+        match event {
+            Event::RegistrationAllowed {} => self.allow_registration = Some(true),
+            Event::RegistrationForbidden {} => self.allow_registration = Some(false),
+            Event::QueueDrained {} => self.drained = true,
+            Event::QueueResumed {} => self.drained = false,
+        }
+        self
     }
 }
 
@@ -77,5 +91,15 @@ mod tests {
         given::<System>([Event::RegistrationForbidden {}])
             .when(Command::AllowRegistration(true))
             .then([Event::RegistrationAllowed {}]);
+    }
+
+    #[test]
+    fn the_queue_is_drained_and_resumed_once() {
+        given::<System>([]).when(Command::DrainQueue(false)).then_nothing();
+        given::<System>([]).when(Command::DrainQueue(true)).then([Event::QueueDrained {}]);
+        given::<System>([Event::QueueDrained {}]).when(Command::DrainQueue(true)).then_nothing();
+        given::<System>([Event::QueueDrained {}])
+            .when(Command::DrainQueue(false))
+            .then([Event::QueueResumed {}]);
     }
 }

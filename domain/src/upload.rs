@@ -28,6 +28,8 @@ pub enum Event {
         /// What it is, without parameters, in lower case: `image/png`.
         media_type: String,
     },
+    /// Its owner needs it no more; the link leads nowhere from now on.
+    FileRemoved {},
 }
 
 /// What somebody wants.
@@ -46,6 +48,8 @@ pub enum Command {
         /// What it is.
         media_type: String,
     },
+    /// Let the link lead nowhere.
+    Remove,
 }
 
 /// Why not.
@@ -75,10 +79,20 @@ impl crate::Refusal for Refusal {
 }
 
 /// An upload as its history leaves it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Upload {
-    /// Whether there is a file.
-    pub kept: bool,
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Upload {
+    /// Never uploaded.
+    #[default]
+    Absent,
+    /// There.
+    Kept {
+        /// Whose it is.
+        owner: UserId,
+        /// Its bytes.
+        blob: BlobHash,
+    },
+    /// Not any more.
+    Removed,
 }
 
 impl Decider for Upload {
@@ -89,8 +103,11 @@ impl Decider for Upload {
     type Refusal = Refusal;
 
     fn decide(&self, command: &Command) -> Result<Vec<Event>, Refusal> {
-        let Command::Keep { owner, key, blob, size, media_type } = command;
-        if self.kept {
+        let Command::Keep { owner, key, blob, size, media_type } = command else {
+            let kept = matches!(self, Self::Kept { .. });
+            return Ok(kept.then_some(Event::FileRemoved {}).into_iter().collect());
+        };
+        if *self != Self::Absent {
             return Err(Refusal::Exists);
         }
         if !is_key(key) {
@@ -113,7 +130,10 @@ impl Decider for Upload {
 
     fn evolve(self, event: &Event) -> Self {
         match event {
-            Event::FileUploaded { .. } => Self { kept: true },
+            Event::FileUploaded { owner, blob, .. } => {
+                Self::Kept { owner: owner.clone(), blob: blob.clone() }
+            }
+            Event::FileRemoved {} => Self::Removed,
         }
     }
 }
@@ -184,6 +204,11 @@ mod tests {
     fn an_id_is_used_once() {
         given::<Upload>([]).when(keep("a/b.png", "image/png")).then([uploaded()]);
         given::<Upload>([uploaded()])
+            .when(keep("a/b.png", "image/png"))
+            .then_refused(Refusal::Exists);
+        given::<Upload>([uploaded()]).when(Command::Remove).then([Event::FileRemoved {}]);
+        given::<Upload>([uploaded(), Event::FileRemoved {}]).when(Command::Remove).then_nothing();
+        given::<Upload>([uploaded(), Event::FileRemoved {}])
             .when(keep("a/b.png", "image/png"))
             .then_refused(Refusal::Exists);
     }

@@ -200,16 +200,46 @@ impl Shown {
 
     /// The link to an event in the view `name`.
     pub(crate) fn link(event: &Recorded, name: &str, ids: IdForm) -> Self {
+        let to = format!("{}@{}", event.revision, event.stream);
+        let id = ids.of(link_id(event, name));
+        Self::made_link(event, id, name, event.position.0, to, String::new())
+    }
+
+    /// A link with this id and number in the view `name`, as old as this event is.
+    pub(crate) fn made_link(
+        event: &Recorded,
+        id: WireUuid,
+        name: &str,
+        number: u64,
+        to: String,
+        custom_metadata: String,
+    ) -> Self {
         Self {
-            id: ids.of(Uuid::new_v5(&event.id, name.as_bytes())),
+            id,
             stream: name.into(),
-            revision: event.position.0,
+            revision: number,
             position: event.position.0,
             metadata: headers(LINK, BYTES, event),
-            custom_metadata: Bytes::new(),
-            data: format!("{}@{}", event.revision, event.stream).into(),
+            custom_metadata: custom_metadata.into(),
+            data: to.into(),
         }
     }
+}
+
+/// The id of the link to an event in the view `name`.
+pub(crate) fn link_id(event: &Recorded, name: &str) -> Uuid {
+    Uuid::new_v5(&event.id, name.as_bytes())
+}
+
+/// What this event has in common with those that belong together, by what was sent with it.
+pub(crate) fn belonging(event: &Recorded) -> String {
+    let sent = Shown::event(event, IdForm::Text).custom_metadata;
+    let named: Option<serde_json::Value> = serde_json::from_slice(&sent).ok();
+    let correlation = named.as_ref().and_then(|sent| {
+        let ours = sent.get("$correlationId").or_else(|| sent.get("correlation_id"));
+        ours.and_then(serde_json::Value::as_str)
+    });
+    correlation.unwrap_or_else(|| event.stream.as_str()).to_owned()
 }
 
 fn copied(text: &str) -> Bytes {
@@ -251,4 +281,7 @@ macro_rules! recorded_event {
     )+ };
 }
 
-recorded_event!(crate::wire::streams::read_resp::read_event::RecordedEvent);
+recorded_event!(
+    crate::wire::streams::read_resp::read_event::RecordedEvent,
+    crate::wire::persistent_subscriptions::read_resp::read_event::RecordedEvent
+);

@@ -9,10 +9,19 @@ use tonic::{Request, Response, Status, async_trait};
 /// The version of the original whose answers ours are like; clients choose their calls by it.
 const VERSION: &str = "23.10.0";
 const STREAMS: &str = "event_store.client.streams.streams";
+const GROUPS: &str = "event_store.client.persistent_subscriptions.persistentsubscriptions";
 const METHODS: &[(&str, &str, &[&str])] = &[
     (STREAMS, "read", &["position", "events"]),
     (STREAMS, "append", &[]),
     (STREAMS, "batchappend", &["deadline_duration"]),
+    (GROUPS, "create", &["stream", "all"]),
+    (GROUPS, "update", &["stream", "all"]),
+    (GROUPS, "delete", &["stream", "all"]),
+    (GROUPS, "read", &["stream", "all"]),
+    (GROUPS, "getinfo", &["stream", "all"]),
+    (GROUPS, "replayparked", &["stream", "all"]),
+    (GROUPS, "list", &["stream", "all"]),
+    (GROUPS, "restartsubsystem", &[]),
     ("event_store.client.gossip.gossip", "read", &[]),
     ("event_store.client.server_features.serverfeatures", "getsupportedmethods", &[]),
 ];

@@ -16,6 +16,7 @@ mod features;
 mod filter;
 mod follow;
 mod gossip;
+mod groups;
 mod names;
 mod read;
 mod serve;
@@ -24,4 +25,5 @@ mod streams;
 mod wire;
 
 pub use door::{Credentials, Denied, Door, Right};
+pub use groups::{Alone, Claim, LEASE, Owners, Unknown};
 pub use serve::{Endpoint, Failed, Identity, serve};

@@ -1,8 +1,8 @@
 //! What a stream's name means: one of ours, a view over many, or nothing that can be.
 
-use crate::{status, wire::shared::StreamIdentifier};
+use crate::{groups::shelf_named, status, wire::shared::StreamIdentifier};
 use commands::log::Filter;
-use domain::StreamId;
+use domain::{StreamId, subscription_group::Name};
 use tonic::Status;
 
 /// What somebody reads.
@@ -17,6 +17,8 @@ pub(crate) enum Source {
         /// Which events it links to.
         of: Filter,
     },
+    /// What a persistent subscription has set aside.
+    Shelf(Name),
     /// A possible name that no stream here can have.
     Nowhere,
 }
@@ -30,6 +32,8 @@ impl Source {
             links(Filter::categories(&[category]))
         } else if let Some(kind) = name.strip_prefix("$et-") {
             links(Filter::all().kinds(&[kind]))
+        } else if let Some(group) = shelf_named(&name) {
+            Self::Shelf(group)
         } else {
             name.parse().map_or(Self::Nowhere, Self::Stream)
         })
@@ -56,7 +60,8 @@ pub(crate) fn target(
     }
 }
 
-fn text(identifier: Option<StreamIdentifier>) -> Result<String, Status> {
+/// The name of a stream.
+pub(crate) fn text(identifier: Option<StreamIdentifier>) -> Result<String, Status> {
     let name = identifier.ok_or_else(|| status::invalid("no stream is named"))?.stream_name;
     let name = String::from_utf8(name.into());
     name.ok()

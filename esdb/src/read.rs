@@ -202,7 +202,7 @@ impl View {
     pub(crate) fn links(source: &Source) -> Option<Self> {
         match source {
             Source::Links { name, of } => Some(Self::Links(name.clone(), of.clone())),
-            Source::Stream(_) | Source::Nowhere => None,
+            Source::Stream(_) | Source::Shelf(_) | Source::Nowhere => None,
         }
     }
 
@@ -240,6 +240,19 @@ pub(crate) fn plain(event: &Recorded, ids: IdForm) -> ReadResp {
     let position = Some(read_event::Position::CommitPosition(event.position.0));
     let event = Some(Shown::event(event, ids).into());
     ReadResp { content: Some(Content::Event(ReadEvent { event, link: None, position })) }
+}
+
+/// A link, with what it links to, if that is wanted.
+pub(crate) fn event_of(linked: Option<&Recorded>, link: Shown, ids: IdForm) -> ReadResp {
+    let position = Some(read_event::Position::CommitPosition(link.position));
+    let shown = match linked {
+        Some(event) => {
+            let event = Some(Shown::event(event, ids).into());
+            ReadEvent { event, link: Some(link.into()), position }
+        }
+        None => ReadEvent { event: Some(link.into()), link: None, position },
+    };
+    ReadResp { content: Some(Content::Event(shown)) }
 }
 
 /// There is no such stream.

@@ -4,9 +4,11 @@ use crate::{
     door::Door,
     features::Features,
     gossip::Members,
+    groups::{LogGroups, Owners, Serving},
     streams::LogStreams,
     wire::{
         gossip::gossip_server::GossipServer,
+        persistent_subscriptions::persistent_subscriptions_server::PersistentSubscriptionsServer,
         server_features::server_features_server::ServerFeaturesServer,
         streams::streams_server::StreamsServer,
     },
@@ -33,6 +35,8 @@ pub struct Endpoint {
     pub log: Arc<dyn EventLog>,
     /// Lets callers in.
     pub door: Arc<dyn Door>,
+    /// Keeps nodes apart that serve the same log.
+    pub owners: Arc<dyn Owners>,
     /// Categories that nobody appends to: those of the server's own aggregates, unless it only keeps the log for others.
     pub closed: &'static [&'static str],
     /// This process, as it shows in gossip.
@@ -62,10 +66,18 @@ pub struct Failed(Box<str>);
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, endpoint: Endpoint) -> Result<(), Failed> {
     let failed = |error: &dyn std::fmt::Display| Failed(error.to_string().into());
-    let Endpoint { log, door, closed, node, identity, draining } = endpoint;
+    let Endpoint { log, door, owners, closed, node, identity, draining } = endpoint;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let incoming = TcpIncoming::from_listener(listener, true, Some(KEEP_ALIVE))
         .map_err(|error| failed(&error))?;
+    let serving = Arc::new(Serving::new(log.clone(), owners, draining.clone()));
+    let groups = LogGroups {
+        log: log.clone(),
+        door: door.clone(),
+        draining: draining.clone(),
+        serving: serving.clone(),
+        address,
+    };
     let streams = LogStreams { log, door, closed, draining: draining.clone() };
     let mut server = Server::builder();
     if let Some(Identity { certificate, key }) = identity {
@@ -80,6 +92,7 @@ pub async fn serve(listener: TcpListener, endpoint: Endpoint) -> Result<(), Fail
         .http2_keepalive_interval(Some(KEEP_ALIVE))
         .http2_keepalive_timeout(Some(KEEP_ALIVE))
         .add_service(StreamsServer::new(streams).max_decoding_message_size(MESSAGE))
+        .add_service(PersistentSubscriptionsServer::new(groups))
         .add_service(ServerFeaturesServer::new(Features))
         .add_service(GossipServer::new(Members { node, address }))
         .serve_with_incoming_shutdown(incoming, draining.cancelled());
@@ -87,8 +100,12 @@ pub async fn serve(listener: TcpListener, endpoint: Endpoint) -> Result<(), Fail
         draining.cancelled().await;
         tokio::time::sleep(GRACE).await;
     };
-    tokio::select! {
+    let served = tokio::select! {
         served = served => served.map_err(|error| failed(&error)),
         () = late => Ok(()),
+    };
+    if draining.is_cancelled() && tokio::time::timeout(GRACE, serving.ended()).await.is_err() {
+        tracing::warn!("persistent subscriptions did not record in time how far they are");
     }
+    served
 }

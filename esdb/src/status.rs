@@ -1,6 +1,10 @@
 //! Failures as clients of the protocol know them: a code, and trailers by which they tell one from another.
 
-use commands::log::{AppendError, ReadError};
+use commands::{
+    execute::Failure,
+    log::{AppendError, ReadError},
+};
+use domain::subscription_group::Name;
 use tonic::{Code, Status, metadata::MetadataMap};
 
 fn exception(code: Code, message: impl Into<String>, trailers: &[(&'static str, &str)]) -> Status {
@@ -40,6 +44,58 @@ pub(crate) fn not_permitted() -> Status {
 /// The server is on its way down; whoever follows comes back with the position they have.
 pub(crate) fn going_down() -> Status {
     exception(Code::Unavailable, "the server is going down", &[("exception", "node-not-ready")])
+}
+
+fn of_group(code: Code, exception_: &str, name: &Name, what: &str) -> Status {
+    let message = format!("Subscription group {} on stream {} {what}", name.group, name.source);
+    let trailers =
+        [("exception", exception_), ("stream-name", &name.source), ("group-name", &name.group)];
+    exception(code, message, &trailers)
+}
+
+/// There is no such group.
+pub(crate) fn no_group(name: &Name) -> Status {
+    of_group(Code::NotFound, "persistent-subscription-does-not-exist", name, "does not exist.")
+}
+
+/// There is such a group.
+pub(crate) fn group_exists(name: &Name) -> Status {
+    of_group(Code::AlreadyExists, "persistent-subscription-exists", name, "exists.")
+}
+
+/// It was changed, removed or begun anew: whoever consumes comes again.
+pub(crate) fn group_dropped(name: &Name) -> Status {
+    of_group(Code::Cancelled, "persistent-subscription-dropped", name, "was dropped.")
+}
+
+/// As many consume as may.
+pub(crate) fn group_full(name: &Name) -> Status {
+    let Name { source, group } = name;
+    let message =
+        format!("Maximum subscriptions reached for subscription group {group} on stream {source}.");
+    let trailers = [
+        ("exception", "maximum-subscribers-reached"),
+        ("stream-name", source),
+        ("group-name", group),
+    ];
+    exception(Code::FailedPrecondition, message, &trailers)
+}
+
+/// A group cannot be read from the log, or written to it.
+pub(crate) fn group_failed(name: &Name, failure: &Failure) -> Status {
+    tracing::warn!(%failure, group = %name, "a persistent subscription failed");
+    Status::unavailable("the log is unavailable")
+}
+
+/// Another node has what is asked for.
+pub(crate) fn not_leader(host: &str, port: u16) -> Status {
+    let port = port.to_string();
+    let trailers = [
+        ("exception", "not-leader"),
+        ("leader-endpoint-host", host),
+        ("leader-endpoint-port", port.as_str()),
+    ];
+    exception(Code::NotFound, "Leader info available", &trailers)
 }
 
 /// What has no answer of its own in the protocol.

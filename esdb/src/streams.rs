@@ -4,9 +4,10 @@ use crate::{
     append,
     batch::Batches,
     content::IdForm,
-    door::{Door, Knock, Right},
+    door::{Door, Knock, Right, Stay},
     filter::Filter,
     follow,
+    groups::shelf,
     names::{Closed, Source},
     read::{self, Begin, View, Wish},
     status,
@@ -23,13 +24,10 @@ use crate::{
         streams_server::Streams,
     },
 };
-use async_stream::try_stream;
+use async_stream::{stream, try_stream};
 use commands::log::{Direction, EventLog};
-use futures::{
-    FutureExt, StreamExt,
-    stream::{self, BoxStream},
-};
-use std::sync::Arc;
+use futures::{FutureExt, StreamExt, stream::BoxStream};
+use std::{pin::pin, sync::Arc};
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status, Streaming, async_trait};
 
@@ -42,7 +40,8 @@ pub(crate) struct LogStreams {
     pub(crate) draining: CancellationToken,
 }
 
-type Answers<T> = BoxStream<'static, Result<T, Status>>;
+/// What a call is answered.
+pub(crate) type Answers<T> = BoxStream<'static, Result<T, Status>>;
 
 #[async_trait]
 impl Streams for LogStreams {
@@ -50,11 +49,11 @@ impl Streams for LogStreams {
     type BatchAppendStream = Answers<BatchAppendResp>;
 
     async fn read(&self, request: Request<ReadReq>) -> Result<Response<Self::ReadStream>, Status> {
-        Knock::of(&request).enter(&*self.door, Right::Read).await?;
+        let (_, stay) = Knock::of(&request).stay(&self.door, Right::Read).await?;
         let options = request.into_inner().options;
         let options = options.ok_or_else(|| status::invalid("a read has options"))?;
         let answers = answers(self.log.clone(), options)?;
-        Ok(Response::new(until(&self.draining, answers)))
+        Ok(Response::new(until(&self.draining, stay, answers)))
     }
 
     async fn append(
@@ -69,7 +68,7 @@ impl Streams for LogStreams {
         &self,
         request: Request<Streaming<BatchAppendReq>>,
     ) -> Result<Response<Self::BatchAppendStream>, Status> {
-        let by = Knock::of(&request).enter(&*self.door, Right::Append).await?;
+        let (by, stay) = Knock::of(&request).stay(&self.door, Right::Append).await?;
         let (log, closed) = (self.log.clone(), self.closed);
         let mut chunks = request.into_inner();
         let answers = try_stream! {
@@ -80,7 +79,7 @@ impl Streams for LogStreams {
                 }
             }
         };
-        Ok(Response::new(until(&self.draining, answers.boxed())))
+        Ok(Response::new(until(&self.draining, stay, answers.boxed())))
     }
 
     async fn delete(&self, request: Request<DeleteReq>) -> Result<Response<DeleteResp>, Status> {
@@ -97,16 +96,31 @@ impl Streams for LogStreams {
     }
 }
 
-/// These answers, or an error when the server goes down before they end.
+/// These answers, or an error when the server goes down or the caller may not stay before they end.
 pub(crate) fn until<T: Send + 'static>(
     draining: &CancellationToken,
-    answers: Answers<T>,
+    stay: Stay,
+    mut answers: Answers<T>,
 ) -> Answers<T> {
     let draining = draining.clone();
-    let down = draining.clone().cancelled_owned();
-    let last = stream::once(async move { draining.is_cancelled() });
-    let last = last.filter_map(|down| async move { down.then(|| Err(status::going_down())) });
-    answers.take_until(down).chain(last).boxed()
+    let answers = stream! {
+        let mut over = pin!(stay.over());
+        loop {
+            let answer = tokio::select! {
+                biased;
+                () = draining.cancelled() => Some(Err(status::going_down())),
+                why = &mut over => Some(Err(why)),
+                answer = answers.next() => answer,
+            };
+            let Some(answer) = answer else { break };
+            let last = answer.is_err();
+            yield answer;
+            if last {
+                break;
+            }
+        }
+    };
+    answers.boxed()
 }
 
 fn answers(log: Arc<dyn EventLog>, options: Options) -> Result<Answers<ReadResp>, Status> {
@@ -145,11 +159,16 @@ fn answers(log: Arc<dyn EventLog>, options: Options) -> Result<Answers<ReadResp>
             };
             let source = Source::of(of.stream_identifier.clone())?;
             if subscribes {
+                if let Source::Shelf(_) = source {
+                    let why = "what a persistent subscription has set aside is read, not followed";
+                    return Err(Status::unimplemented(why));
+                }
                 return Ok(follow::source(log, source, wish(from)));
             }
             Ok(match (View::links(&source), source) {
                 (Some(view), _) => read::all(log, view, wish(from)).boxed(),
                 (None, Source::Stream(name)) => read::stream(log, name, wish(from)).boxed(),
+                (None, Source::Shelf(group)) => shelf(log, group, wish(from)).boxed(),
                 (None, _) => {
                     let name = of.stream_identifier.map(|id| id.stream_name).unwrap_or_default();
                     let answer = read::not_found(&String::from_utf8_lossy(&name));

@@ -11,6 +11,6 @@ include!(concat!(env!("OUT_DIR"), "/wire.rs"));
 
 pub(crate) use event_store::{
     client as shared,
-    client::{gossip, server_features, streams},
+    client::{gossip, persistent_subscriptions, server_features, streams},
 };
 pub(crate) use google::rpc;

@@ -2,7 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-use annals_esdb::{Credentials, Denied, Door, Endpoint, Right};
+use annals_esdb::{Alone, Credentials, Denied, Door, Endpoint, Right};
 use commands::{
     effects::Sensitive,
     log::{EventLog, contract::Backend, eventstore::EventStoreLog, memory::MemoryLog},
@@ -49,7 +49,8 @@ impl Served {
         let stop = draining.clone().drop_guard();
         let log = Arc::new(MemoryLog::new());
         let (node, identity, closed): (_, _, &[_]) = (Uuid::nil(), None, &[]);
-        let endpoint = Endpoint { log, door: Arc::new(Word), closed, node, identity, draining };
+        let (door, owners) = (Arc::new(Word), Arc::new(Alone));
+        let endpoint = Endpoint { log, door, owners, closed, node, identity, draining };
         tokio::spawn(annals_esdb::serve(listener, endpoint));
         Self { address, _stop: stop }
     }

@@ -3,7 +3,9 @@
 use crate::{ApplyError, Projection, column};
 use chrono::{DateTime, Utc};
 use domain::{
-    Recorded, codec,
+    Recorded,
+    app::secrets::Holder,
+    app_rating, codec,
     ids::{AppId, RunId, UserId},
     run::{Event, Outcome, Request},
 };
@@ -25,11 +27,11 @@ impl Projection for AppRuns {
     }
 
     fn categories(&self) -> &'static [&'static str] {
-        &["run"]
+        &["run", "app_rating"]
     }
 
     fn kinds(&self) -> &'static [&'static str] {
-        &["RunRequested", "AppStepFinished", "TurnCompleted", "RunEnded"]
+        &["RunRequested", "AppStepFinished", "TurnCompleted", "RunEnded", "AppRunRated"]
     }
 
     fn apply<'a>(
@@ -39,6 +41,9 @@ impl Projection for AppRuns {
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         Box::pin(async move {
             let Ok(id) = recorded.stream.key().parse::<Uuid>() else { return Ok(()) };
+            if &*recorded.kind == "AppRunRated" {
+                return rate(db, recorded, id).await;
+            }
             match codec::decode::<Event>(&recorded.kind, &recorded.data)? {
                 Event::RunRequested(request) => insert(db, recorded, id, &request).await,
                 Event::AppStepFinished { step, done, usage } => {
@@ -76,6 +81,8 @@ async fn insert(
     request: &Request,
 ) -> Result<(), ApplyError> {
     let Some(app) = &request.settings.app else { return Ok(()) };
+    let mut input = app.input.clone();
+    input.mask();
     sqlx::query(
         "insert into app_runs (run_id, app_id, app_name, caller, session_key, ip, user_agent,
              content_type, request, steps, requested_at, position, revision)
@@ -89,12 +96,22 @@ async fn insert(
     .bind(&app.origin.ip)
     .bind(&app.origin.user_agent)
     .bind(&app.origin.content_type)
-    .bind(Json(json!({"input": app.input, "stream": app.stream})))
+    .bind(Json(json!({"input": input, "stream": app.stream})))
     .bind(at.recorded_at)
     .bind(column(at.position.0))
     .bind(column(at.revision.0))
     .execute(db)
     .await?;
+    Ok(())
+}
+
+async fn rate(db: &mut PgConnection, at: &Recorded, id: Uuid) -> Result<(), ApplyError> {
+    let app_rating::Event::AppRunRated { quality, remark } = codec::decode(&at.kind, &at.data)?;
+    sqlx::query("update app_runs set rating = $2 where run_id = $1")
+        .bind(id)
+        .bind(Json(json!({"quality": quality, "remark": remark})))
+        .execute(db)
+        .await?;
     Ok(())
 }
 
@@ -155,6 +172,8 @@ pub struct Row {
     pub requested_at: DateTime<Utc>,
     /// When it was over.
     pub ended_at: Option<DateTime<Utc>>,
+    /// `{"quality", "remark"}`, if whoever ran it said something.
+    pub rating: Option<Json<Value>>,
 }
 
 /// A session.
@@ -177,6 +196,8 @@ pub struct Wanted<'a> {
     pub app: Option<AppId>,
     /// Of this session only.
     pub session: Option<&'a str>,
+    /// Requested before this only.
+    pub before: Option<DateTime<Utc>>,
 }
 
 /// One page of runs, newest first, and how many there are in all.
@@ -190,13 +211,15 @@ pub async fn page(
     limit: i64,
 ) -> sqlx::Result<(Vec<Row>, i64)> {
     let among = "from app_runs where caller = $1 and ($2::uuid is null or app_id = $2)
-                 and ($3::text is null or session_key = $3)";
+                 and ($3::text is null or session_key = $3)
+                 and ($4::timestamptz is null or requested_at < $4)";
     let (caller, app) = (wanted.caller.as_str(), wanted.app.map(|app| app.0));
-    let rows = format!("select * {among} order by position desc offset $4 limit $5");
+    let rows = format!("select * {among} order by position desc offset $5 limit $6");
     let rows = sqlx::query_as(sqlx::AssertSqlSafe(rows));
-    let rows = rows.bind(caller).bind(app).bind(wanted.session).bind(offset).bind(limit);
+    let rows = rows.bind(caller).bind(app).bind(wanted.session).bind(wanted.before);
+    let rows = rows.bind(offset).bind(limit);
     let count = sqlx::query_scalar(sqlx::AssertSqlSafe(format!("select count(*) {among}")));
-    let count = count.bind(caller).bind(app).bind(wanted.session);
+    let count = count.bind(caller).bind(app).bind(wanted.session).bind(wanted.before);
     Ok((rows.fetch_all(db).await?, count.fetch_one(db).await?))
 }
 

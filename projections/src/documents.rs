@@ -14,7 +14,7 @@ use domain::{
     knowledge_base::{self, KnowledgeBase},
 };
 use futures::future::{BoxFuture, FutureExt};
-use sqlx::{FromRow, PgConnection, PgPool};
+use sqlx::{FromRow, PgConnection, PgPool, types::Json};
 
 /// Waits for a node, or for its next attempt.
 pub const PENDING: i16 = 0;
@@ -62,10 +62,11 @@ async fn shelf(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
     use knowledge_base::Event as E;
     let id = recorded.stream.key();
     let query = match &codec::decode(&recorded.kind, &recorded.data)? {
-        E::KnowledgeBaseCreated { kind, .. } => {
-            sqlx::query("insert into document_shelves (id, kind) values ($1, $2)")
+        E::KnowledgeBaseCreated { kind, datasource, .. } => {
+            sqlx::query("insert into document_shelves (id, kind, datasource) values ($1, $2, $3)")
                 .bind(id)
                 .bind(kind)
+                .bind(datasource.is_some())
         }
         E::KnowledgeBaseCleared {} => {
             sqlx::query("update documents set gone = true where knowledge_base = $1").bind(id)
@@ -95,12 +96,12 @@ async fn accepted(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
     sqlx::query(
         "insert into documents
             (id, revision, updated_at, created_at, knowledge_base, owner, task, name, blob, size, media_type,
-             status, attempts, passages, text_bytes, created, place)
-         select new.document, -1, $3, $3, s.id, $4, $5, new.name, new.blob, new.size, new.media_type, 0, 0, 0, 0, $6,
-            new.place
+             metadata, origin, status, attempts, passages, text_bytes, created, place)
+         select new.document, -1, $3, $3, s.id, $4, $5, new.name, new.blob, new.size, new.media_type,
+            coalesce(new.metadata, '{}'), coalesce(new.origin, '\"File\"'), 0, 0, 0, 0, $6, new.place
          from document_shelves s, rows from (json_to_recordset($1::json) as
-            (document text, name text, blob text, size bigint, media_type text)) with ordinality
-            as new (document, name, blob, size, media_type, place)
+            (document text, name text, blob text, size bigint, media_type text, metadata jsonb, origin jsonb))
+            with ordinality as new (document, name, blob, size, media_type, metadata, origin, place)
          where s.id = $2",
     )
     .bind(serde_json::to_string(&files)?)
@@ -121,12 +122,21 @@ async fn apply(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
     // In all statements: $1 the document, $2 its revision, $3 the time.
     let query = |sql| sqlx::query::<sqlx::Postgres>(sql).bind(id).bind(revision).bind(at);
     let query = match &event {
-        Event::DocumentUploaded { knowledge_base, owner, task, name, blob, size, media_type } => {
-            query(
+        Event::DocumentUploaded {
+            knowledge_base,
+            owner,
+            task,
+            name,
+            blob,
+            size,
+            media_type,
+            metadata,
+            origin,
+        } => query(
                 "insert into documents
                     (id, revision, updated_at, created_at, knowledge_base, owner, task, name, blob, size, media_type,
-                     status, attempts, passages, text_bytes, created)
-                 select $1, $2, $3, $3, id, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, $11
+                     status, attempts, passages, text_bytes, created, metadata, origin)
+                 select $1, $2, $3, $3, id, $5, $6, $7, $8, $9, $10, 0, 0, 0, 0, $11, $12, $13
                  from document_shelves where id = $4
                  on conflict (id) do update set revision = excluded.revision",
             )
@@ -138,7 +148,8 @@ async fn apply(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
             .bind(column(*size))
             .bind(media_type)
             .bind(column(recorded.position.0))
-        }
+            .bind(Json(metadata))
+            .bind(Json(origin)),
         Event::IngestionStarted { attempt, .. } => query(
             "update documents set revision = $2, updated_at = $3, status = 1, attempts = $4, passages = 0,
                 due_at = null where id = $1",
@@ -262,12 +273,13 @@ pub async fn listed(
     Ok((rows, total))
 }
 
-/// The one with this id.
+/// The one with this id, unless it is an entry of a datasource.
 pub async fn get(db: &PgPool, id: &DocumentId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as(
         "select *, shown_status(id, status) as shown,
             (select s.kind from document_shelves s where s.id = knowledge_base) as kind
-         from documents where id = $1 and not gone",
+         from documents where id = $1 and not gone
+           and not (select s.datasource from document_shelves s where s.id = knowledge_base)",
     )
     .bind(id.as_str())
     .fetch_optional(db)

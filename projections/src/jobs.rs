@@ -6,6 +6,7 @@ use domain::{
     Decider, Recorded, codec,
     ids::{JobId, UserId},
     job::{Event, Job, Queue},
+    system::{self, System},
 };
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -26,11 +27,11 @@ impl Projection for Jobs {
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["jobs", "job_counts"]
+        &["jobs", "job_counts", "queue_holds"]
     }
 
     fn categories(&self) -> &'static [&'static str] {
-        &[Job::CATEGORY]
+        &[Job::CATEGORY, System::CATEGORY]
     }
 
     fn apply<'a>(
@@ -39,19 +40,41 @@ impl Projection for Jobs {
         recorded: &'a Recorded,
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         Box::pin(async move {
-            // The runner hands over streams of this category only, and their keys are made from ids.
+            if recorded.stream.category() == System::CATEGORY {
+                return hold(db, recorded).await;
+            }
+            // The runner hands over streams of these categories only, and their keys are made from ids.
             let Ok(id) = recorded.stream.key().parse::<JobId>() else { return Ok(()) };
             let event = codec::decode::<Event>(&recorded.kind, &recorded.data)?;
-            if !matches!(event, Event::JobEnqueued(_) | Event::JobRefunded {}) {
+            let moved = !matches!(event, Event::JobRefunded {} | Event::JobProgressed { .. });
+            if moved && !matches!(event, Event::JobEnqueued(_)) {
                 count(db, id, -1).await?;
             }
             fold(db, id, recorded, &event).await?;
-            if !matches!(event, Event::JobRefunded {}) {
+            if moved {
                 count(db, id, 1).await?;
             }
             Ok(())
         })
     }
+}
+
+/// Whether jobs are begun at all.
+async fn hold(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyError> {
+    let statement = match codec::decode::<system::Event>(&recorded.kind, &recorded.data)? {
+        system::Event::QueueDrained {} => sqlx::query(
+            "insert into queue_holds (hold, since, revision) values ('drained', $1, $2)
+             on conflict (hold) do update set since = $1, revision = $2",
+        )
+        .bind(recorded.recorded_at)
+        .bind(column(recorded.revision.0)),
+        system::Event::QueueResumed {} => sqlx::query("delete from queue_holds"),
+        system::Event::RegistrationAllowed {} | system::Event::RegistrationForbidden {} => {
+            return Ok(());
+        }
+    };
+    statement.execute(db).await?;
+    Ok(())
 }
 
 /// Counts the job where it stands.
@@ -97,11 +120,15 @@ async fn fold(
         .bind(request.priority),
         Event::JobStarted { attempt, .. } => change(
             "update jobs set revision = $2, updated_at = $3, status = 'processing',
-               started_at = $3, available_at = null, attempt = $4,
+               started_at = $3, available_at = null, attempt = $4, progress = 0,
                retry_count = retry_count + (case when $4 > 1 then 1 else 0 end)
              where job_id = $1",
         )
         .bind(i32::try_from(*attempt).unwrap_or(i32::MAX)),
+        Event::JobProgressed { percent } => change(
+            "update jobs set revision = $2, updated_at = $3, progress = $4 where job_id = $1",
+        )
+        .bind(i16::from(*percent)),
         Event::JobAttemptFailed { error, retry_at } => change(
             "update jobs set revision = $2, updated_at = $3, status = 'queued',
                error_message = $4, available_at = $5 where job_id = $1",
@@ -154,6 +181,8 @@ pub struct Row {
     pub status: String,
     /// Place in the queue.
     pub priority: i32,
+    /// How far it is, of a hundred.
+    pub progress: i16,
     /// How often it was begun again.
     pub retry_count: i32,
     /// How often it was asked for again.
@@ -178,7 +207,7 @@ pub async fn job(db: &PgPool, id: JobId) -> sqlx::Result<Option<Row>> {
     sqlx::query_as("select * from jobs where job_id = $1").bind(id.0).fetch_optional(db).await
 }
 
-/// The job that is next in this queue at `now`.
+/// The job that is next in this queue at `now`; none while the queues are drained.
 ///
 /// # Errors
 /// When the database does not answer.
@@ -186,6 +215,7 @@ pub async fn next(db: &PgPool, queue: Queue, now: DateTime<Utc>) -> sqlx::Result
     let id: Option<Uuid> = sqlx::query_scalar(
         "select job_id from jobs
          where queue = $1 and status = 'queued' and (available_at is null or available_at <= $2)
+           and not exists (select from queue_holds)
          order by priority, queued_at, job_id limit 1",
     )
     .bind(queue.as_str())

@@ -3,7 +3,7 @@
 use crate::{ApplyError, Projection, column};
 use chrono::{DateTime, Utc};
 use domain::{
-    Decider, Recorded, codec,
+    Decider, Recorded, codec, datasource,
     ids::{KnowledgeBaseId, UserId},
     knowledge_base::{Event, KnowledgeBase},
 };
@@ -40,10 +40,10 @@ impl Projection for KnowledgeBases {
 async fn apply(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyError> {
     let event: Event = codec::decode(&recorded.kind, &recorded.data)?;
     let query = match &event {
-        Event::KnowledgeBaseCreated { owner, name, kind, intro, language } => sqlx::query(
+        Event::KnowledgeBaseCreated { owner, name, kind, intro, language, datasource } => sqlx::query(
             "insert into knowledge_bases
-                (id, revision, updated_at, owner, name, kind, intro, language, created, created_at)
-             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $3)",
+                (id, revision, updated_at, owner, name, kind, intro, language, created, created_at, datasource)
+             values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $3, $10)",
         )
         .bind(recorded.stream.key())
         .bind(column(recorded.revision.0))
@@ -53,7 +53,8 @@ async fn apply(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
         .bind(kind)
         .bind(intro)
         .bind(language)
-        .bind(column(recorded.position.0)),
+        .bind(column(recorded.position.0))
+        .bind(datasource.map(datasource::Type::slug)),
         Event::KnowledgeBaseRenamed { name } => sqlx::query(
             "update knowledge_bases set revision = $2, updated_at = $3, name = $4 where id = $1",
         )
@@ -125,7 +126,7 @@ pub struct Filter<'a> {
     pub kind: &'a str,
 }
 
-/// One page, newest first, and how many there are on all pages.
+/// One page, newest first, and how many there are on all pages. Datasources are not among them.
 pub async fn listed(
     db: &PgPool,
     filter: Filter<'_>,
@@ -137,7 +138,7 @@ pub async fn listed(
         "select *, (select count(*) from documents d where d.knowledge_base = k.id and not d.gone) as documents
          from knowledge_bases k
          where ($1::text is null or owner = $1) and position(lower($2) in lower(name)) > 0
-           and ($3 = '' or kind = $3)
+           and ($3 = '' or kind = $3) and datasource is null
          order by created desc limit $4 offset $5",
     )
     .bind(owner)
@@ -150,7 +151,7 @@ pub async fn listed(
     let total = sqlx::query_scalar(
         "select count(*) from knowledge_bases
          where ($1::text is null or owner = $1) and position(lower($2) in lower(name)) > 0
-           and ($3 = '' or kind = $3)",
+           and ($3 = '' or kind = $3) and datasource is null",
     )
     .bind(owner)
     .bind(filter.name)
@@ -171,19 +172,20 @@ pub async fn get(db: &PgPool, id: &KnowledgeBaseId) -> sqlx::Result<Option<Row>>
     .await
 }
 
-/// Those of these that exist and belong to this person.
+/// Those of these that exist, belong to this person and are no datasources.
 pub async fn owned_among(
     db: &PgPool,
     ids: &[KnowledgeBaseId],
     owner: &UserId,
 ) -> sqlx::Result<Vec<KnowledgeBaseId>> {
     let ids: Vec<&str> = ids.iter().map(KnowledgeBaseId::as_str).collect();
-    let own: Vec<String> =
-        sqlx::query_scalar("select id from knowledge_bases where id = any($1) and owner = $2")
-            .bind(ids)
-            .bind(owner.as_str())
-            .fetch_all(db)
-            .await?;
+    let own: Vec<String> = sqlx::query_scalar(
+        "select id from knowledge_bases where id = any($1) and owner = $2 and datasource is null",
+    )
+    .bind(ids)
+    .bind(owner.as_str())
+    .fetch_all(db)
+    .await?;
     Ok(own.into_iter().map(KnowledgeBaseId::from).collect())
 }
 
@@ -195,7 +197,7 @@ pub async fn named_among(
 ) -> sqlx::Result<Vec<(KnowledgeBaseId, String)>> {
     let ids: Vec<&str> = ids.iter().map(KnowledgeBaseId::as_str).collect();
     let own: Vec<(String, String)> =
-        sqlx::query_as("select id, name from knowledge_bases where id = any($1) and owner = $2")
+        sqlx::query_as("select id, name from knowledge_bases where id = any($1) and owner = $2 and datasource is null")
             .bind(ids)
             .bind(owner.as_str())
             .fetch_all(db)

@@ -9,13 +9,12 @@ use crate::{
 };
 use domain::{
     Decider, Recorded, codec,
-    document::{Document, Event, Passage},
+    document::{Document, Event, Label, Labels, Origin, Passage},
     knowledge_base::{self, KnowledgeBase},
 };
 use futures::future::{BoxFuture, FutureExt};
 use serde::Serialize;
-use serde_json::json;
-use sqlx::{AssertSqlSafe, PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool, types::Json};
 
 /// The read model.
 #[derive(Debug, Clone, Copy, Default)]
@@ -101,7 +100,7 @@ async fn shelf(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyEr
 async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), ApplyError> {
     let id = recorded.stream.key();
     match codec::decode(&recorded.kind, &recorded.data)? {
-        Event::DocumentUploaded { knowledge_base, name, .. } => {
+        Event::DocumentUploaded { knowledge_base, name, metadata, origin, .. } => {
             sqlx::query(
                 "insert into passage_sources (document, knowledge_base, title, metadata, searchable, passages, revision)
                  select $1, id, $3, $5, false, 0, $4 from passage_shelves where id = $2",
@@ -110,7 +109,7 @@ async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
             .bind(knowledge_base.as_str())
             .bind(&name)
             .bind(column(recorded.revision.0))
-            .bind(json!({"source": name}))
+            .bind(Json(described(&name, metadata, &origin)))
             .execute(db)
             .await?;
         }
@@ -143,6 +142,13 @@ async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
         }
     }
     Ok(())
+}
+
+/// What filters may ask about a document: what its owner says, and where it is from.
+fn described(name: &str, mut metadata: Labels, origin: &Origin) -> Labels {
+    let source = origin.url().unwrap_or(name);
+    metadata.0.insert("source".to_owned(), Label::Text(source.to_owned()));
+    metadata
 }
 
 #[derive(Serialize)]
@@ -323,20 +329,6 @@ async fn count(db: &mut PgConnection, id: &str, sign: i64) -> Result<(), ApplyEr
     .execute(db)
     .await?;
     Ok(())
-}
-
-/// How many knowledge bases have vectors of another model than this one, and so are searched by their words alone until
-/// their documents are read anew; `None` for the built-in vectors.
-///
-/// # Errors
-/// When the database does not answer.
-pub async fn outdated(db: &PgPool, model: Option<&str>) -> sqlx::Result<i64> {
-    sqlx::query_scalar(
-        "select count(*) from passage_shelves where passages > 0 and model is distinct from $1",
-    )
-    .bind(model)
-    .fetch_one(db)
-    .await
 }
 
 /// Makes sure that vectors of this length are found through an index; for start-up, as soon as the length is known.

@@ -6,6 +6,7 @@
 mod filter;
 mod fusion;
 mod lexical;
+pub mod models;
 mod semantic;
 
 use crate::meanings::{self, Asked};

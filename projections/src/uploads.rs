@@ -34,10 +34,19 @@ impl Projection for Uploads {
         recorded: &'a Recorded,
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         Box::pin(async move {
-            let Event::FileUploaded { owner, key, blob, size, media_type } =
-                codec::decode(&recorded.kind, &recorded.data)?;
             // Nothing else ever names such a stream.
             let Ok(id) = recorded.stream.key().parse::<Uuid>() else { return Ok(()) };
+            let (owner, key, blob, size, media_type) =
+                match codec::decode(&recorded.kind, &recorded.data)? {
+                    Event::FileUploaded { owner, key, blob, size, media_type } => {
+                        (owner, key, blob, size, media_type)
+                    }
+                    Event::FileRemoved {} => {
+                        let removed = sqlx::query("delete from uploads where id = $1").bind(id);
+                        removed.execute(db).await?;
+                        return Ok(());
+                    }
+                };
             sqlx::query(
                 "insert into uploads
                      (id, owner, path, blob, size, media_type, uploaded_at, revision)

@@ -181,3 +181,55 @@ async fn a_reader_that_has_seen_enough_is_no_failure() {
     assert_eq!((output.status.code(), err(&output)), (Some(0), ""));
     app.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_invitation_is_made_on_the_command_line() {
+    let app = TestApp::start().await.unwrap();
+    let made = run(&app, &["invite", "create", "--uses", "2", "--days", "7"]).await;
+    let code = out(&made).trim().to_owned();
+    assert!(made.status.success() && code.len() >= 16, "{}", err(&made));
+    let body = json!({"email": "a@example.org", "password": PASSWORD, "inviteCode": code});
+    let answer = app.nobody().unwrap().post("/api/register").json(&body).send().await.unwrap();
+    assert_eq!(answer.status(), 200);
+    let listed = run(&app, &["invite", "list"]).await;
+    assert!(out(&listed).contains(" pending 1/2 ") && !out(&listed).contains(&code));
+    assert_eq!(out(&run(&app, &["invite", "disable", &code]).await).trim(), "disabled");
+    assert!(out(&run(&app, &["invite", "list"]).await).contains(" disabled "));
+    assert!(!run(&app, &["invite", "disable", "nothing"]).await.status.success());
+    assert!(!run(&app, &["invite", "create", "--uses", "0"]).await.status.success());
+    app.stop().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_doctor_finds_what_works_and_what_does_not() {
+    let app = TestApp::start().await.unwrap();
+    let mut doctor = annals(&app, &["doctor", "--json"]);
+    doctor.env("ANNALS_LISTEN", "127.0.0.1:0").env("NATS_URL", "nats://ann:hunter2@127.0.0.1:1");
+    let output = doctor.output().await.unwrap();
+    let findings: Vec<Value> =
+        out(&output).lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let level = |area: &str| {
+        let found = findings.iter().find(|finding| finding["area"] == area);
+        found.unwrap_or_else(|| panic!("{area}: {findings:?}"))["level"].clone()
+    };
+    for area in ["data folder", "database", "pgvector", "clock", "schema", "read models"] {
+        assert_eq!(level(area), "fine", "{area}: {findings:?}");
+    }
+    assert_eq!((level("chat model"), level("NATS")), (json!("advice"), json!("trouble")));
+    assert_eq!(output.status.code(), Some(1), "{}", err(&output));
+    assert!(!out(&output).contains("hunter2"), "{}", out(&output));
+    let foreign = annals(&app, &["doctor"]).env("ANNALS_MASTER_KEY", "A".repeat(43) + "=").output();
+    let foreign = foreign.await.unwrap();
+    assert!(out(&foreign).contains("another master key"), "{}", out(&foreign));
+    app.stop().await.unwrap();
+}
+
+#[tokio::test]
+async fn shells_and_manuals_know_the_subcommands() {
+    for arguments in [&["completions", "bash"][..], &["completions", "zsh"], &["man"]] {
+        let mut command = Command::new(annals_tests::binary::annals().unwrap());
+        let output = command.args(arguments).output().await.unwrap();
+        assert!(output.status.success(), "{}", err(&output));
+        assert!(out(&output).contains("rebuild"), "{arguments:?}: {}", out(&output));
+    }
+}

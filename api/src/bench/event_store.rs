@@ -12,7 +12,7 @@ use commands::{
     },
 };
 use domain::ids::UserId;
-use esdb::{Credentials, Denied, Door, Endpoint, Right};
+use esdb::{Alone, Credentials, Denied, Door, Endpoint, Right};
 use futures::{
     FutureExt,
     future::{BoxFuture, ready},
@@ -46,6 +46,7 @@ pub(super) async fn event_store(scratch: &Scratch, seconds: u64) -> Result<Repor
     let endpoint = Endpoint {
         log: near.clone(),
         door: Arc::new(Open),
+        owners: Arc::new(Alone),
         closed: &[],
         node: Uuid::now_v7(),
         identity: None,

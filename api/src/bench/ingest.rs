@@ -144,6 +144,8 @@ impl File {
             blob: blob.hash,
             size: blob.size,
             media_type: "application/octet-stream".to_owned(),
+            metadata: document::Labels::default(),
+            origin: document::Origin::File,
         };
         let id = DocumentId(Uuid::now_v7().simple().to_string());
         append::<Document>(&*served.app.log, &id, [uploaded].into_iter()).await?;

@@ -118,6 +118,7 @@ pub(crate) async fn shelf_in(
         kind: "document".to_owned(),
         intro: String::new(),
         language: language.to_owned(),
+        datasource: None,
     };
     append::<KnowledgeBase>(log, &id, [created].into_iter()).await?;
     Ok(id)
@@ -193,6 +194,8 @@ pub(crate) async fn ingested(
             blob: BlobHash("0".repeat(64)),
             size,
             media_type: media_type.clone(),
+            metadata: document::Labels::default(),
+            origin: document::Origin::File,
         },
         document::Event::IngestionStarted { attempt: 1, node: NodeId(Uuid::nil()) },
         document::Event::PassagesStored {

@@ -31,7 +31,7 @@ use std::{
 use tokio::task::JoinSet;
 
 /// Chunks of a document.
-const PER_DOCUMENT: u32 = 20;
+const PER_DOCUMENT: u32 = 50;
 /// Words of a chunk, and of a question.
 const WORDS: (usize, usize) = (120, 12);
 /// Documents on their way at once.
@@ -39,11 +39,16 @@ const AT_ONCE: usize = 8;
 /// Questions whose answers are compared with those of a search without index.
 const COMPARED: u64 = 100;
 const TOP: usize = 10;
+/// How long the read model may take to follow.
 const PATIENCE: Duration = Duration::from_secs(3_600);
+/// How often the progress of filling is told.
+const TOLD: Duration = Duration::from_secs(10);
 
-/// Ten best of a collection of `chunks` chunks of about 120 words, and of one a tenth of that size beside it, both in one index. The baseline is the same search by vectors
-/// alone without an index; `recall_at_10` is the part of its ten best that
-/// the search with the index has. The vectors are those of [`Projection`]: as long as a small model's, and weighed like one's.
+/// Ten best of a collection of `chunks` chunks of about 120 words, and of one a tenth of that size beside it, both in one
+/// index. The baseline is the same search by vectors alone without an index; `recall_at_10` is the part of its ten best
+/// that the search with the index has. `pgvector_…` is the bare statement for the ten nearest through that index, as wide a
+/// walk as ours; `words_…` our ranking by words alone. The vectors are those of [`Projection`]: as long as a small model's,
+/// and weighed like one's. How far the filling has come is told on standard error.
 pub(super) async fn retrieve(scratch: &Scratch, seconds: u64, chunks: u64) -> Result<Report> {
     let pool = &scratch.pool;
     let log: Arc<dyn EventLog> = PostgresLog::open(pool.clone(), Settings::default()).await?;
@@ -52,22 +57,41 @@ pub(super) async fn retrieve(scratch: &Scratch, seconds: u64, chunks: u64) -> Re
     let feed = Arc::new(LogFeed(log.clone()));
     let owner = UserId("0".repeat(32));
     let mut cases = Vec::new();
-    for size in [chunks / 10, chunks] {
-        let base = mix::shelf(&*log, &owner).await?;
-        fill(&pens, &owner, &base, size / u64::from(PER_DOCUMENT)).await?;
-        cases.push((size, Case { pool, pens: &pens, base }));
-    }
     let projections = Projections::start(pool.clone(), feed, vec![Arc::new(Passages)])?;
-    projections.wait_for_all(log.head().await?, PATIENCE).await?;
+    let filling = async {
+        for size in [chunks / 10, chunks] {
+            let base = mix::shelf(&*log, &owner).await?;
+            fill(&pens, &owner, &base, size / u64::from(PER_DOCUMENT)).await?;
+            cases.push((size, Case { pool, pens: &pens, base }));
+        }
+        anyhow::Ok(projections.wait_for_all(log.head().await?, PATIENCE).await?)
+    };
+    tokio::select! {
+        filled = filling => filled?,
+        told = tell(pool, chunks / 10 + chunks) => told?,
+    }
     projections.shutdown().await;
+    eprintln!("the index over the vectors is built");
     // Afterwards: built at once it takes a fraction of the time, and finds the same.
     passages::index_vectors(pool, dimensions(&pens)?).await?;
     scratch.settle().await?;
     let mut results = Vec::new();
     for (size, case) in &cases {
+        eprintln!("{size} chunks are asked");
         results.push(case.measure(*size, Duration::from_secs(seconds)).await?);
     }
     Ok(Report { bench: "retrieve", results })
+}
+
+/// Tells how many chunks the search has, for as long as it is polled.
+async fn tell(pool: &PgPool, chunks: u64) -> Result<()> {
+    let mut tick = tokio::time::interval(TOLD);
+    loop {
+        tick.tick().await;
+        let count = "select coalesce(sum(passages), 0)::bigint from passage_shelves";
+        let found: i64 = sqlx::query_scalar(count).fetch_one(pool).await?;
+        eprintln!("{found} of {chunks} chunks are in");
+    }
 }
 
 async fn fill(pens: &Pens, owner: &UserId, base: &KnowledgeBaseId, documents: u64) -> Result<()> {
@@ -96,6 +120,17 @@ struct Case<'a> {
     base: KnowledgeBaseId,
 }
 
+/// How a question is asked.
+#[derive(Debug, Clone, Copy)]
+enum Way {
+    /// By words and vectors.
+    Hybrid,
+    /// By words alone.
+    Words,
+    /// Of pgvector, without anything of ours.
+    Bare,
+}
+
 /// A passage, by document and number.
 type Found = (String, i32);
 
@@ -112,24 +147,44 @@ impl Case<'_> {
             wanted += best.len();
             found += best.iter().filter(|passage| near.contains(*passage)).count();
         }
-        let (mut ours, mut number, cpu) = (Timed::default(), COMPARED, meter.read());
-        let begin = Instant::now();
-        while begin.elapsed() < time {
-            let (text, vector) = self.question(number).await?;
-            let began = Instant::now();
-            hybrid(self.pool, self.asked(&text, &vector)).await?;
-            ours.add(one(began.elapsed()));
-            number += 1;
-        }
+        let cpu = meter.read();
+        let mut ours = self.timed(time, Way::Hybrid).await?;
         ours.cpu_us = meter.since(cpu);
+        let mut words = self.timed(time / 2, Way::Words).await?;
+        let mut bare = self.timed(time / 2, Way::Bare).await?;
         let more = BTreeMap::from([
             ("chunks", chunks as f64),
             ("p95_us", ours.quantile(0.95) as f64),
             ("baseline_p50_us", exact.quantile(0.5) as f64),
+            ("pgvector_p50_us", bare.quantile(0.5) as f64),
+            ("pgvector_p95_us", bare.quantile(0.95) as f64),
+            ("words_p50_us", words.quantile(0.5) as f64),
+            ("load_average", load()),
             ("recall_at_10", (found as f64 / wanted.max(1) as f64 * 1e4).round() / 1e4),
         ]);
         let baseline = "vectors alone, compared one by one".to_owned();
         Ok(Row { writers: Some(1), more, ..ours.against("hybrid, ten best", (baseline, &exact)) })
+    }
+
+    /// The same questions, one after the other, for so long.
+    async fn timed(&self, time: Duration, way: Way) -> Result<Timed> {
+        let (mut calls, mut number, begin) = (Timed::default(), COMPARED, Instant::now());
+        while begin.elapsed() < time {
+            let (text, vector) = self.question(number).await?;
+            let began = Instant::now();
+            match way {
+                Way::Hybrid => drop(hybrid(self.pool, self.asked(&text, &vector)).await?),
+                Way::Words => {
+                    let rankings = Rankings::Words;
+                    let asked = Question { rankings, vector: None, ..self.asked(&text, &vector) };
+                    drop(hybrid(self.pool, asked).await?);
+                }
+                Way::Bare => drop(self.bare(&vector).await?),
+            }
+            calls.add(one(began.elapsed()));
+            number += 1;
+        }
+        Ok(calls)
     }
 
     /// Words and vector of a question.
@@ -158,6 +213,23 @@ impl Case<'_> {
         Ok(passages.collect())
     }
 
+    /// What pgvector finds by itself.
+    async fn bare(&self, vector: &[f32]) -> Result<Vec<Found>> {
+        let length = vector.len();
+        let statement = format!(
+            "select document, ordinal from passage_vectors
+             where searchable and dimensions = {length} and knowledge_base = $1
+             order by embedding::halfvec({length}) <=> $2::real[]::halfvec({length}) limit {TOP}"
+        );
+        let begin = "begin read only; set local hnsw.iterative_scan = 'relaxed_order'; set local hnsw.ef_search = 400";
+        let mut transaction = self.pool.begin_with(begin).await?;
+        // Numbers and constants.
+        let query = sqlx::query_as(AssertSqlSafe(statement));
+        let found = query.bind(self.base.as_str()).bind(vector).fetch_all(&mut *transaction).await;
+        transaction.commit().await?;
+        Ok(found?)
+    }
+
     /// The nearest passages there are.
     async fn exact(&self, vector: &[f32]) -> Result<Vec<Found>> {
         let length = vector.len();
@@ -175,4 +247,10 @@ impl Case<'_> {
 fn one(took: Duration) -> Timed {
     let call = took.as_micros().try_into().unwrap_or(u32::MAX);
     Timed { events: 1, calls_us: vec![call], wall: took, cpu_us: None }
+}
+
+/// How many processes wanted a processor during the last minute, on average.
+fn load() -> f64 {
+    let average = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    average.split_whitespace().next().and_then(|first| first.parse().ok()).unwrap_or(f64::NAN)
 }

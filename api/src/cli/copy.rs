@@ -31,8 +31,9 @@ pub(super) async fn run(arguments: Arguments) -> Result<()> {
     let from = open(&arguments.from).await.context("--from")?;
     let to = open(&arguments.to).await.context("--to")?;
     let progress = Progress::new();
-    let copied = copy::copy(&*from, &*to, |done, end| progress.say("events", done, end.0)).await;
-    progress.clear();
+    let bar = progress.bar("events");
+    let copied = copy::copy(&*from, &*to, |done, end| bar.at(done, end.0)).await;
+    drop(bar);
     let copy::Copied { found, written } = copied?;
     writeln!(io::stdout(), "{written} events copied, {found} were there; all compared")?;
     Ok(())

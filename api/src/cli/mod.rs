@@ -4,7 +4,11 @@
 //! configuration cannot be understood, or `verify` could not look.
 
 mod copy;
+mod doctor;
 mod events;
+mod invite;
+mod manual;
+mod progress;
 pub(crate) mod rebuild;
 mod user;
 mod verify;
@@ -19,8 +23,10 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use commands::effects::extract::reader;
 use domain::Metadata;
+pub(crate) use progress::Progress;
 use std::{
     io::{self, IsTerminal, Write},
+    path::PathBuf,
     process::ExitCode,
 };
 use uuid::Uuid;
@@ -46,6 +52,8 @@ enum Command {
     Log,
     /// Print the configuration in force; secrets only say whether they are set.
     Config,
+    /// Look at this installation, change nothing, and say what to do.
+    Doctor(doctor::Arguments),
     /// Bring the database up to date and end.
     Migrate,
     /// Print events as JSON lines, in the order of the log.
@@ -59,11 +67,25 @@ enum Command {
     /// Create people, give them tokens and roles.
     #[command(subcommand)]
     User(user::Command),
+    /// Invite people to register.
+    #[command(subcommand)]
+    Invite(invite::Command),
     /// Measure this build on this machine, in a database of its own.
     Bench(bench::Arguments),
     /// Judge how good answers are, in a database of its own.
     #[command(subcommand)]
     Eval(eval::Command),
+    /// Print completions for a shell; e.g. `annals completions bash > /etc/bash_completion.d/annals`.
+    Completions {
+        /// The shell.
+        shell: clap_complete::Shell,
+    },
+    /// Print the manual page; e.g. `annals man > /usr/local/share/man/man1/annals.1`.
+    Man {
+        /// Write one page per subcommand into this folder instead.
+        #[arg(long)]
+        folder: Option<PathBuf>,
+    },
     /// Read a file for a server that gave it to this process.
     #[command(hide = true, name = reader::SUBCOMMAND)]
     Extract,
@@ -72,8 +94,17 @@ enum Command {
 /// Runs what the command line asks for.
 pub fn main() -> ExitCode {
     let command = Arguments::parse().command.unwrap_or(Command::Serve);
-    if matches!(command, Command::Extract) {
-        return reader::serve();
+    let printed = match command {
+        Command::Extract => return reader::serve(),
+        Command::Completions { shell } => Some(manual::completions(shell)),
+        Command::Man { ref folder } => Some(manual::page(folder.as_deref())),
+        _ => None,
+    };
+    match printed {
+        Some(Ok(())) => return ExitCode::SUCCESS,
+        Some(Err(error)) if is_broken_pipe(&error) => return ExitCode::SUCCESS,
+        Some(Err(error)) => return fail(&error, 1),
+        None => {}
     }
     let config = match Config::load() {
         Ok(config) => config,
@@ -89,7 +120,13 @@ pub fn main() -> ExitCode {
     if !event_store {
         let _already = rustls::crypto::aws_lc_rs::default_provider().install_default();
     }
-    log_to_stderr(config.log_json, matches!(command, Command::Serve | Command::Log));
+    let usual = match command {
+        Command::Serve | Command::Log => "info,sqlx=warn",
+        // What it finds is what it says.
+        Command::Doctor(_) => "off",
+        _ => "warn,sqlx=error",
+    };
+    log_to_stderr(config.log_json, usual);
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into(), TROUBLE),
@@ -111,6 +148,7 @@ async fn run(command: Command, config: Config) -> Result<ExitCode> {
             write!(io::stdout(), "{}", config.shown())?;
             Ok(ExitCode::SUCCESS)
         }
+        Command::Doctor(arguments) => doctor::run(&config, arguments).await,
         Command::Bench(arguments) => bench::run(&config, arguments).await,
         Command::Eval(command) => eval::run(&config, command).await,
         Command::Copy(arguments) => copy::run(arguments).await.map(|()| ExitCode::SUCCESS),
@@ -146,11 +184,15 @@ async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
         Command::Rebuild(arguments) => rebuild::run(store, arguments).await?,
         Command::Verify => return verify::run(store).await,
         Command::User(command) => user::run(store, command).await?,
+        Command::Invite(command) => invite::run(store, command).await?,
         Command::Migrate => writeln!(io::stdout(), "the database is up to date")?,
         // None of them needs a database of ours.
         Command::Serve
         | Command::Log
         | Command::Config
+        | Command::Doctor(_)
+        | Command::Completions { .. }
+        | Command::Man { .. }
         | Command::Copy(_)
         | Command::Bench(_)
         | Command::Eval(_)
@@ -176,40 +218,12 @@ fn operator() -> Metadata {
     Metadata::system(Uuid::now_v7())
 }
 
-/// Lines that replace each other on a terminal, and nothing elsewhere.
-struct Progress {
-    shown: bool,
-}
-
-impl Progress {
-    fn new() -> Self {
-        Self { shown: io::stderr().is_terminal() }
-    }
-
-    fn say(&self, what: &str, done: u64, total: u64) {
-        if self.shown {
-            let percent = done.saturating_mul(100).checked_div(total).unwrap_or(100);
-            let _unread = write!(io::stderr(), "\r\x1b[K{what}: {done} of {total} ({percent} %)");
-        }
-    }
-
-    fn clear(&self) {
-        if self.shown {
-            let _unread = write!(io::stderr(), "\r\x1b[K");
-        }
-    }
-}
-
-/// A server tells what it does; a subcommand only what goes wrong.
-fn log_to_stderr(json: Option<bool>, serving: bool) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| {
-        tracing_subscriber::EnvFilter::new(if serving {
-            "info,sqlx=warn"
-        } else {
-            "warn,sqlx=error"
-        })
-    });
+/// As `RUST_LOG` says, else as is `usual`. Servers, whose lines are read by machines, write JSON where there is no terminal.
+fn log_to_stderr(json: Option<bool>, usual: &str) {
+    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
     let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    let serving = usual.starts_with("info");
     if json.unwrap_or_else(|| serving && !io::stderr().is_terminal()) {
         lines.json().init();
     } else {

@@ -46,19 +46,18 @@ pub(super) async fn run(store: &Store, arguments: Arguments) -> Result<()> {
     let progress = Progress::new();
     let rebuild = async |model: Arc<dyn Projection>| {
         let name = model.name();
-        let tell = |RebuildProgress { done, total }| progress.say(name, done, total);
+        let bar = progress.bar(name);
+        let tell = |RebuildProgress { done, total }| bar.at(done, total);
         let rebuilt = projections::rebuild(&store.db, &feed, &*model, tell).await;
         rebuilt.map(|rebuilt| (name, rebuilt)).with_context(|| format!("{name} was not rebuilt"))
     };
     let mut rebuilt = stream::iter(chosen).map(rebuild).buffer_unordered(AT_ONCE);
     while let Some((name, rebuilt)) = rebuilt.try_next().await? {
-        progress.clear();
         let (events, position, seconds) =
             (rebuilt.events, rebuilt.position, rebuilt.elapsed.as_secs_f64());
-        writeln!(
-            out,
+        progress.print(&format!(
             "{name}: rebuilt from {events} events up to position {position} in {seconds:.2} s"
-        )?;
+        ))?;
     }
     Ok(())
 }

@@ -1,5 +1,12 @@
 //! The names of all settings.
 
+/// Where the model of administrators' chats answers.
+pub(super) const GENIE_ADMIN_LLM: [&str; 3] = [
+    "ANNALS_GENIE_ADMIN_LLM_BASE_URL",
+    "ANNALS_GENIE_ADMIN_LLM_API_KEY",
+    "ANNALS_GENIE_ADMIN_LLM_MODEL",
+];
+
 /// Every name this program knows, with its default as it is shown. Secrets are marked and never shown.
 pub(super) const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_LISTEN", Kind::Plain("127.0.0.1:8000")),
@@ -37,8 +44,15 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_TIER_LIMITS", Kind::Plain("")),
     ("ANNALS_CREDENTIALS_KEY_B64", Kind::Secret),
     ("ANNALS_GENIE_SKILLS", Kind::Plain("")),
+    ("ANNALS_GENIE_FLOWS", Kind::Plain("")),
+    (GENIE_ADMIN_LLM[0], Kind::Plain("")),
+    (GENIE_ADMIN_LLM[1], Kind::Secret),
+    (GENIE_ADMIN_LLM[2], Kind::Plain("")),
+    ("ANNALS_SKILL_LEARNING", Kind::Plain("false")),
     ("ANNALS_FFMPEG", Kind::Plain("")),
     ("ANNALS_YTDLP", Kind::Plain("")),
+    ("ANNALS_PLATFORM_DRIVER", Kind::Plain("")),
+    ("ANNALS_POST_SCHEDULER_MS", Kind::Plain("60000")),
     ("ANNALS_BLOBS", Kind::Plain("file://{data}/blobs")),
     ("ANNALS_SMTP_URL", Kind::Secret),
     ("ANNALS_SMTP_FROM", Kind::Plain("")),

@@ -42,6 +42,8 @@ pub struct Access {
     pub registrations: Throttle,
     /// Registrations with an invitation, by address.
     pub sign_ups: Throttle,
+    /// Codes of invitations that are none, from anywhere.
+    pub wrong_invites: Throttle,
     /// OAuth2 clients that could not prove who they are, by address.
     pub clients: Throttle,
     /// Session ids of shared conversations tried, by address.
@@ -65,6 +67,7 @@ impl Access {
             guesses: Guesses::default(),
             registrations: Throttle::new(60, WINDOW, CAPACITY),
             sign_ups: Throttle::new(10, WINDOW, CAPACITY),
+            wrong_invites: Throttle::new(1_000, WINDOW, 1),
             clients: Throttle::new(100, WINDOW, CAPACITY),
             shares: Throttle::new(60, WINDOW, CAPACITY),
         }

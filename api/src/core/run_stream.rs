@@ -1,10 +1,11 @@
 //! Streams of a run's lines, from any index, live or replayed: the same bytes for everybody at any time.
 
-use super::Error;
+pub use super::framing::Framing;
+use super::{Error, tie::Tie};
 use crate::app::App;
 use axum::{
     body::{Body, Bytes},
-    http::{HeaderMap, HeaderName, HeaderValue, header},
+    http::{HeaderMap, HeaderName, HeaderValue},
     response::Response,
 };
 use commands::log::{Direction, EventLog};
@@ -14,24 +15,13 @@ use domain::{
     run::{Run, lines_in},
 };
 use futures::{Stream, StreamExt};
-use std::{io, time::Duration};
+use std::io;
 
-/// Silence after which a sign of life is sent.
-const HEARTBEAT: Duration = Duration::from_secs(20);
 /// Events looked at to find one that carries lines.
 const PROBE: usize = 16;
 
 /// The header that names the run of a stream.
 pub static RUN_ID: HeaderName = HeaderName::from_static("x-run-id");
-
-/// How lines are put on the wire.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Framing {
-    /// One JSON object per line.
-    Lines,
-    /// Server-sent events with `id: <run>:<index>`.
-    Sse,
-}
 
 /// Where a reader is, and how it wants to be served.
 #[derive(Debug, Clone, Copy)]
@@ -44,45 +34,6 @@ pub struct Reader {
     pub framing: Framing,
     /// Whether silence is broken by heartbeats.
     pub heartbeat: bool,
-}
-
-impl Framing {
-    /// Server-sent events for those who ask for them.
-    pub fn wanted(headers: &HeaderMap) -> Self {
-        let accept = headers.get(header::ACCEPT).and_then(|value| value.to_str().ok());
-        match accept {
-            Some(types) if types.contains("text/event-stream") => Self::Sse,
-            _ => Self::Lines,
-        }
-    }
-
-    /// Headers of a stream in this framing.
-    pub fn headers(self) -> [(HeaderName, HeaderValue); 3] {
-        let kind = match self {
-            Self::Lines => "text/plain; charset=utf-8",
-            Self::Sse => "text/event-stream; charset=utf-8",
-        };
-        [
-            (header::CONTENT_TYPE, HeaderValue::from_static(kind)),
-            (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
-            (HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no")),
-        ]
-    }
-
-    /// One line that belongs to no run.
-    pub fn lone(self, line: &str) -> Bytes {
-        match self {
-            Self::Lines => format!("{line}\n").into(),
-            Self::Sse => format!("data: {line}\n\n").into(),
-        }
-    }
-
-    fn heartbeat(self) -> Bytes {
-        match self {
-            Self::Lines => Bytes::from_static(b": heartbeat\n\n"),
-            Self::Sse => Bytes::from_static(b": \n\n"),
-        }
-    }
 }
 
 /// Run and next index of the `Last-Event-ID` a reconnecting reader sends.
@@ -99,6 +50,36 @@ pub fn last_event_id(headers: &HeaderMap) -> Option<(RunId, u64)> {
 pub async fn respond(app: &App, reader: Reader) -> Result<Response, Error> {
     let bytes = open(app, reader).await?.take_until(app.draining.clone().cancelled_owned());
     Ok(response(reader, Body::from_stream(bytes)))
+}
+
+/// As [`respond`]; a reader that goes away stops the run, and one from which the server goes away does not.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn tied(app: &App, reader: Reader, tie: Tie) -> Result<Response, Error> {
+    tied_until(app, reader, tie, |_| true).await
+}
+
+/// As [`tied`]; the end line is sent only if `ending` wants it.
+///
+/// # Errors
+/// When the log cannot be read.
+pub async fn tied_until(
+    app: &App,
+    reader: Reader,
+    tie: Tie,
+    ending: fn(&str) -> bool,
+) -> Result<Response, Error> {
+    let lines = open_until(app, reader, ending).await?;
+    let draining = app.draining.clone();
+    let tied = async_stream::stream! {
+        let mut lines = std::pin::pin!(lines.take_until(draining.cancelled_owned()));
+        while let Some(chunk) = lines.next().await {
+            yield chunk;
+        }
+        tie.loosen();
+    };
+    Ok(response(reader, Body::from_stream(tied)))
 }
 
 /// A streaming response with the headers every such response carries.
@@ -137,12 +118,13 @@ pub async fn open_until(
     let mut batches = app.log.follow(stream, from);
     Ok(async_stream::stream! {
         let mut next = reader.index;
+        let (sign, silence) = reader.framing.heartbeat();
         loop {
-            let batch = match tokio::time::timeout(HEARTBEAT, batches.next()).await {
+            let batch = match tokio::time::timeout(silence, batches.next()).await {
                 Ok(Some(batch)) => batch,
                 Ok(None) => return,
                 Err(_) if reader.heartbeat => {
-                    yield Ok(reader.framing.heartbeat());
+                    yield Ok(sign.clone());
                     continue;
                 }
                 Err(_) => continue,
@@ -182,11 +164,10 @@ fn frame(
         if lines.end && !ending(line.get()) {
             break;
         }
-        if reader.framing == Framing::Sse {
-            bytes.extend_from_slice(format!("id: {}:{next}\ndata: ", reader.run).as_bytes());
-        }
+        let (before, after) = reader.framing.frame(reader.run, *next);
+        bytes.extend_from_slice(before.as_bytes());
         bytes.extend_from_slice(line.get().as_bytes());
-        bytes.extend_from_slice(if reader.framing == Framing::Sse { b"\n\n" } else { b"\n" });
+        bytes.extend_from_slice(after);
         *next += 1;
     }
     lines.end

@@ -20,7 +20,9 @@ use commands::{
 use domain::{
     ids::{LoginId, UserId},
     login::{Audience, CloseReason},
+    profile::Profile,
 };
+use projections::profiles;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -207,14 +209,15 @@ async fn logout(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn me(caller: Caller) -> Result<Data<Value>> {
+async fn me(State(app): State<App>, caller: Caller) -> Result<Data<Value>> {
     let person = caller.person.as_ref();
+    let Profile { details, avatar } = profiles::of(&app.db, &caller.user).await?;
     let data = json!({
         "id": shown(&caller.user),
         "email": person.and_then(|person| person.email.as_deref()),
-        "first_name": caller.username,
-        "last_name": null,
-        "avatar": null,
+        "first_name": details.first_name.as_deref().unwrap_or(&caller.username),
+        "last_name": details.last_name,
+        "avatar": avatar,
         "role": caller.role.as_str(),
         "status": "active",
         "subscription_tier": person.map(|person| person.tier.as_str()),

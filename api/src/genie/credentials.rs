@@ -19,7 +19,7 @@ use domain::{
     Metadata,
     connection::{By, Refusal},
     ids::{ConnectionId, UserId},
-    user::Role,
+    quota::Limit,
 };
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -73,14 +73,16 @@ async fn store(
     };
     let username = name("platform_username", body.platform_username)?;
     if by == By::Server
-        && let (Some(platform), Some(user)) = (name("platform", body.platform)?, body.user)
+        && let (Some(platform), Some(user)) = (platform(body.platform)?, body.user)
     {
         let owner = ids::user(user);
         app.identity.account(&owner).await.map_err(super::auth::told)?;
         let account = Account { owner, platform, username: username.clone() };
         app.connections.create(id, account, &metadata).await.map_err(told)?;
     }
-    app.connections.store(id, by, &credentials, username, &metadata).await.map_err(told)?;
+    let limit = limit(&app, &caller).await?;
+    let stored = app.connections.store(id, by, limit, &credentials, username, &metadata).await;
+    stored.map_err(told)?;
     Ok(axum::Json(json!({
         "ok": true, "success": true, "creatorProfileId": id, "id": id, "updated": true,
     })))
@@ -115,13 +117,14 @@ async fn create(
 ) -> Result<Value> {
     writer(&caller)?;
     roles::in_person(&caller)?;
-    let Some(platform) = name("platform", body.platform)? else {
+    let Some(platform) = platform(body.platform)? else {
         return Err(Fault::invalid("platform is required"));
     };
     let credentials = text(body.credentials.as_ref())?;
     let username = name("platform_username", body.platform_username)?;
     let account = Account { owner: caller.user.clone(), platform, username };
-    let connected = app.connections.connect(account, &credentials, &caller.metadata()).await;
+    let (limit, metadata) = (limit_of(&app, &caller.user).await?, caller.metadata());
+    let connected = app.connections.connect(account, limit, &credentials, &metadata).await;
     let (id, updated) = connected.map_err(told)?;
     Ok(axum::Json(json!({
         "ok": true, "success": true, "id": id, "creatorProfileId": id, "updated": updated,
@@ -153,8 +156,31 @@ fn who(caller: &Either) -> std::result::Result<(By, Metadata), Fault> {
     }
 }
 
+/// With how many platforms somebody may be connected; another server of the same operator decides that itself.
+async fn limit(app: &App, caller: &Either) -> std::result::Result<Limit, Fault> {
+    match caller {
+        Either::Server => Ok(Limit::Unlimited),
+        Either::Person(caller) => limit_of(app, &caller.user).await,
+    }
+}
+
+/// Fails closed: who has no tier that is known has no platforms.
+async fn limit_of(app: &App, user: &UserId) -> std::result::Result<Limit, Fault> {
+    let denied =
+        || tier_limit("quota_check_failed", "The subscription could not be checked", Map::new());
+    let account = app.identity.account(user).await.map_err(|_| denied())?;
+    app.usage.limits().connected_platforms(&account.tier).map_err(|_| denied())
+}
+
+fn tier_limit(reason: &str, message: &str, mut extra: Map<String, Value>) -> Fault {
+    extra.insert("reason".to_owned(), json!(reason));
+    extra.insert("action".to_owned(), json!("connected_platforms"));
+    let (status, error) = (StatusCode::FORBIDDEN, "tier_limit_reached");
+    Fault::Own { status, error, message: message.to_owned().into(), extra }
+}
+
 fn writer(caller: &Caller) -> std::result::Result<(), Fault> {
-    if caller.role == Role::Viewer { Err(Error::Forbidden.into()) } else { Ok(()) }
+    if caller.role.may_write() { Ok(()) } else { Err(Error::Forbidden.into()) }
 }
 
 fn connection(sent: Option<&str>) -> std::result::Result<ConnectionId, Fault> {
@@ -185,6 +211,11 @@ fn name(field: &str, sent: Option<String>) -> std::result::Result<Option<String>
     }
 }
 
+/// A platform has one name, however it is written.
+fn platform(sent: Option<String>) -> std::result::Result<Option<String>, Fault> {
+    Ok(name("platform", sent)?.map(|platform| platform.to_lowercase()))
+}
+
 fn undecryptable() -> Fault {
     let message = "The credentials cannot be decrypted";
     Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "decrypt_failed", message)
@@ -200,6 +231,12 @@ fn told(error: connections::Error) -> Fault {
         E::Refused(Refusal::Unknown | Refusal::Settled) => Error::NotFound.into(),
         E::Refused(refusal @ Refusal::Impersonation) => {
             own(StatusCode::FORBIDDEN, "impersonation_forbidden", refusal.to_string())
+        }
+        E::Limit(reached) => {
+            let (limit, usage) = (reached.limit, reached.connected);
+            let extra = [("limit".to_owned(), json!(limit)), ("usage".to_owned(), json!(usage))];
+            let reason = if limit == 0 { "not_in_tier" } else { "limit_reached" };
+            tier_limit(reason, &reached.to_string(), Map::from_iter(extra))
         }
         E::Vault(VaultError::Database(error)) => error.into(),
         E::Vault(VaultError::Damaged) => undecryptable(),

@@ -4,16 +4,22 @@ mod auth;
 mod captions;
 mod credentials;
 pub mod envelope;
+mod fans;
 mod goose;
 mod ids;
 mod impersonate;
+mod invites;
+mod items;
 mod onboarding;
+mod posts;
 mod queue;
 mod rbac_sync;
 mod register;
 mod roles;
 pub mod skills;
+mod stream_chat;
 mod usage;
+mod user_proxy;
 mod webhook;
 
 use crate::{
@@ -35,12 +41,18 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(auth::routes())
         .merge(captions::routes())
         .merge(credentials::routes())
+        .merge(fans::routes())
         .merge(goose::routes())
+        .merge(items::routes())
+        .merge(invites::routes())
         .merge(onboarding::routes())
+        .merge(posts::routes())
         .merge(skills::routes())
+        .merge(stream_chat::routes())
         .merge(queue::routes())
         .merge(register::routes(app))
         .merge(usage::routes())
+        .merge(user_proxy::routes())
         .merge(rbac_sync::routes())
         .merge(impersonate::routes())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)

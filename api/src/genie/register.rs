@@ -1,9 +1,9 @@
-//! `POST /api/register`: with an invitation, at most ten times in a quarter of an hour from one address. And invitations.
+//! `POST /api/register`: with an invitation, at most ten times in a quarter of an hour from one address.
 
-use super::{Fault, Result, auth, ids::shown, roles::Admin};
+use super::{Fault, Result, auth, ids::shown};
 use crate::{
     app::App,
-    core::{Context, Error, Json, Path, extract::OptionalJson, peer::Peer},
+    core::{Context, Error, Json, peer::Peer},
 };
 use axum::{
     Router,
@@ -11,9 +11,9 @@ use axum::{
     http::{HeaderMap, HeaderValue, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{delete, get, post},
+    routing::post,
 };
-use chrono::{DateTime, Utc};
+use chrono::Utc;
 use commands::{
     effects::Sensitive,
     identity::{self, Registration, mint_user_id},
@@ -33,11 +33,7 @@ pub const MOST: u32 = 10;
 /// The table of contents.
 pub fn routes(app: &App) -> Router<App> {
     let limited = middleware::from_fn_with_state(app.clone(), limited);
-    Router::new()
-        .route("/api/register", post(register).layer(limited))
-        .route("/api/invite/{code}", get(show))
-        .route("/api/admin/invite/new", post(create))
-        .route("/api/admin/invite/{code}", delete(disable))
+    Router::new().route("/api/register", post(register).layer(limited))
 }
 
 /// Counts every request, good or bad, and tells on every answer how many are left.
@@ -68,7 +64,7 @@ async fn limited(State(app): State<App>, peer: Peer, request: Request, next: Nex
 }
 
 /// Whoever has one address of version 6 has the whole network.
-fn network(address: Option<IpAddr>) -> Option<IpAddr> {
+pub(super) fn network(address: Option<IpAddr>) -> Option<IpAddr> {
     address.map(|address| match address {
         IpAddr::V6(six) => IpAddr::V6(Ipv6Addr::from_bits(six.to_bits() & !u128::from(u64::MAX))),
         four => four,
@@ -104,16 +100,16 @@ async fn register(State(app): State<App>, Json(body): Json<Body>) -> Result<Valu
         Err(_) => Username::parse(&name.replace('@', "_")[..60.min(name.len())], None)
             .map_err(|error| bad(error.to_string()))?,
     };
-    let invite = app.invites.find(&body.invite_code).await?;
-    if invite.status() != Some("pending") {
+    let (now, user) = (Utc::now(), mint_user_id());
+    let metadata = Context::current().metadata(user.clone());
+    let invite = app.invites.settled(&body.invite_code, &metadata).await.map_err(told)?;
+    if !invite.counts(now) {
         return Err(told(Refusal::NotValid.into()));
     }
     // Looked for before the invitation is claimed: a known address leaves no trace.
     if app.identity.reached_at(&email).await.map_err(auth::told)?.is_some() {
         return Err(told(identity::Error::EmailTaken.into()));
     }
-    let user = mint_user_id();
-    let metadata = Context::current().metadata(user.clone());
     let wanted = Registration {
         user,
         username,
@@ -122,11 +118,8 @@ async fn register(State(app): State<App>, Json(body): Json<Body>) -> Result<Valu
         phone: None,
         role: Role::Creator,
     };
-    let registered = app
-        .invites
-        .register(&body.invite_code, wanted, Utc::now(), &metadata)
-        .await
-        .map_err(told)?;
+    let registered = app.invites.register(&body.invite_code, wanted, now, &metadata).await;
+    let registered = registered.map_err(told)?;
     app.caught_up("users", registered.position).await;
     let who = app.identity.authenticate(&body.email, &password).await.map_err(auth::told)?;
     let tokens = auth::open(&app, &who).await?;
@@ -139,51 +132,10 @@ async fn register(State(app): State<App>, Json(body): Json<Body>) -> Result<Valu
     Ok(axum::Json(answer))
 }
 
-async fn show(State(app): State<App>, Path(code): Path<String>, peer: Peer) -> Result<Value> {
-    let guess = app.access.guesses.attempt("an invite", peer.address).await?;
-    let status = app.invites.find(&code).await?.status();
-    if status.is_some() {
-        guess.forgive();
-    }
-    let invite = status.map(|status| json!({ "code": code, "status": status }));
-    let error = status.is_none().then_some("invite not found");
-    Ok(axum::Json(json!({ "ok": true, "success": true, "invite": invite, "error": error })))
-}
-
-#[derive(Default, Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct NewInvite {
-    #[serde(default, alias = "expires_at")]
-    expires_at: Option<DateTime<Utc>>,
-}
-
-async fn create(
-    State(app): State<App>,
-    Admin(caller): Admin,
-    OptionalJson(body): OptionalJson<NewInvite>,
-) -> Result<Value> {
-    let created = app.invites.create(body.expires_at, &caller.metadata()).await;
-    let code = created.map_err(told)?;
-    let invite =
-        json!({ "code": code.expose(), "status": "pending", "createdBy": shown(&caller.user) });
-    Ok(axum::Json(json!({ "ok": true, "success": true, "invite": invite, "error": null })))
-}
-
-async fn disable(
-    State(app): State<App>,
-    Admin(caller): Admin,
-    Path(code): Path<String>,
-) -> Result<Value> {
-    match app.invites.disable(&code, &caller.metadata()).await {
-        Ok(()) => Ok(axum::Json(json!({ "ok": true, "success": true, "error": null }))),
-        Err(invites::Error::Refused(_)) => Err(Error::NotFound.into()),
-        Err(error) => Err(told(error)),
-    }
-}
-
 /// Why nobody was registered or invited, in the dialect's words.
 pub fn told(error: invites::Error) -> Fault {
     match error {
+        invites::Error::Refused(Refusal::Uses) => Fault::invalid(Refusal::Uses.to_string()),
         invites::Error::Refused(refusal) => {
             Fault::new(StatusCode::BAD_REQUEST, "invalid_invite", refusal.to_string())
         }

@@ -9,7 +9,6 @@ use axum::{
     extract::FromRequestParts,
     http::{StatusCode, request::Parts},
 };
-use domain::user::Role;
 
 /// Somebody who may change their own things: everybody but viewers.
 #[derive(Debug)]
@@ -20,7 +19,7 @@ impl FromRequestParts<App> for Writer {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Error> {
         let caller = Caller::from_request_parts(parts, app).await?;
-        if caller.role == Role::Viewer { Err(Error::Forbidden) } else { Ok(Self(caller)) }
+        if caller.role.may_write() { Ok(Self(caller)) } else { Err(Error::Forbidden) }
     }
 }
 

@@ -12,6 +12,7 @@ use axum::{
     http::StatusCode,
     routing::{get, post},
 };
+use chrono::Utc;
 use domain::skill_graph::{Activated, Skill};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -55,7 +56,7 @@ struct ListQuery {
 }
 
 async fn list(State(app): State<App>, _: Caller, Query(query): Query<ListQuery>) -> Result<Value> {
-    let book = &app.skill_book;
+    let book = &app.skill_book.current();
     let all = book.graph.skills();
     let tags = tags(query.tags.as_deref());
     let mut found: Vec<&Skill> =
@@ -126,7 +127,7 @@ async fn show(
     Query(query): Query<ShowQuery>,
 ) -> Result<Value> {
     let at = find(&app, &name)?;
-    let book = &app.skill_book;
+    let book = &app.skill_book.current();
     let mut skill = shown(book, &book.graph.skills()[at], 0.0);
     if query.include_related == Some(true) {
         skill["related_skills"] = json!(neighbours(&app, at, 10));
@@ -135,13 +136,13 @@ async fn show(
 }
 
 fn find(app: &App, name: &str) -> std::result::Result<usize, Fault> {
-    app.skill_book.find(name).ok_or_else(|| {
+    app.skill_book.current().find(name).ok_or_else(|| {
         Fault::new(StatusCode::NOT_FOUND, "skill_not_found", "There is no such skill")
     })
 }
 
 fn neighbours(app: &App, at: usize, limit: usize) -> Vec<Value> {
-    let graph = &app.skill_book.graph;
+    let graph = &app.skill_book.current().graph;
     let near = graph.related(at).into_iter().take(limit);
     near.map(|(at, weight)| {
         let skill = &graph.skills()[at];
@@ -189,14 +190,22 @@ struct Task {
     limit: Option<usize>,
 }
 
-async fn activate(State(app): State<App>, _: Caller, Json(body): Json<Task>) -> Result<Value> {
+async fn activate(State(app): State<App>, caller: Caller, Json(body): Json<Task>) -> Result<Value> {
     let task = text("task", body.task)?;
     let limit = body.limit.unwrap_or(5);
     if !(1..=50).contains(&limit) {
         return Err(Fault::invalid("limit is 1 to 50"));
     }
-    let book = &app.skill_book;
+    let book = &app.skill_book.current();
     let found = book.graph.activate(&task, limit);
+    if app.config.skill_learning {
+        let names = found.skills.iter().map(|of| book.graph.skills()[of.skill].name.clone());
+        let (names, today) = (names.collect(), Utc::now().date_naive());
+        // The answer does not hang on it.
+        if let Err(error) = app.skill_learning.note(today, names, &caller.metadata()).await {
+            tracing::warn!(%error, "nothing is learnt from this task");
+        }
+    }
     let data: Vec<Value> = found
         .skills
         .iter()
@@ -254,7 +263,7 @@ async fn search(State(app): State<App>, _: Caller, Json(body): Json<Search>) -> 
         }
         Some(_) => return Err(Fault::invalid("tags is a list of texts")),
     };
-    let book = &app.skill_book;
+    let book = &app.skill_book.current();
     let all = book.graph.skills();
     let mut found = book.graph.search(&query);
     found.retain(|(at, _)| fits(&all[*at], body.category.as_deref(), &tags));

@@ -18,7 +18,6 @@ use domain::{
     billing::{Cycle, Tier},
     ids::UserId,
     quota::{Action, Limit, MOST_PER_CHARGE, Refusal},
-    user::Role,
 };
 use projections::usage::since;
 use serde::{Deserialize, Serialize};
@@ -151,7 +150,7 @@ fn whose(by: &Either, named: Option<UserId>) -> std::result::Result<(UserId, Met
         },
         Either::Person(caller) => {
             let foreign = named.is_some_and(|user| user != caller.user);
-            if foreign || caller.role == Role::Viewer {
+            if foreign || !caller.role.may_write() {
                 return Err(Error::Forbidden.into());
             }
             Ok((caller.user.clone(), caller.metadata()))
@@ -187,11 +186,11 @@ fn reference(
     }
 }
 
-fn denied(action: Action, refusal: &Refusal, plan: Option<Plan>) -> Fault {
+fn denied(action: &str, refusal: &Refusal, plan: Option<Plan>) -> Fault {
     let Some(reason) = refusal.reason() else { return Fault::invalid(refusal.to_string()) };
     let mut extra = Map::new();
     extra.insert("reason".to_owned(), json!(reason));
-    extra.insert("action".to_owned(), json!(action.as_str()));
+    extra.insert("action".to_owned(), json!(action));
     if let Some(plan) = plan {
         extra.insert("tier".to_owned(), json!(plan.tier));
         extra.insert("resets_at".to_owned(), json!(iso(plan.cycle.end)));
@@ -206,13 +205,18 @@ fn denied(action: Action, refusal: &Refusal, plan: Option<Plan>) -> Fault {
         }
         Refusal::QuotaCheckFailed | Refusal::AmountOutOfRange => {}
     }
-    let message = format!("{}: {refusal}", action.as_str());
+    let message = format!("{action}: {refusal}");
     let (status, error) = (StatusCode::FORBIDDEN, "tier_limit_reached");
     Fault::Own { status, error, message: message.into(), extra }
 }
 
 /// Why work is not counted, in the dialect's words.
 pub fn told(action: Action, error: usage::Error) -> Fault {
+    told_of(action.as_str(), error)
+}
+
+/// The same for what is no billable action.
+pub fn told_of(action: &str, error: usage::Error) -> Fault {
     match error {
         usage::Error::Refused { refusal, plan } => denied(action, &refusal, plan),
         usage::Error::Failed(failure) => failure.into(),

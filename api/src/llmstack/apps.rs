@@ -5,14 +5,20 @@ mod shown;
 mod versions;
 
 use super::{Fault, Fields, Holder, Reply, Result};
-use crate::{app::App, core::Path};
+use crate::{
+    app::App,
+    core::{Error, Path},
+};
 use axum::{
     Router,
     extract::{Query, State},
     http::StatusCode,
     routing::{get, post},
 };
-use commands::execute::Error as Executed;
+use commands::{
+    apps::{Apps, Error as Refused, Written},
+    execute::Error as Executed,
+};
 use domain::{
     app::{self, Audience, Command, Patch, Refusal, Standing, Visibility},
     ids::AppId,
@@ -21,7 +27,7 @@ use projections::apps as read_model;
 use serde::Deserialize;
 use serde_json::Value;
 pub(super) use shown::iso;
-use shown::{Shown, shown};
+use shown::{Shown, shown, shown_all};
 use uuid::Uuid;
 
 /// The routes.
@@ -29,6 +35,8 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/api/apps", get(list).post(create))
         .route("/api/apps/shared", get(shared))
+        .route("/api/apps/templates", get(templates))
+        .route("/api/apps/templates/{slug}", get(template))
         .route("/api/apps/{app}", get(one).patch(update).delete(remove))
         .route("/api/apps/{app}/publish", post(publish))
         .route("/api/apps/{app}/unpublish", post(unpublish))
@@ -71,7 +79,7 @@ async fn list(
     Query(wanted): Query<Wanted>,
 ) -> Result<Vec<Value>> {
     let rows = read_model::owned_by(&app.db, &holder.user).await?;
-    let mut apps: Vec<Value> = rows.into_iter().map(|row| shown(row, &holder)).collect();
+    let mut apps = shown_all(&app, rows, &holder).await?;
     if let Some(wanted) = wanted.fields {
         let wanted: Vec<&str> = wanted.split(',').map(str::trim).collect();
         for fields in apps.iter_mut().filter_map(Value::as_object_mut) {
@@ -84,14 +92,15 @@ async fn list(
 async fn create(State(app): State<App>, holder: Holder, body: Fields) -> Result<Value> {
     let (patch, saving) = (Box::new(body.parse::<Patch>()?), body.parse::<Saving>()?);
     let id = AppId(Uuid::new_v4());
-    let owner = holder.user.clone();
     let comment = saving.comment.unwrap_or_else(|| "First version".to_owned());
-    let command = Command::Create { owner, patch, draft: saving.draft, comment };
-    let mut position = execute(&app, &holder, id, command, Some(&body)).await?;
+    let written = Written { patch, draft: saving.draft, comment };
+    let (apps, metadata) = (Apps::new(&*app.log, &app.vault), holder.metadata());
+    let created = apps.create(id, holder.user.clone(), written, &metadata).await;
+    let mut position = created.map_err(|error| refused(error, Some(&body)))?;
     if saving.is_published && !saving.draft {
         let (published, audience) = (Uuid::new_v4(), Audience::default());
         let command = Command::Publish { published, audience };
-        position = execute(&app, &holder, id, command, None).await?;
+        position = execute(&app, &holder, id, command).await?;
     }
     app.caught_up("apps", position).await;
     Ok(Reply(StatusCode::CREATED, find(&app, &holder, id).await?))
@@ -114,9 +123,10 @@ async fn update(
     let id = parse(&id)?;
     writable(&app, &holder, id).await?;
     let (patch, saving) = (Box::new(body.parse::<Patch>()?), body.parse::<Saving>()?);
-    let comment = saving.comment.unwrap_or_default();
-    let command = Command::Save { patch, draft: saving.draft, comment };
-    let position = execute(&app, &holder, id, command, Some(&body)).await?;
+    let written =
+        Written { patch, draft: saving.draft, comment: saving.comment.unwrap_or_default() };
+    let saved = Apps::new(&*app.log, &app.vault).save(id, written, &holder.metadata()).await;
+    let position = saved.map_err(|error| refused(error, Some(&body)))?;
     app.caught_up("apps", position).await;
     Ok(Reply(StatusCode::CREATED, find(&app, &holder, id).await?))
 }
@@ -128,7 +138,8 @@ async fn remove(
 ) -> std::result::Result<StatusCode, Fault> {
     let id = parse(&id)?;
     owned(&app, &holder, id).await?;
-    let position = execute(&app, &holder, id, Command::Delete, None).await?;
+    let deleted = Apps::new(&*app.log, &app.vault).delete(id, &holder.metadata()).await;
+    let position = deleted.map_err(|error| refused(error, None))?;
     app.caught_up("apps", position).await;
     Ok(StatusCode::OK)
 }
@@ -150,7 +161,7 @@ async fn publish(
     let (readers, writers) = (wish.read_accessible_by, wish.write_accessible_by);
     let audience = Audience { visibility, readers, writers };
     let command = Command::Publish { published: Uuid::new_v4(), audience };
-    let position = execute(&app, &holder, id, command, None).await?;
+    let position = execute(&app, &holder, id, command).await?;
     app.caught_up("apps", position).await;
     Ok(StatusCode::OK)
 }
@@ -162,7 +173,7 @@ async fn unpublish(
 ) -> std::result::Result<StatusCode, Fault> {
     let id = parse(&id)?;
     owned(&app, &holder, id).await?;
-    let position = execute(&app, &holder, id, Command::Unpublish, None).await?;
+    let position = execute(&app, &holder, id, Command::Unpublish).await?;
     app.caught_up("apps", position).await;
     Ok(StatusCode::OK)
 }
@@ -180,7 +191,7 @@ async fn published(
     if readable(&app, &holder, AppId(row.app_id)).await.is_err() {
         return Err(missing());
     }
-    Ok(Reply::ok(shown(row, &holder)))
+    Ok(Reply::ok(shown(&app, row, &holder).await?))
 }
 
 async fn shared(State(app): State<App>, holder: Holder) -> Result<Vec<Value>> {
@@ -188,12 +199,21 @@ async fn shared(State(app): State<App>, holder: Holder) -> Result<Vec<Value>> {
         Some(email) => read_model::shared_with(&app.db, email).await?,
         None => vec![],
     };
-    Ok(Reply::ok(rows.into_iter().map(|row| shown(row, &holder)).collect()))
+    Ok(Reply::ok(shown_all(&app, rows, &holder).await?))
+}
+
+/// Apps to begin with; there are none.
+async fn templates(_: Holder) -> Result<Vec<Value>> {
+    Ok(Reply::ok(vec![]))
+}
+
+async fn template(_: Holder, Path(_): Path<String>) -> Fault {
+    Fault::missing("AppTemplate")
 }
 
 async fn find(app: &App, holder: &Holder, id: AppId) -> std::result::Result<Shown, Fault> {
     let row = read_model::app(&app.db, id).await?.ok_or_else(|| Fault::missing("App"))?;
-    Ok(shown(row, holder))
+    shown(app, row, holder).await
 }
 
 /// An id in a path; what is none names nothing.
@@ -216,19 +236,24 @@ pub(super) async fn readable(
     }
 }
 
-async fn writable(app: &App, holder: &Holder, id: AppId) -> std::result::Result<(), Fault> {
+/// The app as it stands, if the caller may change it.
+pub(super) async fn writable(
+    app: &App,
+    holder: &Holder,
+    id: AppId,
+) -> std::result::Result<Box<Standing>, Fault> {
     let standing = readable(app, holder, id).await?;
     // Whoever may run it knows that it is there.
     match standing.may_write(&holder.user, holder.email()) {
-        true => Ok(()),
-        false => Err(crate::core::Error::Forbidden.into()),
+        true => Ok(standing),
+        false => Err(Error::Forbidden.into()),
     }
 }
 
 async fn owned(app: &App, holder: &Holder, id: AppId) -> std::result::Result<(), Fault> {
     match readable(app, holder, id).await?.owner == holder.user {
         true => Ok(()),
-        false => Err(crate::core::Error::Forbidden.into()),
+        false => Err(Error::Forbidden.into()),
     }
 }
 
@@ -237,18 +262,26 @@ async fn execute(
     holder: &Holder,
     id: AppId,
     command: Command,
-    body: Option<&Fields>,
 ) -> std::result::Result<Option<domain::Position>, Fault> {
-    match app.execute::<app::App>(&id, &command, &holder.metadata()).await {
-        Ok(decided) => Ok(decided.position),
-        Err(Executed::Refused(Refusal::Flawed(flaw))) => Err(match body {
+    let done = app.execute::<app::App>(&id, &command, &holder.metadata()).await;
+    done.map(|decided| decided.position).map_err(|error| match error {
+        Executed::Refused(refusal) => refused(Refused::Refused(refusal), None),
+        Executed::Failed(failure) => failure.into(),
+    })
+}
+
+/// A refusal; what is wrong with a definition, with its line in this body.
+fn refused(error: Refused, body: Option<&Fields>) -> Fault {
+    match error {
+        Refused::Refused(Refusal::Flawed(flaw)) => match body {
             Some(body) => body.flawed(&flaw.path, &flaw.to_string()),
             None => Fault::error(flaw.to_string()),
-        }),
-        Err(Executed::Refused(Refusal::Unknown | Refusal::Exists)) => Err(Fault::missing("App")),
-        Err(Executed::Refused(Refusal::Published)) => {
-            Err(Fault::Message(StatusCode::BAD_REQUEST, "Cannot delete a published app."))
+        },
+        Refused::Refused(Refusal::Unknown | Refusal::Exists) => Fault::missing("App"),
+        Refused::Refused(Refusal::Published) => {
+            Fault::Message(StatusCode::BAD_REQUEST, "Cannot delete a published app.")
         }
-        Err(Executed::Failed(failure)) => Err(failure.into()),
+        Refused::Vault(error) => Error::Unavailable(error.to_string()).into(),
+        Refused::Failed(failure) => failure.into(),
     }
 }

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// Most bytes of a body.
 const LARGEST: usize = 25 << 20;
+/// Most bytes of a body with files in it: 25 MB of them are a third more in base64.
+const WITH_FILES: usize = 36 << 20;
 /// How long a form may take.
 const TIME: Duration = Duration::from_secs(120);
 
@@ -31,30 +33,61 @@ impl<S: Send + Sync> FromRequest<S> for Fields {
     type Rejection = Fault;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
+        Self::read(request, state, LARGEST, true).await
+    }
+}
+
+/// The fields of a body that is no YAML and may have files in it.
+#[derive(Debug, Default)]
+pub struct Form(pub Fields);
+
+impl<S: Send + Sync> FromRequest<S> for Form {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Fault> {
+        Fields::read(request, state, WITH_FILES, false).await.map(Self)
+    }
+}
+
+impl From<Map<String, Value>> for Fields {
+    fn from(fields: Map<String, Value>) -> Self {
+        Self { fields, ..Self::default() }
+    }
+}
+
+impl Fields {
+    async fn read<S: Send + Sync>(
+        request: Request,
+        state: &S,
+        largest: usize,
+        yaml: bool,
+    ) -> Result<Self, Fault> {
         let sent = request.headers().get(header::CONTENT_TYPE);
         let sent = sent.map(|value| value.to_str().unwrap_or_default().to_owned());
         let essence = sent.as_deref().unwrap_or("application/json").split(';').next();
         let essence = essence.unwrap_or_default().trim().to_ascii_lowercase();
         let (fields, source) = match essence.as_str() {
-            "multipart/form-data" => (form(request, state).await?, String::new()),
+            "multipart/form-data" => (form(request, state, largest).await?, String::new()),
             "application/json" => {
-                let bytes = extract::read(request.into_body(), LARGEST).await?;
+                let bytes = extract::read(request.into_body(), largest).await?;
                 let value = if bytes.iter().all(u8::is_ascii_whitespace) {
                     Value::Object(Map::new())
                 } else {
                     extract::parse(&bytes)?
                 };
-                (value, String::from_utf8_lossy(&bytes).into_owned())
+                // Only apps are long and by hand enough for anybody to ask for a line.
+                let source = if yaml { String::from_utf8_lossy(&bytes) } else { "".into() };
+                (value, source.into_owned())
             }
-            "application/yaml" | "application/x-yaml" | "text/yaml" => {
-                let bytes = extract::read(request.into_body(), LARGEST).await?;
+            "application/yaml" | "application/x-yaml" | "text/yaml" if yaml => {
+                let bytes = extract::read(request.into_body(), largest).await?;
                 let text =
                     std::str::from_utf8(&bytes).map_err(|error| no_yaml(error.to_string()))?;
                 let (value, _) = yaml::read(text).map_err(no_yaml)?;
                 (value, text.to_owned())
             }
             "application/x-www-form-urlencoded" => {
-                let bytes = extract::read(request.into_body(), LARGEST).await?;
+                let bytes = extract::read(request.into_body(), largest).await?;
                 let pairs = form_urlencoded::parse(&bytes);
                 let fields = pairs.map(|(key, text)| (key.into_owned(), worth(&text)));
                 (Value::Object(fields.collect()), String::new())
@@ -79,6 +112,14 @@ impl Fields {
             let path = error.path().to_string();
             self.flawed(&path, &format!("{path}: {}", error.inner()))
         })
+    }
+
+    /// Whether it came as a form, whose fields are flat.
+    pub fn is_form(&self) -> bool {
+        matches!(
+            self.content_type.as_str(),
+            "multipart/form-data" | "application/x-www-form-urlencoded"
+        )
     }
 
     /// What is wrong with what is at this path, with its line.
@@ -109,8 +150,18 @@ fn worth(text: &str) -> Value {
     }
 }
 
+/// A media type that a data URL may hold: no parameters, nothing unusual.
+fn essence(kind: &str) -> String {
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    let plain = |c: char| c.is_ascii_alphanumeric() || "/-._".contains(c);
+    match !kind.is_empty() && kind.chars().all(plain) {
+        true => kind.to_owned(),
+        false => "application/octet-stream".to_owned(),
+    }
+}
+
 /// The parts of a form; files become data URLs.
-async fn form<S: Send + Sync>(request: Request, state: &S) -> Result<Value, Fault> {
+async fn form<S: Send + Sync>(request: Request, state: &S, largest: usize) -> Result<Value, Fault> {
     let bad = |error: String| Fault::bad_body(format!("Multipart form parse error - {error}"));
     let read = async {
         let parts = Multipart::from_request(request, state).await;
@@ -121,12 +172,12 @@ async fn form<S: Send + Sync>(request: Request, state: &S) -> Result<Value, Faul
         {
             let name = part.name().unwrap_or_default().to_owned();
             let file = part.file_name().map(str::to_owned);
-            let kind = part.content_type().unwrap_or("application/octet-stream").to_owned();
+            let kind = essence(part.content_type().unwrap_or_default());
             let mut bytes = Vec::new();
             while let Some(chunk) = part.chunk().await.map_err(|error| bad(error.body_text()))? {
                 size += chunk.len();
-                if size > LARGEST {
-                    return Err(Error::TooLarge { limit: LARGEST }.into());
+                if size > largest {
+                    return Err(Error::TooLarge { limit: largest }.into());
                 }
                 bytes.extend_from_slice(&chunk);
             }

@@ -10,7 +10,7 @@ use axum::{
 use domain::Kind;
 use serde::Serialize;
 use serde_json::{Value, json};
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 /// What handlers of this dialect return.
 pub type Result<T> = std::result::Result<Reply<T>, Fault>;
@@ -56,6 +56,19 @@ impl Fault {
         Self::Errors(vec![text.into()])
     }
 
+    /// What it says, for those who are told in another way than by a response.
+    pub fn texts(&self) -> Vec<String> {
+        match self {
+            Self::Detail(_, text) => vec![text.to_string()],
+            Self::Errors(texts) => texts.clone(),
+            Self::Message(_, text) => vec![(*text).to_owned()],
+            Self::Core(error) => {
+                error.log();
+                vec![worded(error)]
+            }
+        }
+    }
+
     /// The body cannot be understood.
     pub fn bad_body(text: impl Into<Cow<'static, str>>) -> Self {
         Self::Detail(StatusCode::BAD_REQUEST, text.into())
@@ -83,36 +96,49 @@ impl IntoResponse for Fault {
 
 /// Failures that are not the dialect's own, in its shape.
 pub fn render(error: Error) -> Response {
-    let status = error.status();
-    let detail = |status: StatusCode, text: &str| (status, Json(json!({ "detail": text })));
-    match &error {
+    let status = match &error {
         // 403 and no challenge, as upstream's first way to log in offers none.
-        Error::Unauthenticated(login) => detail(StatusCode::FORBIDDEN, login_text(*login)),
-        Error::Forbidden => detail(status, "You do not have permission to perform this action."),
-        Error::NoSuchPath | Error::NotFound => detail(status, "Not found."),
-        Error::MethodNotAllowed => detail(status, "Method not allowed."),
-        Error::Invalid(problems) => detail(StatusCode::BAD_REQUEST, &invalid(problems)),
-        Error::TooLarge { limit } => {
-            detail(status, &format!("Request body exceeds {limit} bytes."))
+        Error::Unauthenticated(_) => StatusCode::FORBIDDEN,
+        Error::Invalid(_) => StatusCode::BAD_REQUEST,
+        other => other.status(),
+    };
+    let text = worded(&error);
+    match &error {
+        Error::Refused { kind, .. } if *kind != Kind::Unknown => {
+            return (StatusCode::BAD_REQUEST, Json(json!({ "errors": [text] }))).into_response();
         }
-        Error::MediaType(sent) => {
-            detail(status, &format!("Unsupported media type \"{sent}\" in request."))
-        }
-        Error::Refused { kind: Kind::Unknown, .. } => detail(status, "Not found."),
-        Error::Refused { message, .. } => {
-            (StatusCode::BAD_REQUEST, Json(json!({ "errors": [message] })))
-        }
-        Error::Throttled { retry_after } => {
-            let seconds = retry_after.as_secs().max(1);
-            let text = format!("Request was throttled. Expected available in {seconds} seconds.");
-            let mut response = detail(status, &text).into_response();
-            response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
-            return response;
-        }
-        Error::Unavailable(_) => detail(status, "Temporarily unavailable, please try again."),
-        Error::Internal(_) => detail(status, "A server error occurred."),
+        _ => {}
     }
-    .into_response()
+    let mut response = (status, Json(json!({ "detail": text }))).into_response();
+    if let Error::Throttled { retry_after } = &error {
+        response.headers_mut().insert(header::RETRY_AFTER, seconds(*retry_after).into());
+    }
+    response
+}
+
+fn worded(error: &Error) -> String {
+    match error {
+        Error::Unauthenticated(login) => login_text(*login).to_owned(),
+        Error::Forbidden => "You do not have permission to perform this action.".to_owned(),
+        Error::NoSuchPath | Error::NotFound | Error::Refused { kind: Kind::Unknown, .. } => {
+            "Not found.".to_owned()
+        }
+        Error::MethodNotAllowed => "Method not allowed.".to_owned(),
+        Error::Invalid(problems) => invalid(problems),
+        Error::TooLarge { limit } => format!("Request body exceeds {limit} bytes."),
+        Error::MediaType(sent) => format!("Unsupported media type \"{sent}\" in request."),
+        Error::Refused { message, .. } => message.clone(),
+        Error::Throttled { retry_after } => {
+            let seconds = seconds(*retry_after);
+            format!("Request was throttled. Expected available in {seconds} seconds.")
+        }
+        Error::Unavailable(_) => "Temporarily unavailable, please try again.".to_owned(),
+        Error::Internal(_) => "A server error occurred.".to_owned(),
+    }
+}
+
+fn seconds(wait: Duration) -> u64 {
+    wait.as_secs().max(1)
 }
 
 fn login_text(login: Login) -> &'static str {

@@ -1,6 +1,8 @@
 //! `/api/history`: the caller's own runs, newest first.
 
-use super::{Fault, Holder, Reply, Result, apps::iso};
+mod download;
+
+use super::{Fault, Fields, Holder, Reply, Result, apps::iso};
 use crate::{
     app::App,
     core::{Path, site::Site},
@@ -9,9 +11,12 @@ use axum::{
     Router,
     extract::{Query, State},
     http::StatusCode,
-    routing::get,
+    routing::{get, post},
 };
-use domain::ids::{AppId, RunId};
+use domain::{
+    app_rating::{AppRating, Command},
+    ids::{AppId, RunId},
+};
 use projections::app_runs::{self, Row, Wanted};
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -24,7 +29,8 @@ pub fn routes() -> Router<App> {
     Router::new()
         .route("/api/history", get(list))
         .route("/api/history/sessions", get(sessions))
-        .route("/api/history/{run}", get(one))
+        .route("/api/history/download", post(download::download))
+        .route("/api/history/{run}", get(one).patch(rate))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -103,7 +109,8 @@ async fn list(
         _ => {
             let session = asked.session();
             let (caller, app_wanted) = (&holder.user, asked.app()?);
-            let wanted = Wanted { caller, app: app_wanted, session: session.as_deref() };
+            let session = session.as_deref();
+            let wanted = Wanted { caller, app: app_wanted, session, before: None };
             app_runs::page(&app.db, wanted, offset, PAGE).await?
         }
     };
@@ -134,11 +141,59 @@ async fn sessions(
 }
 
 async fn one(State(app): State<App>, holder: Holder, Path(run): Path<String>) -> Result<Value> {
+    app.settled("app_runs").await?;
+    let (_, row) = own(&app, &holder, &run).await?;
+    Ok(Reply::ok(shown(row, &holder, true)))
+}
+
+/// What may be said of a run.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Rating {
+    feedback: Said,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Said {
+    response_quality: Option<Value>,
+    response_feedback: Option<String>,
+}
+
+/// As upstream, what was said of a run is 201.
+async fn rate(
+    State(app): State<App>,
+    holder: Holder,
+    Path(run): Path<String>,
+    body: Fields,
+) -> Result<Value> {
+    app.settled("app_runs").await?;
+    let (id, _) = own(&app, &holder, &run).await?;
+    if !body.fields.contains_key("feedback") {
+        return Err(Fault::bad_body("feedback is required"));
+    }
+    let said = body.parse::<Rating>()?.feedback;
+    let quality = match said.response_quality {
+        None | Some(Value::Null) => None,
+        Some(Value::String(text)) => Some(text),
+        Some(Value::Array(_) | Value::Object(_)) => {
+            return Err(Fault::bad_body("feedback.response_quality: a text or a number"));
+        }
+        Some(other) => Some(other.to_string()),
+    };
+    let command = Command::Rate { quality, remark: said.response_feedback };
+    let rated = app.execute::<AppRating>(&id, &command, &holder.metadata()).await?;
+    app.caught_up("app_runs", rated.position).await;
+    let (_, row) = own(&app, &holder, &run).await?;
+    Ok(Reply(StatusCode::CREATED, shown(row, &holder, true)))
+}
+
+/// One of the caller's own runs.
+async fn own(app: &App, holder: &Holder, run: &str) -> std::result::Result<(RunId, Row), Fault> {
     let missing = || Fault::missing("RunEntry");
     let run: RunId = run.parse().map_err(|_| missing())?;
-    app.settled("app_runs").await?;
     let row = app_runs::run(&app.db, &holder.user, run).await?.ok_or_else(missing)?;
-    Ok(Reply::ok(shown(row, &holder, true)))
+    Ok((run, row))
 }
 
 fn no_page() -> Fault {
@@ -172,7 +227,12 @@ fn shown(row: Row, holder: &Holder, detailed: bool) -> Value {
         item["response_content_type"] = "application/json".into();
         item["response_headers"] = json!({});
         item["processor_runs"] = row.steps.0;
-        item["feedback"] = Value::Null;
+        item["feedback"] = row.rating.map_or(Value::Null, |rating| {
+            json!({
+                "response_quality": rating.0["quality"],
+                "response_feedback": rating.0["remark"],
+            })
+        });
         item["outcome"] = row.outcome.into();
     }
     item

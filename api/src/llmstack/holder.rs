@@ -16,6 +16,22 @@ use std::ops::Deref;
 pub struct Holder(Caller);
 
 impl Holder {
+    /// Whoever the token in these headers belongs to.
+    ///
+    /// # Errors
+    /// 403 in the words for what is wrong with it.
+    pub async fn of(app: &App, headers: &HeaderMap) -> Result<Self, Fault> {
+        well_formed(headers)?;
+        match by_api_token(app, headers).await? {
+            Ok(caller) => {
+                // Asked for twice in one request, it is the same person.
+                let _known = Context::current().caller.set(caller.user.clone());
+                Ok(Self(caller))
+            }
+            Err(login) => Err(Error::Unauthenticated(login).into()),
+        }
+    }
+
     /// How they are reached, if that is known.
     pub fn email(&self) -> Option<&str> {
         self.0.person.as_ref()?.email.as_deref()
@@ -34,15 +50,7 @@ impl FromRequestParts<App> for Holder {
     type Rejection = Fault;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
-        well_formed(&parts.headers)?;
-        match by_api_token(app, &parts.headers).await? {
-            Ok(caller) => {
-                // Asked for twice in one request, it is the same person.
-                let _known = Context::current().caller.set(caller.user.clone());
-                Ok(Self(caller))
-            }
-            Err(login) => Err(Error::Unauthenticated(login).into()),
-        }
+        Self::of(app, &parts.headers).await
     }
 }
 

@@ -2,11 +2,14 @@
 
 mod apps;
 mod body;
+mod datasources;
 pub mod envelope;
 mod history;
 mod holder;
+mod jobs;
 mod me;
 mod runs;
+mod ws;
 
 use crate::{
     app::App,
@@ -29,6 +32,9 @@ pub fn routes(_app: &App) -> Router<App> {
         .merge(me::routes())
         .merge(apps::routes())
         .merge(runs::routes())
+        .merge(ws::routes())
+        .merge(jobs::routes())
+        .merge(datasources::routes())
         .merge(history::routes())
         .method_not_allowed_fallback(other_method)
         .layer(middleware::from_fn(enter))

@@ -1,48 +1,37 @@
 //! `/api/apps/{app}/run`: whole answers, and streams of pieces.
 
+mod wish;
+
 use super::{Fault, Fields, Holder, apps};
 use crate::{
     app::App,
     core::{
-        Error, Path,
-        app_runs::{begin, outcome},
+        Path,
+        app_runs::outcome,
         peer::Peer,
         run_stream::{self, Framing, RUN_ID, Reader},
         tie::Tie,
     },
-    models::chosen,
 };
 use axum::{
     Json, Router,
-    body::Body,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
     routing::post,
 };
-use chrono::TimeDelta;
-use commands::app_runs::{RunError, Wish};
-use domain::{
-    app::{Definition, plan::INPUT},
-    ids::{AppId, AppSessionId, RunId},
-    run::{AppTurn, Origin},
-};
-use futures::StreamExt;
+use domain::{app::plan::INPUT, ids::RunId, run::Origin};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use std::time::Duration;
 use uuid::Uuid;
-
-/// Characters of a session id.
-const SESSION_ID: usize = 512;
-/// How long a run that cannot begin yet is best left alone.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) use wish::{Begun, Wanted, What, begin};
 
 /// The routes.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/api/apps/{app}/run", post(run))
         .route("/api/apps/{app}/run/{session}", post(run_in_session))
+        .route("/api/apps/{app}/processors/{step}/run", post(run_step))
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -62,9 +51,9 @@ async fn run(
     body: Fields,
 ) -> Result<Response, Fault> {
     let asked = asked(&body)?;
-    let session = asked.session_id.clone().filter(|session| !session.is_empty());
-    let session = session.unwrap_or_else(|| Uuid::new_v4().to_string());
-    answer(&app, &holder, &id, session, asked, From { peer, headers, body }).await
+    let session = asked.session();
+    let from = From { peer, headers, body };
+    answer(&app, &holder, (&id, What::Released), session, asked, from).await
 }
 
 /// As [`run`]; the session in the path counts.
@@ -77,7 +66,31 @@ async fn run_in_session(
     body: Fields,
 ) -> Result<Response, Fault> {
     let asked = asked(&body)?;
-    answer(&app, &holder, &id, session, asked, From { peer, headers, body }).await
+    let from = From { peer, headers, body };
+    answer(&app, &holder, (&id, What::Released), session, asked, from).await
+}
+
+/// One step of the newest version alone, for those who may change the app.
+async fn run_step(
+    State(app): State<App>,
+    holder: Holder,
+    peer: Peer,
+    headers: HeaderMap,
+    Path((id, step)): Path<(String, String)>,
+    body: Fields,
+) -> Result<Response, Fault> {
+    let asked = asked(&body)?;
+    let session = asked.session();
+    let from = From { peer, headers, body };
+    answer(&app, &holder, (&id, What::Step(step)), session, asked, from).await
+}
+
+impl Asked {
+    /// The session of the body, or a new one.
+    fn session(&self) -> String {
+        let session = self.session_id.clone().filter(|session| !session.is_empty());
+        session.unwrap_or_else(|| Uuid::new_v4().to_string())
+    }
 }
 
 /// Where a request came from.
@@ -85,6 +98,23 @@ struct From {
     peer: Peer,
     headers: HeaderMap,
     body: Fields,
+}
+
+impl From {
+    fn origin(&self) -> Origin {
+        let content_type = Some(self.body.content_type.clone());
+        Origin { content_type, ..origin(&self.peer, &self.headers) }
+    }
+}
+
+/// Where a request came from.
+pub(super) fn origin(peer: &Peer, headers: &HeaderMap) -> Origin {
+    let user_agent = headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok());
+    Origin {
+        ip: peer.address.map(|address| address.to_string()),
+        user_agent: user_agent.map(str::to_owned),
+        content_type: None,
+    }
 }
 
 fn asked(body: &Fields) -> Result<Asked, Fault> {
@@ -95,21 +125,17 @@ fn asked(body: &Fields) -> Result<Asked, Fault> {
 async fn answer(
     app: &App,
     holder: &Holder,
-    id: &str,
+    (id, what): (&str, What),
     session: String,
     asked: Asked,
     from: From,
 ) -> Result<Response, Fault> {
-    if session.chars().count() > SESSION_ID {
-        let text = format!("A session id has at most {SESSION_ID} characters.");
-        return Err(Fault::bad_body(text));
-    }
     let id = apps::parse(id)?;
     let stream = asked.stream.unwrap_or_default();
-    let wish = wish(app, holder, id, &session, asked, &from).await?;
-    let (input, csp) = (wish.turn.input.clone(), wish.turn.csp.clone());
+    let input = asked.input.unwrap_or_default();
+    let wanted = Wanted { what, session: session.clone(), input, stream, origin: from.origin() };
     let metadata = holder.metadata();
-    let run = begin(app, wish, &metadata).await.map_err(refused)?;
+    let Begun { run, shown, csp } = begin(app, holder, id, wanted, &metadata).await?;
     let tie = Tie::new(app.clone(), run, metadata);
     if stream {
         return streamed(app, run, tie, Framing::wanted(&from.headers)).await;
@@ -123,7 +149,7 @@ async fn answer(
     };
     tie.loosen();
     let mut chunks = finished.steps;
-    chunks.insert(INPUT.to_owned(), input.into());
+    chunks.insert(INPUT.to_owned(), shown.into());
     let mut body = json!({
         "session": {"id": session}, "output": finished.output, "_id": run, "chunks": chunks,
     });
@@ -139,79 +165,11 @@ async fn answer(
     Ok(response)
 }
 
-/// What is to be run: the newest release, or for want of one its owner's draft.
-async fn wish(
-    app: &App,
-    holder: &Holder,
-    id: AppId,
-    session: &str,
-    asked: Asked,
-    from: &From,
-) -> Result<Wish, Fault> {
-    let standing = apps::readable(app, holder, id).await?;
-    let version = standing.runnable(&holder.user);
-    let version = version.ok_or_else(|| Fault::error("The app has no published version"))?;
-    let definition = (*version.definition).clone();
-    if definition.type_slug == "voice-agent" {
-        return Err(Fault::error("Unsupported app type voice-agent"));
-    }
-    let provider = app.models.preferred(&standing.owner).await?.map(|row| chosen(&row));
-    let user_agent = from.headers.get(header::USER_AGENT);
-    let user_agent = user_agent.and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let turn = AppTurn {
-        app: id,
-        version: version.number,
-        input: definition.filled(asked.input.unwrap_or_default()),
-        session: AppSessionId::of(id, &holder.user, session),
-        stream: asked.stream.unwrap_or_default(),
-        csp: csp(&definition, standing.published.is_some()),
-        origin: Origin {
-            ip: from.peer.address.map(|address| address.to_string()),
-            user_agent,
-            content_type: Some(from.body.content_type.clone()),
-        },
-        app_owner: standing.owner,
-        definition,
-    };
-    Ok(Wish {
-        caller: holder.user.clone(),
-        session_id: session.to_owned(),
-        turn,
-        provider,
-        lifetime: TimeDelta::seconds(app.config.app_session_seconds),
-    })
-}
-
-/// Who may show the answer in a frame.
-fn csp(definition: &Definition, published: bool) -> String {
-    let web = definition.integrations.get("web_config");
-    let sites = web.and_then(|web| web["allowed_sites"].as_array());
-    let sites = sites.or_else(|| definition.config.get("allowed_sites")?.as_array());
-    let plain = |site: &&str| {
-        !site.is_empty() && site.bytes().all(|b| b.is_ascii_graphic() && b != b';' && b != b',')
-    };
-    let sites: Vec<&str> =
-        sites.into_iter().flatten().filter_map(Value::as_str).filter(plain).collect();
-    match (sites.is_empty(), published) {
-        (false, _) => format!("frame-ancestors {}", sites.join(" ")),
-        (true, true) => "frame-ancestors *".to_owned(),
-        (true, false) => "frame-ancestors self".to_owned(),
-    }
-}
-
 /// One JSON object per line. The end of a run is the end of the body; only what went wrong is said.
 async fn streamed(app: &App, run: RunId, tie: Tie, framing: Framing) -> Result<Response, Fault> {
     let reader = Reader { run, index: 0, framing, heartbeat: framing == Framing::Sse };
-    let lines = run_stream::open_until(app, reader, |end| end.starts_with("{\"errors\":")).await?;
-    let draining = app.draining.clone();
-    let tied = async_stream::stream! {
-        let mut lines = std::pin::pin!(lines.take_until(draining.cancelled_owned()));
-        while let Some(chunk) = lines.next().await {
-            yield chunk;
-        }
-        tie.loosen();
-    };
-    let mut response = run_stream::response(reader, Body::from_stream(tied));
+    let told = |end: &str| end.starts_with("{\"errors\":");
+    let mut response = run_stream::tied_until(app, reader, tie, told).await?;
     if framing == Framing::Lines {
         let json = HeaderValue::from_static("application/json");
         response.headers_mut().insert(header::CONTENT_TYPE, json);
@@ -221,15 +179,4 @@ async fn streamed(app: &App, run: RunId, tie: Tie, framing: Framing) -> Result<R
         HeaderValue::from_static("nosniff"),
     );
     Ok(response)
-}
-
-fn refused(error: RunError) -> Fault {
-    match error {
-        RunError::Unsupported(slugs) => Fault::Errors(
-            slugs.iter().map(|slug| format!("Unsupported processor {slug}")).collect(),
-        ),
-        RunError::Busy => Error::Throttled { retry_after: BUSY }.into(),
-        RunError::Draining => Error::Unavailable(error.to_string()).into(),
-        RunError::Failed(failure) => failure.into(),
-    }
 }

@@ -16,7 +16,6 @@ use crate::{
 };
 use axum::{
     Router,
-    body::Body,
     extract::{FromRequestParts, State},
     http::{HeaderMap, request::Parts},
     response::Response,
@@ -28,7 +27,6 @@ use domain::{
     ids::{AgentId, UserId},
     run::Surface,
 };
-use futures::StreamExt;
 use projections::agents::{self, Agent};
 pub(super) use request::is_bad_id;
 use request::{ChatRequest, StreamRequest};
@@ -124,16 +122,7 @@ async fn begin(
         return Ok(run_stream::respond(app, reader).await?);
     }
     let tie = Tie::new(app.clone(), run, metadata);
-    let bytes = run_stream::open(app, reader).await?;
-    let draining = app.draining.clone();
-    let tied = async_stream::stream! {
-        let mut bytes = std::pin::pin!(bytes.take_until(draining.cancelled_owned()));
-        while let Some(chunk) = bytes.next().await {
-            yield chunk;
-        }
-        tie.loosen();
-    };
-    Ok(run_stream::response(reader, Body::from_stream(tied)))
+    Ok(run_stream::tied(app, reader, tie).await?)
 }
 
 fn refused(error: AskError) -> Fault {

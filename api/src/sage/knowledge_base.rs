@@ -26,7 +26,10 @@ use domain::{
     ids::{KnowledgeBaseId, UserId},
     knowledge_base::{Authority, Command, KnowledgeBase, Refusal},
 };
-use projections::knowledge_bases::{self as shelves, Filter, Row};
+use projections::{
+    knowledge_bases::{self as shelves, Filter, Row},
+    retrieval::models::Embedding,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -76,7 +79,11 @@ async fn load(
     if id.as_str().len() != 32 || !id.as_str().bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(not_found());
     }
-    Ok(app.load(id).await?)
+    let loaded = app.load::<KnowledgeBase>(id).await?;
+    match loaded.state().is_datasource() {
+        true => Err(not_found()),
+        false => Ok(loaded),
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -146,6 +153,7 @@ struct Info {
     #[serde(rename = "kdbSetting")]
     setting: Value,
     user_id: String,
+    embedding: Option<Model>,
 }
 
 #[derive(Debug, Serialize)]
@@ -166,6 +174,15 @@ struct Item {
     user_id: String,
     #[serde(rename = "type")]
     no_type: Value,
+    embedding: Option<Model>,
+}
+
+/// What its documents were embedded with; not `current` when some of them wait to be read again with the model in use.
+#[derive(Debug, Serialize)]
+struct Model {
+    model: String,
+    dimension: Option<i32>,
+    current: bool,
 }
 
 /// A page of anything in this part of the dialect.
@@ -184,6 +201,7 @@ async fn add(State(app): State<App>, caller: Caller, Json(body): Json<AddBody>) 
         kind: body.kind,
         intro: body.intro.unwrap_or_default(),
         language: body.language.unwrap_or_default(),
+        datasource: None,
     };
     let decided = app.execute::<KnowledgeBase>(&id, &command, &caller.metadata()).await;
     let decided = decided.map_err(|error| Fault::worded(error, worded))?;
@@ -217,10 +235,12 @@ async fn info(
     let id = KnowledgeBaseId(query.kdb_id);
     owner_of(&app, &caller, &id).await?;
     let row = shelves::get(&app.db, &id).await?.ok_or_else(not_found)?;
+    let mut embeddings = app.library.embeddings(&app.db, &[&row.id]).await?;
     let language = if row.language.is_empty() { "zh-cn" } else { &row.language };
     let first = || json!({"kdbAttach": {"language": language}});
     let setting = row.setting.clone().unwrap_or_else(first);
     let info = Info {
+        embedding: embeddings.remove(&row.id).map(Model::from),
         kdb_id: row.id,
         name: row.name,
         intro: row.intro,
@@ -245,7 +265,13 @@ async fn list(
     }
     let filter = Filter { owner: caller.scope(), name: &query.query_name, kind: &query.kind };
     let (rows, total) = shelves::listed(&app.db, filter, query.page_size, offset).await?;
-    let list = rows.into_iter().map(Item::from).collect();
+    let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
+    let mut embeddings = app.library.embeddings(&app.db, &ids).await?;
+    let item = |row: Row| {
+        let embedding = embeddings.remove(&row.id).map(Model::from);
+        Item { embedding, ..Item::from(row) }
+    };
+    let list = rows.into_iter().map(item).collect();
     Ok(Reply(success(), Listing { list, total, user_id: caller.user.0 }))
 }
 
@@ -314,6 +340,13 @@ impl<T> Listing<T> {
     }
 }
 
+impl From<Embedding> for Model {
+    fn from(embedding: Embedding) -> Self {
+        let Embedding { model, dimensions, current } = embedding;
+        Self { model, dimension: dimensions, current }
+    }
+}
+
 impl From<Row> for Item {
     fn from(row: Row) -> Self {
         Self {
@@ -328,6 +361,7 @@ impl From<Row> for Item {
             default_color: true,
             user_id: row.owner,
             no_type: Value::Null,
+            embedding: None,
         }
     }
 }

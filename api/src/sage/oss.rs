@@ -9,6 +9,7 @@ use crate::{
     core::{
         Caller, Error, Json,
         site::Site,
+        stored_file::in_url,
         upload::{self, File, Form, Incoming, Part, Refused, Rules},
     },
 };
@@ -111,7 +112,7 @@ async fn keep(
     let stamp = Local::now().format("%Y%m%d%H%M%S").to_string();
     let key = uploaded::key(path, name, &stamp).map_err(|refusal| worded(&refusal))?;
     let id = UploadId(Uuid::new_v4());
-    let url = format!("{}/api/oss/files/{}/{}", site.base(), id.0.simple(), names::in_url(&key));
+    let url = format!("{}/api/oss/files/{}/{}", site.base(), id.0.simple(), in_url(&key));
     let owner = caller.user.clone();
     let command = Command::Keep { owner, key, blob: blob.hash, size: blob.size, media_type };
     match app.execute::<Upload>(&id, &command, &caller.metadata()).await {

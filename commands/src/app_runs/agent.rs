@@ -72,7 +72,7 @@ impl AppPerformance {
         let answer = self.answer().unwrap_or_default();
         let memory = (limit > 0).then(|| {
             let all = history.into_iter().chain([question, talk::message("assistant", &*answer)]);
-            talk::remember(talk::last(all.collect(), limit))
+            self.hidden.out_of(talk::remember(talk::last(all.collect(), limit)))
         });
         let done = Box::new(DoneStep { output: json!({ "content": answer }), memory });
         let (step, usage) = (AGENT.to_owned(), vec![]);

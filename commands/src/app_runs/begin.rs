@@ -2,32 +2,22 @@
 
 use crate::{
     app_runs::catalogue,
-    chat::{is_over, wait_for_end},
+    chat::{fits, launch},
     execute::{self, Failure},
-    log::{AppendError, EventLog, LARGEST_EVENT},
+    line::{self, TooLong},
+    log::EventLog,
     reactors::reply::Reply,
 };
 use chrono::{TimeDelta, Utc};
 use domain::{
-    Metadata, StreamId,
+    Metadata,
     app::Definition,
     app_session::{self, AppSession},
     ids::{ConversationId, NodeId, RunId, UserId},
-    run::{self, AppTurn, ChosenProvider, Request, Run, Settings, Surface},
+    run::{AppTurn, ChosenProvider, Request, Settings, Surface},
 };
-use std::{sync::Arc, time::Duration};
-use tokio::{
-    sync::Semaphore,
-    time::{Instant, timeout_at},
-};
+use std::sync::Arc;
 use uuid::Uuid;
-
-/// How long a run waits for those before it in its session.
-const QUEUE: Duration = Duration::from_secs(120);
-/// Runs of this process that may wait for their session.
-static WAITING: Semaphore = Semaphore::const_new(256);
-/// Most bytes of a request; the event's metadata need some, too.
-const LARGEST: usize = LARGEST_EVENT - (64 << 10);
 
 /// A run that somebody wants.
 #[derive(Debug, Clone)]
@@ -61,6 +51,12 @@ pub enum RunError {
     Failed(#[from] Failure),
 }
 
+impl From<TooLong> for RunError {
+    fn from(_: TooLong) -> Self {
+        Self::Busy
+    }
+}
+
 /// Begins a run on this node, as soon as its session is free.
 ///
 /// # Errors
@@ -80,14 +76,7 @@ pub async fn begin(
     let request = Box::new(request(&wish, node));
     fits(&request)?;
     take_the_session(log, &wish, run, metadata).await?;
-    let seat = reply.reserve(run);
-    let command = run::Command::Request(request);
-    execute::execute::<Run>(log, &run, &command, metadata).await.map_err(|error| match error {
-        execute::Error::Failed(failure) => failure,
-        // The id is new, so nobody can have requested it.
-        execute::Error::Refused(_) => Failure::Contended(StreamId::of::<Run>(&run)),
-    })?;
-    reply.perform(seat, metadata.clone());
+    launch(log, reply, run, request, metadata).await?;
     Ok(run)
 }
 
@@ -129,15 +118,6 @@ fn request(wish: &Wish, node: NodeId) -> Request {
     }
 }
 
-fn fits(request: &Request) -> Result<(), Failure> {
-    let stored = serde_json::to_vec(request)
-        .map_err(|error| Failure::Unencodable(error.to_string().into()))?;
-    match stored.len() > LARGEST {
-        true => Err(Failure::Append(AppendError::TooLarge { limit: LARGEST })),
-        false => Ok(()),
-    }
-}
-
 /// Waits until no other run works in the session.
 async fn take_the_session(
     log: &dyn EventLog,
@@ -145,11 +125,8 @@ async fn take_the_session(
     run: RunId,
     metadata: &Metadata,
 ) -> Result<(), RunError> {
-    let deadline = Instant::now() + QUEUE;
     let id = wish.turn.session;
-    let mut over = None;
-    let mut waiting = None;
-    loop {
+    let begin = |over| async move {
         let command = app_session::Command::Begin {
             app: wish.turn.app,
             caller: wish.caller.clone(),
@@ -159,21 +136,12 @@ async fn take_the_session(
             lifetime: wish.lifetime,
             over,
         };
-        let other = match execute::execute::<AppSession>(log, &id, &command, metadata).await {
-            Ok(_) => return Ok(()),
-            Err(execute::Error::Refused(app_session::Refusal::Busy(other))) => other,
-            Err(execute::Error::Refused(_)) => return Err(RunError::Busy),
-            Err(execute::Error::Failed(failure)) => return Err(failure.into()),
-        };
-        if waiting.is_none() {
-            waiting = Some(WAITING.try_acquire().map_err(|_| RunError::Busy)?);
+        match execute::execute::<AppSession>(log, &id, &command, metadata).await {
+            Ok(_) => Ok(None),
+            Err(execute::Error::Refused(app_session::Refusal::Busy(other))) => Ok(Some(other)),
+            Err(execute::Error::Refused(_)) => Err(RunError::Busy),
+            Err(execute::Error::Failed(failure)) => Err(failure.into()),
         }
-        if !is_over(log, other).await? {
-            let end = wait_for_end(log, other, QUEUE);
-            if !timeout_at(deadline, end).await.unwrap_or(false) {
-                return Err(RunError::Busy);
-            }
-        }
-        over = Some(other);
-    }
+    };
+    line::stand(log, begin).await
 }

@@ -1,12 +1,15 @@
 //! An app within a step of another: its steps are taken as usual, but they are no steps of the run, and remember nothing.
 
 use super::{
-    catalogue,
+    Workshop, catalogue,
     steps::{DEEPEST, Job, Ports, take},
     template::{self, Context},
     work::Report,
 };
-use crate::execute::Loaded;
+use crate::{
+    apps::secrets::{self, Hidden},
+    execute::Loaded,
+};
 use domain::{
     app::{App, Definition, plan::INPUT, stitch::stitch},
     ids::AppId,
@@ -43,9 +46,18 @@ pub(super) fn run(
         if version.definition.is_agent() {
             return Err("an agent cannot be a step".to_owned());
         }
-        let input = version.definition.filled(input);
-        let ports = Ports { depth: ports.depth + 1, ..ports.clone() };
-        steps(&version.definition, input, &ports).await
+        let mut definition = (*version.definition).clone();
+        let hidden = match &ports.workshop {
+            Some(Workshop { vault, .. }) => {
+                secrets::open(vault, &standing.owner, id, &mut definition).await
+            }
+            None => Ok(Hidden::default()),
+        };
+        let hidden = hidden.map_err(|_| "the secrets of the app cannot be read".to_owned())?;
+        let input = definition.filled(input);
+        let hidden = ports.hidden.and(&hidden);
+        let ports = Ports { depth: ports.depth + 1, hidden, ..ports.clone() };
+        steps(&definition, input, &ports).await
     }
     .boxed()
 }

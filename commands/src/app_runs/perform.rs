@@ -1,6 +1,7 @@
 //! One performance of one run of an app: steps as soon as they can be taken, every piece a line, one end line.
 
 use super::{
+    Workshop,
     agent::AGENT,
     catalogue, lines,
     steps::{Job, Piece, Ports, take},
@@ -8,6 +9,8 @@ use super::{
     work::{self, Report},
 };
 use crate::{
+    apps::secrets::{self, Hidden},
+    effects::vault::VaultError,
     execute::{self, Loaded},
     log::EventLog,
     reactors::reply::{
@@ -20,7 +23,7 @@ use crate::{
 use chrono::Utc;
 use domain::{
     Metadata,
-    app::{plan::INPUT, stitch::stitch},
+    app::{plan::INPUT, secrets::Holder, stitch::stitch},
     app_session::{self, AppSession},
     ids::{NodeId, RunId},
     message::Line,
@@ -60,6 +63,8 @@ pub(crate) struct AppPerformance {
     /// The run as it will be when all that was handed to the recorder is written.
     pub active: Active,
     pub halt: Arc<watch::Sender<Option<Halt>>>,
+    /// What nothing of this run may say.
+    pub hidden: Hidden,
 }
 
 /// Why a run does not come to a good end.
@@ -116,14 +121,39 @@ impl AppPerformance {
         let session = Loaded::<AppSession>::load(&*self.log, &app.session).await;
         let session = session.map_err(|failure| Stop::failed(failure.to_string()))?;
         let memory = session.state().memory.clone();
-        recorder.write(vec![Entry::Lines(self.opening(app))]).await;
-        match app.definition.is_agent() {
-            true => self.act_as_agent(recorder, app, &memory).await?,
-            false => self.take_steps(recorder, app, &memory).await?,
+        let open = self.opened(app).await?;
+        // What is said of the input says nothing of its secrets.
+        let mut shown = app.clone();
+        shown.input.mask();
+        recorder.write(vec![Entry::Lines(self.opening(&shown))]).await;
+        match open.definition.is_agent() {
+            true => self.act_as_agent(recorder, &open, &memory).await?,
+            false => self.take_steps(recorder, &open, &memory).await?,
         }
-        let output = self.output(app).await?;
+        let output = self.output(&shown).await?;
         self.remember(app, metadata).await?;
         Ok(output)
+    }
+
+    /// Definition and input with their secrets in place, which are hidden from now on.
+    async fn opened(&mut self, app: &AppTurn) -> Result<AppTurn, Stop> {
+        let mut open = app.clone();
+        let Some(Workshop { vault, .. }) = self.around.workshop() else { return Ok(open) };
+        let (owner, caller) = (&app.app_owner, &self.active.request.owner);
+        let known = async {
+            let own = secrets::open(&vault, owner, app.app, &mut open.definition).await?;
+            let given =
+                secrets::open_input(&vault, (owner, caller), app.app, &mut open.input).await?;
+            Ok::<Hidden, VaultError>(own.and(&given))
+        };
+        self.hidden = known.await.map_err(|error| {
+            tracing::warn!(run = %self.id, %error, "the secrets of an app cannot be read");
+            Stop::failed("the secrets of the app cannot be read")
+        })?;
+        match open.definition.refers() || open.input.refers() {
+            true => Err(Stop::failed("a secret of the app was destroyed")),
+            false => Ok(open),
+        }
     }
 
     /// The header, the input if the template speaks of it, and what is known already of what the steps say.
@@ -218,6 +248,7 @@ impl AppPerformance {
 
     async fn finish(&mut self, recorder: &Recorder, id: &str, output: Value, report: Report) {
         let Report { memory, usage } = report;
+        let memory = memory.map(|memory| self.hidden.out_of(memory));
         let (step, done) = (id.to_owned(), Box::new(DoneStep { output, memory }));
         let event =
             Event::AppStepFinished { step: step.clone(), done: done.clone(), usage: usage.clone() };
@@ -248,6 +279,7 @@ impl AppPerformance {
             caller: self.active.request.owner.clone(),
             app_owner: app.app_owner.clone(),
             provider: self.active.request.settings.provider.clone(),
+            hidden: self.hidden.clone(),
             depth: 0,
         }
     }

@@ -4,9 +4,10 @@ use super::{
     Workshop,
     catalogue::Entry,
     template::{self, Context},
-    work::{self, Report, spare},
+    work::{self, Report, fields, spare},
 };
 use crate::{
+    apps::secrets::Hidden,
     effects::model::Endpoint,
     log::EventLog,
     reactors::reply::{Choice, Surroundings, Unavailable},
@@ -21,6 +22,8 @@ use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio_util::task::AbortOnDropHandle;
 
+/// The field of a step's input that says which entries of datasources it may see.
+const FILTER: &str = "search_filters";
 /// Runs within runs at most.
 pub(super) const DEEPEST: u8 = 3;
 
@@ -36,6 +39,8 @@ pub(super) struct Ports {
     pub app_owner: UserId,
     /// Whose models answer.
     pub provider: Option<ChosenProvider>,
+    /// What no step may say.
+    pub hidden: Hidden,
     /// Runs that this one is within.
     pub depth: u8,
 }
@@ -70,6 +75,7 @@ impl Task {
     /// Says a piece of the output. Waits while the log is slow.
     pub async fn say(&self, piece: Value) {
         // Whoever listened is gone: then so is the run, and this task with it.
+        let piece = self.ports.hidden.out_of(piece);
         let _gone = self.pieces.send((self.place, piece)).await;
     }
 
@@ -96,18 +102,23 @@ impl Ports {
 
 /// Takes a step, in a task of its own: what panics or never yields takes nothing with it.
 pub(super) async fn take(job: Job, ports: Ports) -> Result<Report, String> {
-    let id = job.step.id.clone();
+    let (id, hidden) = (job.step.id.clone(), ports.hidden.clone());
     let task = tokio::spawn(async move {
         let Job { entry, step, place, context, memory, arguments, pieces } = job;
         // Rendering is work for a processor core, and may be long.
         let rendered = tokio::task::spawn_blocking(move || rendered(&step, entry, &context));
         let (mut input, config) =
             rendered.await.map_err(|_| "its templates cannot be rendered".to_owned())?;
-        input.extend(arguments.unwrap_or_default());
+        let mut arguments = arguments.unwrap_or_default();
+        // The definition's filter may be what keeps two customers apart: no model talks its way around it.
+        if fields::some(&input, FILTER).is_some() {
+            arguments.remove(FILTER);
+        }
+        input.extend(arguments);
         work::perform(entry.work, Task { input, config, memory, ports, place, pieces }).await
     });
     match AbortOnDropHandle::new(task).await {
-        Ok(done) => done.map_err(|reason| format!("{id}: {reason}")),
+        Ok(done) => done.map_err(|reason| format!("{id}: {}", hidden.out_of_text(reason))),
         Err(error) => {
             tracing::error!(step = id, %error, "a step failed");
             Err(format!("{id}: the step failed unexpectedly"))

@@ -1,7 +1,9 @@
 //! What processors do.
 
 mod app;
+mod datasource_search;
 mod echo;
+mod excerpts;
 pub(super) mod fields;
 mod http;
 mod http_api;
@@ -10,6 +12,7 @@ mod openai;
 mod simple_http;
 pub(super) mod spare;
 pub(super) mod talk;
+mod text_chat;
 mod texts;
 
 use super::{catalogue::Work, steps::Task};
@@ -41,6 +44,8 @@ pub(super) async fn perform(work: Work, task: Task) -> Done {
         Work::Url => texts::url(task).await,
         Work::Split => texts::split(task).await,
         Work::App => app::perform(task).await,
+        Work::Search => datasource_search::perform(task).await,
+        Work::TextChat => text_chat::perform(task).await,
     }
 }
 
@@ -53,7 +58,9 @@ pub(super) fn is_repeatable(work: Work) -> bool {
         | Work::Complete
         | Work::File
         | Work::Url
-        | Work::Split => true,
+        | Work::Split
+        | Work::Search
+        | Work::TextChat => true,
         Work::HttpApi | Work::SimpleHttp | Work::App => false,
     }
 }

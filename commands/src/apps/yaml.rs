@@ -6,7 +6,10 @@ use serde::{
 };
 use serde_json::{Map, Value};
 use serde_saphyr::{Options, Spanned, alias_limits, budget, options};
-use std::{collections::BTreeMap, fmt};
+use std::{collections::BTreeMap, fmt, thread};
+
+/// Bytes of the parser's stack; far more than the depth that is allowed needs.
+const STACK: usize = 32 << 20;
 
 /// The line, from 1, of everything in a document, by its path: `processors[2].id`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -25,11 +28,19 @@ impl Lines {
     }
 }
 
-/// Reads one document.
+/// Reads one document, on a stack of its own: the parser works by recursion, and texts come from anybody.
 ///
 /// # Errors
 /// With what is wrong, in one line, and where.
 pub fn read(text: &str) -> Result<(Value, Lines), String> {
+    thread::scope(|scope| {
+        let reading = thread::Builder::new().stack_size(STACK).spawn_scoped(scope, || parse(text));
+        let read = reading.map_err(|error| error.to_string())?.join();
+        read.unwrap_or_else(|_| Err("it cannot be read".to_owned()))
+    })
+}
+
+fn parse(text: &str) -> Result<(Value, Lines), String> {
     let node: Spanned<Node> = serde_saphyr::from_str_with_options(text, limits())
         .map_err(|error| error.to_string().lines().next().unwrap_or_default().to_owned())?;
     let mut lines = Lines::default();
@@ -212,6 +223,8 @@ mod tests {
             ));
         }
         assert!(read(&bomb).is_err());
-        assert!(read(&"[".repeat(200)).is_err());
+        for deep in ["[", "{a: ", "- ", "? ", "a: [", "!!x [", "&a ["] {
+            assert!(read(&deep.repeat(20_000)).is_err(), "{deep}");
+        }
     }
 }

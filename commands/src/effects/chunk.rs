@@ -4,7 +4,7 @@
 //! four to a token in English, three to a character in Chinese, so bytes are a fair measure of both.
 
 use super::extract::{Extracted, Heading};
-use std::ops::Range;
+use std::{collections::VecDeque, ops::Range};
 
 /// How large passages are, in bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -81,22 +81,35 @@ impl Cut<'_> {
 
     fn section(&mut self, section: Range<usize>, heading: &str) {
         let sizes = self.sizes;
-        let units = self.units(section);
-        let mut first = 0;
-        while first < units.len() {
-            let start = units[first].range.start;
-            let mut end = first + 1;
+        let mut rest = Units::of(self.read, sizes.target, section);
+        // One passage and the unit behind it, never the units of a whole section: those of a hundred megabytes of short
+        // lines are many times as large as the text.
+        let mut units: Vec<Unit> = Vec::new();
+        loop {
+            while units
+                .last()
+                .is_none_or(|last| last.range.end - units[0].range.start <= sizes.target)
+            {
+                match rest.next() {
+                    Some(unit) => units.push(unit),
+                    None => break,
+                }
+            }
+            let Some(Unit { range: Range { start, .. }, .. }) = units.first().cloned() else {
+                return;
+            };
+            let mut end = 1;
             while end < units.len() && units[end].range.end - start <= sizes.target {
                 end += 1;
             }
             if end < units.len() {
-                end = at_paragraph(&units, first, end, sizes.target);
+                end = at_paragraph(&units, end, sizes.target);
             }
             self.push(start..units[end - 1].range.end, heading);
             if end == units.len() {
                 return;
             }
-            first = overlap_start(&units, first, end, sizes);
+            units.drain(..overlap_start(&units, end, sizes));
         }
     }
 
@@ -105,46 +118,72 @@ impl Cut<'_> {
         let page = u32::try_from(begun).ok().filter(|page| *page > 0);
         self.pieces.push(Piece { range, heading: heading.to_owned(), page, row: None });
     }
+}
 
-    /// Cuts a section into units without white space around them, none longer than a passage.
-    fn units(&self, section: Range<usize>) -> Vec<Unit> {
-        let text = &self.read.text;
-        let mut units = Vec::new();
-        let mut opens = true;
-        let mut at = section.start;
-        while at < section.end {
-            let rest = &text[at..section.end];
-            let length = self.unit(at, rest);
-            let raw = &rest[..length];
-            let body = raw.trim();
-            if !body.is_empty() {
-                let start = at + (raw.len() - raw.trim_start().len());
-                push_cut(text, start..start + body.len(), self.sizes.target, opens, &mut units);
-                opens = false;
-            }
-            let breaks = raw.trim_end_matches([' ', '\t', '\r']);
-            let rest = &rest[length..];
-            let blank = rest.find(|c: char| !c.is_whitespace()).unwrap_or(rest.len());
-            if (breaks.ends_with('\n') && rest[..blank].contains('\n')) || body.is_empty() {
-                opens = true;
-            }
-            at += length;
-        }
-        units
+/// The units of a section, without white space around them, none longer than a passage.
+struct Units<'a> {
+    read: &'a Extracted,
+    target: usize,
+    at: usize,
+    end: usize,
+    /// Whether the next one begins a paragraph.
+    opens: bool,
+    /// Those of a sentence that was too long.
+    ready: VecDeque<Unit>,
+}
+
+impl<'a> Units<'a> {
+    fn of(read: &'a Extracted, target: usize, section: Range<usize>) -> Self {
+        let Range { start: at, end } = section;
+        Self { read, target, at, end, opens: true, ready: VecDeque::new() }
     }
 
-    /// Length of the unit at `at`: a line where lines mean something, a sentence elsewhere.
-    fn unit(&self, at: usize, rest: &str) -> usize {
+    /// Takes the next sentence or line, if it is not blank.
+    fn take(&mut self) {
+        let text = &self.read.text;
+        let rest = &text[self.at..self.end];
+        let length = self.unit(rest);
+        let raw = &rest[..length];
+        let body = raw.trim();
+        if !body.is_empty() {
+            let start = self.at + (raw.len() - raw.trim_start().len());
+            push_cut(text, start..start + body.len(), self.target, self.opens, &mut self.ready);
+            self.opens = false;
+        }
+        let breaks = raw.trim_end_matches([' ', '\t', '\r']);
+        // Blank lines are looked ahead at from a line with text only: once, however many there are.
+        self.opens |= body.is_empty() || (breaks.ends_with('\n') && begins_blank(&rest[length..]));
+        self.at += length;
+    }
+
+    /// Length of the unit that begins here: a line where lines mean something, a sentence elsewhere.
+    fn unit(&self, rest: &str) -> usize {
         let lines = &self.read.lines;
-        let next = lines.get(lines.partition_point(|range| range.end <= at));
+        let next = lines.get(lines.partition_point(|range| range.end <= self.at));
         match next {
-            Some(range) if range.start <= at => {
+            Some(range) if range.start <= self.at => {
                 rest.find('\n').map_or(rest.len(), |newline| newline + 1)
             }
-            Some(range) => sentence(&rest[..rest.len().min(range.start - at)]),
+            Some(range) => sentence(&rest[..rest.len().min(range.start - self.at)]),
             None => sentence(rest),
         }
     }
+}
+
+impl Iterator for Units<'_> {
+    type Item = Unit;
+
+    fn next(&mut self) -> Option<Unit> {
+        while self.ready.is_empty() && self.at < self.end {
+            self.take();
+        }
+        self.ready.pop_front()
+    }
+}
+
+/// Whether an empty line comes before the next text.
+fn begins_blank(text: &str) -> bool {
+    text.chars().take_while(|c| c.is_whitespace()).any(|c| c == '\n')
 }
 
 /// Longest heading path kept; headings are context, not text.
@@ -171,9 +210,9 @@ struct Unit {
 }
 
 /// The last paragraph border before `end` that leaves at least half a passage; `end` when there is none.
-fn at_paragraph(units: &[Unit], first: usize, end: usize, target: usize) -> usize {
-    let start = units[first].range.start;
-    (first + 1..=end)
+fn at_paragraph(units: &[Unit], end: usize, target: usize) -> usize {
+    let start = units[0].range.start;
+    (1..=end)
         .rev()
         .find(|&n| units[n].opens && units[n - 1].range.end - start >= target / 2)
         .unwrap_or(end)
@@ -181,9 +220,9 @@ fn at_paragraph(units: &[Unit], first: usize, end: usize, target: usize) -> usiz
 
 /// Where the next passage begins: some sentences back, but never inside the previous passage's first sentence, and
 /// never across a paragraph border, and only so far that there is room for something new.
-fn overlap_start(units: &[Unit], first: usize, end: usize, sizes: Sizes) -> usize {
+fn overlap_start(units: &[Unit], end: usize, sizes: Sizes) -> usize {
     let mut start = end;
-    while start > first + 1
+    while start > 1
         && !units[start].opens
         && units[end - 1].range.end - units[start - 1].range.start <= sizes.overlap
         && units[end].range.end - units[start - 1].range.start <= sizes.target
@@ -245,7 +284,7 @@ fn is_closing(c: char) -> bool {
 }
 
 /// Adds one unit, or several when it is too long; cut at white space where there is some in the last quarter.
-fn push_cut(text: &str, range: Range<usize>, max: usize, opens: bool, into: &mut Vec<Unit>) {
+fn push_cut(text: &str, range: Range<usize>, max: usize, opens: bool, into: &mut VecDeque<Unit>) {
     let (mut start, mut opens) = (range.start, opens);
     while range.end - start > max {
         let limit = text.floor_char_boundary(start + max).max(start + 1);
@@ -256,14 +295,14 @@ fn push_cut(text: &str, range: Range<usize>, max: usize, opens: bool, into: &mut
         let end = text.ceil_char_boundary(end);
         let kept = text[start..end].trim_end().len();
         if kept > 0 {
-            into.push(Unit { range: start..start + kept, opens });
+            into.push_back(Unit { range: start..start + kept, opens });
             opens = false;
         }
         let rest = &text[end..range.end];
         start = end + (rest.len() - rest.trim_start().len());
     }
     if start < range.end {
-        into.push(Unit { range: start..range.end, opens });
+        into.push_back(Unit { range: start..range.end, opens });
     }
 }
 

@@ -159,3 +159,9 @@ fn whatever_the_text_passages_are_its_bytes_in_order_and_nothing_is_lost() {
         assert_eq!(lost, None, "{seed}: {text:?} {outline:?} {pieces:?}");
     }
 }
+
+#[test]
+fn endless_blank_lines_are_looked_at_once() {
+    let text = format!("One.\n{}Two.", "\n".repeat(1 << 20));
+    assert_eq!(texts(&text, &[], SMALL), ["One.", "Two."]);
+}

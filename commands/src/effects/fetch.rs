@@ -97,6 +97,11 @@ impl Fetcher {
         Self { client: client.ok(), reach }
     }
 
+    /// How far it reaches.
+    pub fn reach(&self) -> Reach {
+        self.reach
+    }
+
     /// Gets `url`.
     ///
     /// # Errors

@@ -79,13 +79,18 @@ impl MasterKey {
         Self::parse(&text, &path.display().to_string())
     }
 
+    /// Where the key of a data folder lies.
+    pub fn file_in(data: &Path) -> PathBuf {
+        data.join(FILE)
+    }
+
     /// The key of the data folder; made at the first call, readable by its owner only. Two processes that make it at
     /// the same time end with the same key.
     ///
     /// # Errors
     /// When the file can neither be read nor made, or holds no key.
     pub fn of_folder(data: &Path) -> Result<Self, KeyError> {
-        let path = data.join(FILE);
+        let path = Self::file_in(data);
         if !path.try_exists().map_err(at(&path))? {
             fs::create_dir_all(data).map_err(at(data))?;
             make(data, &path).map_err(at(&path))?;

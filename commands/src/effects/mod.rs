@@ -1,5 +1,6 @@
 //! The ports through which annals acts on the world, and their implementations.
 
+pub mod archive;
 pub mod blobs;
 pub mod chunk;
 pub mod codes;
@@ -20,6 +21,8 @@ pub mod media;
 pub mod model;
 pub mod outbound;
 pub mod passwords;
+pub mod platform;
+mod proxy;
 pub mod reranker;
 pub mod secret;
 pub mod skill_archive;

@@ -1,8 +1,10 @@
 //! Archives as people pack them, and as attackers do.
 
 use super::*;
-use std::io::Write;
-use zip::{CompressionMethod, ZipWriter, write::SimpleFileOptions};
+use crate::effects::archive::ENTRY;
+use domain::skill::check_path;
+use std::io::{Cursor, Write};
+use zip::{CompressionMethod, ZipWriter, result::ZipError, write::SimpleFileOptions};
 
 const TEXT: &str = "---\nname: pdf\ndescription: Reads PDFs\n---\n# PDF\n";
 

@@ -33,6 +33,9 @@ pub enum VaultError {
     Database(#[from] sqlx::Error),
 }
 
+/// A secret as it lies there: its name, the format, the sealed bytes, the wrapped key unless that was destroyed.
+type Stored = (uuid::Uuid, i16, Vec<u8>, Option<Vec<u8>>);
+
 /// The secret store.
 #[derive(Clone)]
 pub struct Vault {
@@ -96,6 +99,33 @@ impl Vault {
         let secret = open(&cipher(&key), &sealed, &bound(id, subject))?;
         let text = std::str::from_utf8(&secret).map_err(|_| VaultError::Damaged)?;
         Ok(Some(Sensitive::from(text.to_owned())))
+    }
+
+    /// All secrets of the subject; none when they were destroyed.
+    ///
+    /// # Errors
+    /// [`VaultError::Damaged`] when what is stored is not what was put there.
+    pub async fn all(&self, subject: &str) -> Result<Vec<(SecretId, Sensitive)>, VaultError> {
+        let found: Vec<Stored> = sqlx::query_as(
+            "select secrets.id, secrets.version, secrets.sealed, subject_keys.wrapped
+             from secrets join subject_keys using (subject)
+             where secrets.subject = $1",
+        )
+        .bind(subject)
+        .fetch_all(&self.pool)
+        .await?;
+        let Some((.., Some(wrapped))) = found.first() else { return Ok(vec![]) };
+        let cipher = cipher(&self.unwrap(subject, wrapped)?);
+        let opened = found.iter().map(|(id, version, sealed, _)| {
+            let id = SecretId(*id);
+            let secret = match *version {
+                VERSION => open(&cipher, sealed, &bound(id, subject))?,
+                _ => return Err(VaultError::Damaged),
+            };
+            let text = std::str::from_utf8(&secret).map_err(|_| VaultError::Damaged)?;
+            Ok((id, Sensitive::from(text.to_owned())))
+        });
+        opened.collect()
     }
 
     /// Forgets a secret that is no longer used.

@@ -116,6 +116,18 @@ impl Publisher {
     }
 }
 
+/// Whether a publisher could work with this broker: the version of the server. Makes nothing there.
+///
+/// # Errors
+/// Why not, without the address.
+pub async fn check(broker: &BrokerUrl) -> Result<String, String> {
+    match session::check(broker).await {
+        Ok(version) => Ok(version),
+        Err(End::Failed(reason)) => Err(reason.to_string()),
+        Err(End::Stopped) => Err("stopped".to_owned()),
+    }
+}
+
 struct Task {
     log: Arc<dyn EventLog>,
     pool: PgPool,

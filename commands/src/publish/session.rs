@@ -47,6 +47,23 @@ fn config() -> Config {
     }
 }
 
+/// The server's version, where it has JetStream and lets us in.
+pub(super) async fn check(broker: &BrokerUrl) -> Result<String, End> {
+    let (addresses, options) = broker.parse()?;
+    let options = options.name("annals").connection_timeout(PATIENCE).max_reconnects(1);
+    let client = timeout(PATIENCE, options.connect(addresses))
+        .await
+        .map_err(|_| End::because("the broker does not answer"))?
+        .map_err(|error| End::because(format_args!("broker: {error}")))?;
+    let version = client.server_info().version;
+    let jetstream = ContextBuilder::new().timeout(PATIENCE).build(client);
+    jetstream
+        .query_account()
+        .await
+        .map_err(|error| End::because(format_args!("JetStream: {error}")))?;
+    Ok(version)
+}
+
 type Ack = BoxFuture<'static, Result<Position, PublishError>>;
 
 pub(super) struct Session {

@@ -12,6 +12,7 @@ use crate::{
         chunk::Sizes,
         embedder::{Embedder, VectorMemo},
         extract::reader::Reader,
+        fetch::Fetcher,
     },
     execute::{Failure, Loaded},
     intake::{Due, settle},
@@ -27,7 +28,10 @@ use futures::{StreamExt, future::BoxFuture};
 use std::{
     collections::HashSet,
     fmt,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
     time::Duration,
 };
 use tokio::{sync::Semaphore, task::JoinSet, time::MissedTickBehavior};
@@ -40,6 +44,9 @@ const SWEEP: usize = 64;
 const FULL: Duration = Duration::from_millis(200);
 /// Documents whose streams one sweep brings up to what was decided, at most.
 const SETTLED: usize = 512;
+/// Files of so many bytes are read one less at a time than others, so that there is always a place for those that take
+/// a moment.
+const LARGE: u64 = 512 << 10;
 
 /// Which nodes are at work.
 pub trait Nodes: Send + Sync {
@@ -55,6 +62,10 @@ pub trait Backlog: Send + Sync {
     /// Up to `limit` decisions on uploads and knowledge bases that documents' own streams do not know of, oldest first.
     /// As a rule whoever decided tells them at once.
     fn due(&self, limit: usize) -> BoxFuture<'_, Result<Vec<Due>, BacklogError>>;
+
+    /// Returns when the search has read up to here, or does not get there soon. Whoever has much to store goes no faster
+    /// than the search, or else what others store meanwhile would be found only after all of it.
+    fn searched(&self, up_to: Position) -> BoxFuture<'_, ()>;
 }
 
 /// The backlog cannot be read; the next sweep will try again.
@@ -98,6 +109,8 @@ pub struct Ingest {
     pub blobs: Blobs,
     /// Who reads them.
     pub reader: Reader,
+    /// Who fetches pages.
+    pub fetcher: Fetcher,
     /// Where vectors come from.
     pub embedder: Arc<dyn Embedder>,
     /// Where they are kept.
@@ -119,10 +132,13 @@ impl fmt::Debug for Ingest {
 }
 
 /// What the tasks of one node share.
-#[derive(Default)]
 struct Desk {
     /// Documents that this node works on right now.
     in_hand: Mutex<HashSet<DocumentId>>,
+    /// Places for large files.
+    large: Semaphore,
+    /// How many were put off since the last sweep because those were taken.
+    put_off: AtomicUsize,
 }
 
 impl Ingest {
@@ -130,7 +146,11 @@ impl Ingest {
     /// the log that the backlog reflects; the start of the log is always right.
     pub async fn run(self, after: Position, stop: CancellationToken) {
         let documents = self.limits.documents.max(1);
-        let desk = Arc::new(Desk::default());
+        let desk = Arc::new(Desk {
+            in_hand: Mutex::default(),
+            large: Semaphore::new(documents.saturating_sub(1).max(1)),
+            put_off: AtomicUsize::new(0),
+        });
         let places = Arc::new(Semaphore::new(documents));
         let mut tasks = JoinSet::new();
         let news = Filter::categories(&[Document::CATEGORY])
@@ -142,10 +162,16 @@ impl Ingest {
             let found: Vec<DocumentId> = tokio::select! {
                 biased;
                 () = stop.cancelled() => return,
-                Some(_) = tasks.join_next() => continue,
+                Some(_) = tasks.join_next() => {
+                    // There may be a place for it now.
+                    if desk.large.available_permits() > 0 && desk.put_off.load(Relaxed) > 0 {
+                        sweep.reset_immediately();
+                    }
+                    continue;
+                }
                 _ = sweep.tick() => {
-                    let found = self.swept().await;
-                    if found.len() >= SWEEP {
+                    let (found, put_off) = (self.swept().await, desk.put_off.swap(0, Relaxed));
+                    if found.len() >= SWEEP && put_off < SWEEP / 2 {
                         sweep.reset_after(FULL);
                     }
                     found
@@ -162,10 +188,10 @@ impl Ingest {
                 };
                 let Ok(place) = place else { return };
                 let Some(held) = desk.take(&document) else { continue };
-                let ingest = self.clone();
+                let (ingest, desk) = (self.clone(), desk.clone());
                 tasks.spawn(async move {
                     let _held = (held, place);
-                    if let Err(error) = ingest.ingest(&document).await {
+                    if let Err(error) = ingest.ingest(&desk, &document).await {
                         tracing::warn!(%document, %error, "ingestion will be taken up again");
                     }
                 });
@@ -193,7 +219,7 @@ impl Ingest {
     }
 
     /// Claims the document and works on it, if there is work and nobody else does it.
-    async fn ingest(&self, id: &DocumentId) -> Result<(), Failure> {
+    async fn ingest(&self, desk: &Desk, id: &DocumentId) -> Result<(), Failure> {
         let mut document = Loaded::<Document>::load(&*self.log, id).await?;
         let instead_of = match document.state().stage {
             // Nobody else holds it under this node's id, so the claim of an earlier task of this process is void.
@@ -202,6 +228,12 @@ impl Ingest {
             Stage::Ingesting { node, .. } => Some(node),
             Stage::Waiting => None,
             Stage::Unknown | Stage::Ingested | Stage::Failed | Stage::Deleted => return Ok(()),
+        };
+        let size = document.state().file.as_ref().map_or(0, |file| file.size);
+        let large = (size >= LARGE).then(|| desk.large.try_acquire()).transpose();
+        let Ok(_large) = large else {
+            desk.put_off.fetch_add(1, Relaxed);
+            return Ok(());
         };
         let begin = document::Command::Begin { node: self.node, instead_of };
         match attempt::begin(self, &mut document, begin).await? {

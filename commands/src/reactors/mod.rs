@@ -3,3 +3,4 @@
 pub mod ingest;
 pub mod queue;
 pub mod reply;
+pub mod schedule;

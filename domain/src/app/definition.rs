@@ -150,6 +150,18 @@ impl Definition {
         new
     }
 
+    /// This definition with one of its steps only, and that step's output as all it says; `None` when it has no such step.
+    /// Of other steps, templates know nothing then.
+    #[must_use]
+    pub fn alone(&self, step: &str) -> Option<Self> {
+        let step = self.processors.iter().find(|processor| processor.id == step)?.clone();
+        let mut alone = self.clone();
+        "web".clone_into(&mut alone.type_slug);
+        alone.processors = vec![step];
+        alone.output_template.clear();
+        Some(alone)
+    }
+
     /// The input with the defaults of declared fields that are absent.
     pub fn filled(&self, mut input: Map<String, Value>) -> Map<String, Value> {
         for field in &self.input_fields {

@@ -19,6 +19,8 @@ fn uploaded() -> Event {
         blob: hash(),
         size: 3,
         media_type: "text/markdown".into(),
+        metadata: Labels::default(),
+        origin: Origin::File,
     }
 }
 
@@ -31,6 +33,8 @@ fn upload(name: &str, blob: BlobHash) -> Command {
         blob,
         size: 3,
         media_type: "text/markdown".into(),
+        metadata: Labels::default(),
+        origin: Origin::File,
     }
 }
 
@@ -79,6 +83,39 @@ fn a_file_is_uploaded_once_under_a_real_hash() {
         .when(upload("a.md", BlobHash("../../etc/passwd".into())))
         .then_refused(Refusal::BadBlob);
     given::<Document>([]).when(upload("", hash())).then_refused(Refusal::BadName);
+}
+
+#[test]
+fn what_is_said_of_a_file_and_where_it_is_from_stay_with_it() {
+    let with = |metadata: Labels, origin: Origin| {
+        let Command::Upload { knowledge_base, owner, task, name, blob, size, media_type, .. } =
+            upload("a.md", hash())
+        else {
+            unreachable!()
+        };
+        Command::Upload {
+            knowledge_base,
+            owner,
+            task,
+            name,
+            blob,
+            size,
+            media_type,
+            metadata,
+            origin,
+        }
+    };
+    let labels = |text: &str| Labels([("md_k".to_owned(), Label::Text(text.to_owned()))].into());
+    let page = |url: String| Origin::Page { url };
+    let Ok(events) = Document::default().decide(&with(labels("v"), page("https://a.b".into())))
+    else {
+        unreachable!()
+    };
+    let document = events.iter().fold(Document::default(), Document::evolve);
+    assert_eq!(document.file.map(|file| file.origin), Some(page("https://a.b".into())));
+    let refused = |command| given::<Document>([]).when(command);
+    refused(with(labels("\0"), Origin::File)).then_refused(Refusal::BadMetadata);
+    refused(with(labels(""), page("x".repeat(MAX_URL + 1)))).then_refused(Refusal::BadUrl);
 }
 
 #[test]

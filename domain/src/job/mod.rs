@@ -57,6 +57,11 @@ pub enum Event {
         /// From 1 since it was last asked for.
         attempt: u32,
     },
+    /// The attempt has come this far.
+    JobProgressed {
+        /// Of a hundred.
+        percent: u8,
+    },
     /// The attempt came to nothing; there will be another.
     JobAttemptFailed {
         /// Why.
@@ -94,6 +99,15 @@ pub enum Command {
         node: NodeId,
         /// The time.
         now: DateTime<Utc>,
+    },
+    /// This attempt has come so far.
+    Progress {
+        /// Who.
+        node: NodeId,
+        /// Which attempt.
+        attempt: u32,
+        /// Of a hundred.
+        percent: u8,
     },
     /// This attempt did it.
     Complete {
@@ -182,6 +196,12 @@ pub struct Known {
     pub retries: u32,
     /// Whether what it cost was given back.
     pub refunded: bool,
+    /// How far the attempt has come, of a hundred.
+    pub progress: u8,
+    /// What came of it, once it is completed.
+    pub result: Map<String, Value>,
+    /// Why the last attempt came to nothing.
+    pub error: Option<String>,
 }
 
 /// How a job stands.
@@ -254,6 +274,12 @@ impl Known {
                 }
                 _ => Err(Refusal::NotWaiting),
             },
+            Command::Progress { node, attempt, percent } => {
+                self.performs(*node, *attempt)?;
+                let percent = (*percent).min(100);
+                let news = (percent > self.progress).then_some(Event::JobProgressed { percent });
+                Ok(news.into_iter().collect())
+            }
             Command::Complete { node, attempt, result } => {
                 self.performs(*node, *attempt)?;
                 Ok(vec![Event::JobCompleted { result: result.clone() }])
@@ -309,6 +335,9 @@ impl Decider for Job {
                 attempt: 0,
                 retries: 0,
                 refunded: false,
+                progress: 0,
+                result: Map::new(),
+                error: None,
             }),
             (Self::Present(known), _) => known,
             (Self::Absent, _) => return Self::Absent,
@@ -317,15 +346,24 @@ impl Decider for Job {
             Event::JobEnqueued(_) => {}
             Event::JobStarted { node, attempt } => {
                 (known.stage, known.attempt) = (Stage::Processing(*node), *attempt);
+                known.progress = 0;
             }
-            Event::JobAttemptFailed { retry_at, .. } => {
+            Event::JobProgressed { percent } => known.progress = *percent,
+            Event::JobAttemptFailed { retry_at, error } => {
                 known.stage = Stage::Waiting(Some(*retry_at));
+                known.error = Some(error.clone());
             }
-            Event::JobCompleted { .. } => known.stage = Stage::Completed,
-            Event::JobFailed { .. } => known.stage = Stage::Failed,
+            Event::JobCompleted { result } => {
+                (known.stage, known.error) = (Stage::Completed, None);
+                known.result.clone_from(result);
+            }
+            Event::JobFailed { error } => {
+                known.stage = Stage::Failed;
+                known.error = Some(error.clone());
+            }
             Event::JobRefunded {} => known.refunded = true,
             Event::JobRetried { .. } => {
-                known.stage = Stage::Waiting(None);
+                (known.stage, known.error) = (Stage::Waiting(None), None);
                 (known.attempt, known.refunded) = (0, false);
                 known.retries += 1;
             }

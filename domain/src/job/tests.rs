@@ -82,6 +82,17 @@ fn only_the_attempt_that_goes_on_says_how_it_went() {
 }
 
 #[test]
+fn progress_goes_forward_only_and_is_told_by_the_attempt_that_goes_on() {
+    let tell = |attempt, percent| Command::Progress { node: NODE, attempt, percent };
+    let told = |percent| Event::JobProgressed { percent };
+    given::<Job>([enqueued(), started(1)]).when(tell(1, 40)).then([told(40)]);
+    given::<Job>([enqueued(), started(1), told(40)]).when(tell(1, 40)).then_nothing();
+    given::<Job>([enqueued(), started(1)]).when(tell(2, 1)).then_refused(Refusal::NotPerformer);
+    let anew = [enqueued(), started(1), told(40), again(0), started(2)];
+    given::<Job>(anew).when(tell(2, 250)).then([told(100)]);
+}
+
+#[test]
 fn what_a_dead_node_left_is_done_again_unless_that_could_do_harm() {
     let interrupt = || Command::Interrupt { now: now() };
     let retried = Event::JobAttemptFailed { error: INTERRUPTED.to_owned(), retry_at: now() };

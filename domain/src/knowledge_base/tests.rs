@@ -9,6 +9,7 @@ fn created() -> Event {
         kind: "rag".into(),
         intro: "all of them".into(),
         language: "en".into(),
+        datasource: None,
     }
 }
 
@@ -19,6 +20,7 @@ fn create(name: &str) -> Command {
         kind: "rag".into(),
         intro: "all of them".into(),
         language: "en".into(),
+        datasource: None,
     }
 }
 
@@ -100,4 +102,20 @@ fn clearing_leaves_the_knowledge_base() {
     given::<KnowledgeBase>([created(), Event::KnowledgeBaseCleared {}])
         .when(update(ann(), Some("New"), None))
         .then([Event::KnowledgeBaseRenamed { name: "New".into() }]);
+}
+
+#[test]
+fn a_datasource_is_its_owners_alone() {
+    let Event::KnowledgeBaseCreated { owner, name, kind, intro, language, .. } = created() else {
+        unreachable!()
+    };
+    let datasource = Some(datasource::Type::Url);
+    let made = Event::KnowledgeBaseCreated { owner, name, kind, intro, language, datasource };
+    let shelf = |event: &Event| KnowledgeBase::default().evolve(event);
+    assert_eq!(shelf(&made).datasource_of(&"ann".into()), Ok(datasource::Type::Url));
+    assert_eq!(shelf(&made).datasource_of(&"bob".into()), Err(Refusal::Unknown));
+    assert_eq!(shelf(&created()).datasource_of(&"ann".into()), Err(Refusal::Unknown));
+    assert!(shelf(&made).is_datasource() && !shelf(&created()).is_datasource());
+    let gone = shelf(&made).evolve(&Event::KnowledgeBaseDeleted {});
+    assert_eq!(gone.datasource_of(&"ann".into()), Err(Refusal::Unknown));
 }

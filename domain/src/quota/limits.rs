@@ -89,10 +89,21 @@ impl From<Limit> for i64 {
     }
 }
 
-/// What each tier allows. Configuration; as JSON `{"starter": {"post_creations": 3, …}, …}`.
+/// What each tier allows. Configuration; as JSON `{"starter": {"post_creations": 3, …, "scheduled_queue_size": 3}, …}`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct TierLimits(BTreeMap<Tier, BTreeMap<Action, Limit>>);
+pub struct TierLimits(BTreeMap<Tier, Allowance>);
+
+/// What one tier allows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Allowance {
+    /// Posts that wait for their time at any moment; nobody knows without it.
+    #[serde(default)]
+    scheduled_queue_size: Option<Limit>,
+    /// Work per billing cycle.
+    #[serde(flatten)]
+    per_cycle: BTreeMap<Action, Limit>,
+}
 
 impl Default for TierLimits {
     fn default() -> Self {
@@ -103,7 +114,9 @@ impl Default for TierLimits {
             ("studio", [Limit::Unlimited; 3]),
         ];
         let tiers = tiers.map(|(tier, limits)| {
-            (Tier::named(tier), Action::ALL.into_iter().zip(limits).collect())
+            let posts = if tier == "starter" { Limit::UpTo(3) } else { Limit::Unlimited };
+            let per_cycle = Action::ALL.into_iter().zip(limits).collect();
+            (Tier::named(tier), Allowance { scheduled_queue_size: Some(posts), per_cycle })
         });
         Self(tiers.into_iter().collect())
     }
@@ -115,8 +128,31 @@ impl TierLimits {
     /// # Errors
     /// [`Refusal::QuotaCheckFailed`] when the configuration does not say: what is not known to be allowed is not.
     pub fn limit(&self, tier: &Tier, action: Action) -> Result<Limit, Refusal> {
-        let limit = self.0.get(tier).and_then(|limits| limits.get(&action));
+        let limit = self.0.get(tier).and_then(|limits| limits.per_cycle.get(&action));
         limit.copied().ok_or(Refusal::QuotaCheckFailed)
+    }
+
+    /// How many posts may be scheduled at any moment.
+    ///
+    /// # Errors
+    /// As [`TierLimits::limit`].
+    pub fn scheduled_posts(&self, tier: &Tier) -> Result<Limit, Refusal> {
+        let limit = self.0.get(tier).and_then(|limits| limits.scheduled_queue_size);
+        limit.ok_or(Refusal::QuotaCheckFailed)
+    }
+
+    /// With how many platforms somebody may be connected at any moment.
+    ///
+    /// # Errors
+    /// As [`TierLimits::limit`].
+    pub fn connected_platforms(&self, tier: &Tier) -> Result<Limit, Refusal> {
+        match tier.as_str() {
+            "starter" => Ok(Limit::UpTo(1)),
+            "creator" => Ok(Limit::UpTo(3)),
+            "pro" => Ok(Limit::UpTo(6)),
+            "studio" => Ok(Limit::UpTo(9)),
+            _ => Err(Refusal::QuotaCheckFailed),
+        }
     }
 
     /// Whether the configuration knows this tier.

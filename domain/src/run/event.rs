@@ -163,6 +163,8 @@ pub enum Surface {
     SageWebStream,
     /// LLMStack `/api/apps/…/run`: stopped when its client leaves, but not by a crash of ours.
     LlmStack,
+    /// GenieHelper `/api/genie/stream-chat`: stopped when its client leaves, but not by a crash of ours.
+    Genie,
 }
 
 impl Surface {
@@ -170,7 +172,7 @@ impl Surface {
     pub fn attached(self) -> bool {
         match self {
             Self::SageChat | Self::SageStream => true,
-            Self::SageWebStream | Self::LlmStack => false,
+            Self::SageWebStream | Self::LlmStack | Self::Genie => false,
         }
     }
 }

@@ -6,6 +6,7 @@
 
 mod active;
 mod app_turn;
+mod chat_turn;
 mod event;
 mod lines;
 mod next;
@@ -21,6 +22,7 @@ use crate::{
 };
 pub use active::{Active, OpenCall};
 pub use app_turn::{AppTurn, DoneStep, Origin};
+pub use chat_turn::ChatTurn;
 pub use event::{Event, Interrupt, Outcome, Parent, Request, Surface, TurnUsage};
 pub use lines::{Lines, lines_in};
 pub use next::Next;

@@ -1,6 +1,6 @@
 //! How an agent works in one run.
 
-use super::AppTurn;
+use super::{AppTurn, ChatTurn};
 use crate::{
     ids::{AgentId, KnowledgeBaseId, ProviderId, SecretId, UserId},
     mcp_server::RunServer,
@@ -84,6 +84,9 @@ pub struct Settings {
     /// The app that is run, for runs that are an app's and not an agent's.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub app: Option<Box<AppTurn>>,
+    /// The assistant's turn in a chat, for runs that are that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub chat: Option<Box<ChatTurn>>,
 }
 
 impl Settings {

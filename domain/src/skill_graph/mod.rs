@@ -9,6 +9,7 @@ mod words;
 pub use spread::{Fired, LEAK_RATE, spread};
 pub use words::tokens;
 
+use crate::skill_edges::Pair;
 use rank::Index;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -88,6 +89,11 @@ pub struct Activation {
 impl Graph {
     /// The graph of these skills; of several of one name the last one counts.
     pub fn of(skills: Vec<Skill>) -> Self {
+        Self::with(skills, &BTreeMap::new())
+    }
+
+    /// The same, with what was learnt besides: authored edges never sink below what their author gave them.
+    pub fn with(skills: Vec<Skill>, learned: &BTreeMap<Pair, f64>) -> Self {
         let named: BTreeMap<String, Skill> =
             skills.into_iter().map(|skill| (skill.name.clone(), skill)).collect();
         let skills: Vec<Skill> = named.into_values().collect();
@@ -112,6 +118,14 @@ impl Graph {
                 connect(*anchor, KINSHIP);
             }
         }
+        for ((from, to), weight) in learned {
+            if let (Some(from), Some(to)) = (by_name.get(from), by_name.get(to)) {
+                for edge in [(*from, *to), (*to, *from)] {
+                    let known = weights.entry(edge).or_insert(*weight);
+                    *known = known.max(*weight);
+                }
+            }
+        }
         let mut edges = vec![Vec::new(); skills.len() + anchors.len()];
         for ((from, to), weight) in weights {
             edges[from].push((to, weight));
@@ -128,6 +142,12 @@ impl Graph {
     /// The place of the skill of this name.
     pub fn find(&self, name: &str) -> Option<usize> {
         self.by_name.get(name).copied()
+    }
+
+    /// How near two skills are to each other by an edge between them; 0 without one.
+    pub fn weight(&self, from: &str, to: &str) -> f64 {
+        let (Some(from), Some(to)) = (self.find(from), self.find(to)) else { return 0.0 };
+        self.edges[from].iter().find(|(at, _)| *at == to).map_or(0.0, |(_, weight)| *weight)
     }
 
     /// Skills that hold words of the query, best first. The last word may be the beginning of one.

@@ -38,6 +38,11 @@ impl Role {
         }
     }
 
+    /// Whether the role lets somebody change more than their own profile.
+    pub fn may_write(self) -> bool {
+        matches!(self, Self::Administrator | Self::Creator)
+    }
+
     /// Whether the role administers.
     pub fn is_admin(self) -> bool {
         self == Self::Administrator

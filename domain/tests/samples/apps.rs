@@ -4,6 +4,7 @@ use super::{NODE, RUN, object, stored};
 use crate::Stored;
 use annals_domain::{
     app::{self, App, Audience, Definition, Processor, Visibility},
+    app_rating::{self, AppRating},
     app_session::{self, AppSession},
     ids::{AppId, AppSessionId},
     run::{AppTurn, Event as RunEvent, Origin, Request, Settings, Surface},
@@ -99,6 +100,11 @@ pub fn all() -> Result<Vec<Stored>> {
             app: APP, caller: "bob".into(), session_id: "s-1".to_owned(), run: RUN, fresh: true,
         }],
         AppTurnKept => [app_session::Event::AppTurnKept { run: RUN, at, memory }],
+    ));
+    all.extend(stored!(AppRating, app_rating::Event;
+        AppRunRated => [app_rating::Event::AppRunRated {
+            quality: "good".to_owned(), remark: "but slow".to_owned(),
+        }],
     ));
     Ok(all)
 }

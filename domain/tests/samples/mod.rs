@@ -5,9 +5,11 @@ mod genie;
 mod grants;
 mod intakes;
 mod mcp_servers;
+mod people;
 mod runs;
 mod shared;
 mod skills;
+mod subscription_groups;
 mod work;
 
 use crate::Stored;
@@ -17,6 +19,7 @@ use annals_domain::{
     agent_task::{self, AgentTask},
     billing::{Period, Subscription, Tier},
     conversation::{self, Conversation},
+    datasource::Type,
     document::{self, BlobHash, Document, Passage},
     ids::{AgentId, ConversationId, LoginId, NodeId, RunId, SecretId},
     knowledge_base::{self, KnowledgeBase},
@@ -73,8 +76,10 @@ pub fn all() -> Result<Vec<Stored>> {
         tasks()?,
         grants::all()?,
         genie::all()?,
+        people::all()?,
         mcp_servers::all()?,
         skills::all()?,
+        subscription_groups::all()?,
         runs::all()?,
         work::all()?,
         shared::all()?,
@@ -169,6 +174,8 @@ fn people() -> Result<Vec<Stored>> {
     all.extend(stored!(System, system::Event;
         RegistrationAllowed => [system::Event::RegistrationAllowed {}],
         RegistrationForbidden => [system::Event::RegistrationForbidden {}],
+        QueueDrained => [system::Event::QueueDrained {}],
+        QueueResumed => [system::Event::QueueResumed {}],
     ));
     Ok(all)
 }
@@ -282,14 +289,16 @@ fn agents() -> Result<Vec<Stored>> {
 
 fn knowledge_bases() -> Result<Vec<Stored>> {
     use knowledge_base::Event;
+    let created = |datasource| Event::KnowledgeBaseCreated {
+        owner: "ann".into(),
+        name: "Manuals".to_owned(),
+        kind: "qa".to_owned(),
+        intro: "How things work".to_owned(),
+        language: "zh-cn".to_owned(),
+        datasource,
+    };
     Ok(stored!(KnowledgeBase, knowledge_base::Event;
-        KnowledgeBaseCreated => [Event::KnowledgeBaseCreated {
-            owner: "ann".into(),
-            name: "Manuals".to_owned(),
-            kind: "qa".to_owned(),
-            intro: "How things work".to_owned(),
-            language: "zh-cn".to_owned(),
-        }],
+        KnowledgeBaseCreated => [created(None), created(Some(Type::Pdf))],
         KnowledgeBaseRenamed => [Event::KnowledgeBaseRenamed { name: "Books".to_owned() }],
         KnowledgeBaseDescribed => [Event::KnowledgeBaseDescribed { intro: String::new() }],
         KnowledgeBaseConfigured => [Event::KnowledgeBaseConfigured {
@@ -315,15 +324,7 @@ fn documents() -> Result<Vec<Stored>> {
         retry_in_ms,
     };
     Ok(stored!(Document, document::Event;
-        DocumentUploaded => [Event::DocumentUploaded {
-            knowledge_base: "0123456789abcdef0123456789abcdef".into(),
-            owner: "ann".into(),
-            task: "fedcba9876543210fedcba9876543210".to_owned(),
-            name: "manual.md".to_owned(),
-            blob: BlobHash("ab".repeat(32)),
-            size: 4096,
-            media_type: "text/markdown".to_owned(),
-        }],
+        DocumentUploaded => [intakes::file(), intakes::page()],
         IngestionStarted => [Event::IngestionStarted { attempt: 1, node: NODE }],
         PassagesStored => [Event::PassagesStored {
             attempt: 1,

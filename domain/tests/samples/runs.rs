@@ -6,9 +6,10 @@ use annals_domain::{
     Revision,
     mcp_server::{Endpoint, Protocol, RunServer},
     message::{Line, Message},
+    onboarding::Station,
     run::{
-        self, Budget, ChosenProvider, DoneStep, Event, Interrupt, Memory, Outcome, Parent, Request,
-        Run, Settings, SubAgent, Surface, TurnUsage,
+        self, Budget, ChatTurn, ChosenProvider, DoneStep, Event, Interrupt, Memory, Outcome,
+        Parent, Request, Run, Settings, SubAgent, Surface, TurnUsage,
     },
 };
 use anyhow::Result;
@@ -113,6 +114,7 @@ fn full_request() -> Event {
                 recent_turns: Some(4),
             },
             app: None,
+            chat: None,
         },
         parent: Some(Parent { run: RUN, call: "c".to_owned(), depth: 1 }),
         ..*request(Surface::SageStream)
@@ -139,6 +141,8 @@ pub fn all() -> Result<Vec<Stored>> {
             plain_request(),
             Event::RunRequested(request(Surface::SageWebStream)),
             super::apps::request(),
+            super::genie::request(ChatTurn::default()),
+            super::genie::request(ChatTurn { gate: Some(Station::DataCollection), hosted: true }),
         ],
         RunClaimed => [Event::RunClaimed { node: NODE, attempt: 2 }],
         TurnStarted => [Event::TurnStarted { turn: 0, attempt: 1, message_id: "m-1".to_owned() }],

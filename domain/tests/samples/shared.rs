@@ -35,6 +35,7 @@ pub fn all() -> Result<Vec<Stored>> {
             size: 4096,
             media_type: "image/png".to_owned(),
         }],
+        FileRemoved => [upload::Event::FileRemoved {}],
     ));
     Ok(all)
 }

@@ -316,5 +316,6 @@ fn surface_name(surface: run::Surface) -> &'static str {
         run::Surface::SageStream => "sage_stream",
         run::Surface::SageWebStream => "sage_web_stream",
         run::Surface::LlmStack => "llmstack",
+        run::Surface::Genie => "genie",
     }
 }

@@ -341,7 +341,7 @@ pub async fn run(db: &PgPool, id: RunId) -> sqlx::Result<Option<RunRow>> {
 /// When the database does not answer.
 pub async fn going_on(db: &PgPool, owner: Option<&UserId>) -> sqlx::Result<Vec<RunRow>> {
     sqlx::query_as(sqlx::AssertSqlSafe(format!(
-        "{RUN} where outcome is null and parent is null and not forgotten and surface <> 'llmstack'
+        "{RUN} where outcome is null and parent is null and not forgotten and surface not in ('llmstack', 'genie')
              and ($1::text is null or owner = $1)
          order by position limit $2"
     )))

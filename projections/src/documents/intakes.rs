@@ -1,11 +1,11 @@
 //! What uploads have to know of documents, and what is left to do of them.
 
 use domain::{
-    document::BlobHash,
+    document::{BlobHash, Labels, Origin},
     ids::{DocumentId, KnowledgeBaseId, UserId},
     intake::{File, Present},
 };
-use sqlx::{FromRow, PgPool};
+use sqlx::{FromRow, PgPool, types::Json};
 
 /// Documents with these names or these bytes.
 pub async fn present(
@@ -58,13 +58,16 @@ struct Row {
     blob: String,
     size: i64,
     media_type: String,
+    metadata: Json<Labels>,
+    origin: Json<Origin>,
     gone: bool,
 }
 
 /// Documents of uploads that were accepted, and those that gave way, some moments ago and still wait; oldest first.
 pub async fn unsettled(db: &PgPool, limit: i64) -> sqlx::Result<Vec<Unsettled>> {
     let rows: Vec<Row> = sqlx::query_as(
-        "select id, knowledge_base, owner, task, name, blob, size, media_type, gone from documents
+        "select id, knowledge_base, owner, task, name, blob, size, media_type, metadata, origin, gone
+         from documents
          where gone or (revision < 0 and created_at < now() - interval '2 seconds')
          order by created, place, id limit $1",
     )
@@ -86,6 +89,8 @@ impl From<Row> for Unsettled {
                 blob: BlobHash(row.blob),
                 size: u64::try_from(row.size).unwrap_or_default(),
                 media_type: row.media_type,
+                metadata: row.metadata.0,
+                origin: row.origin.0,
             },
             gone: row.gone,
         }

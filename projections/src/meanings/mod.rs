@@ -8,6 +8,8 @@
 pub(crate) mod fit;
 mod shelf;
 
+pub(crate) use fit::DIMENSIONS;
+
 use crate::{ApplyError, Projection, words};
 use domain::{
     Decider, Recorded, codec,

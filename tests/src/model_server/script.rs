@@ -12,6 +12,8 @@ const MARK: &str = "!script ";
 pub struct Script {
     /// Text deltas, see [`word`].
     pub deltas: usize,
+    /// Says this in the place of the usual words, three letters per delta.
+    pub says: Option<String>,
     /// Pause before each delta, in milliseconds.
     pub delay_ms: u64,
     /// Thinking deltas before the text, see [`thought`].
@@ -89,6 +91,7 @@ impl Default for Script {
     fn default() -> Self {
         Self {
             deltas: 10,
+            says: None,
             delay_ms: 0,
             reasoning: 0,
             reasoning_name: "reasoning_content".to_owned(),
@@ -141,7 +144,14 @@ impl Script {
     pub fn chunks(&self, body: &Value) -> Vec<Value> {
         let thoughts =
             (0..self.reasoning).map(|i| json!({(self.reasoning_name.as_str()): thought(i)}));
-        let words = (0..self.deltas).map(|i| json!({"content": word(i)}));
+        let words: Vec<String> = match &self.says {
+            None => (0..self.deltas).map(word).collect(),
+            Some(text) => {
+                let letters: Vec<char> = text.chars().collect();
+                letters.chunks(3).map(|piece| piece.iter().collect()).collect()
+            }
+        };
+        let words = words.into_iter().map(|word| json!({ "content": word }));
         let mut deltas: Vec<Value> = thoughts.chain(words).collect();
         if rounds_since_user(body) < self.tool_rounds {
             deltas.extend(self.tool_calls.iter().enumerate().flat_map(|(i, call)| call.deltas(i)));

@@ -1,5 +1,10 @@
 use crate::world::{World, ask, good, refused};
-use anyhow::Result;
+use annals_tests::{
+    app::Person,
+    model_server::{ModelServer, Script},
+    process::{Folder, Setup, eventually},
+};
+use anyhow::{Context, Result};
 use domain::user::Role;
 use futures::future::try_join_all;
 use serde_json::json;
@@ -71,4 +76,40 @@ async fn an_allowance_that_cannot_be_determined_allows_nothing_and_shows_zeros()
     assert_eq!((status, &body["reason"]), (403, &json!("quota_check_failed")));
     assert_eq!(good(ann.get("/api/usage")).await?["usage"]["post_creations"], 0);
     world.app.stop().await
+}
+
+#[tokio::test]
+async fn a_caption_whose_server_dies_is_neither_lost_nor_charged_twice() -> Result<()> {
+    let model = ModelServer::start(Script { silent: true, ..Script::default() }).await?;
+    let folder = Folder::new("genie-captions");
+    let setup = Setup::embedded(folder.path())
+        .with_model(&model.base_url())
+        .with("ANNALS_ALLOW_PRIVATE_URLS", "true");
+    let server = setup.start().await?;
+    let admin = server.admin().await?;
+    let usage = async |who: &Person| {
+        anyhow::Ok(good(who.get("/api/usage")).await?["usage"]["post_creations"].clone())
+    };
+    let asked = tokio::spawn(admin.post(PATH).send());
+    eventually("the model's turn", async || Ok((model.calls().count() == 1).then_some(()))).await?;
+    server.kill()?;
+    assert!(asked.await?.is_err(), "nobody was told of a caption");
+
+    model.follow(Script { deltas: 3, ..Script::default() });
+    let server = setup.start().await?;
+    let admin = server.admin().await?;
+    assert_eq!(usage(&admin).await?, 1, "held until it cannot be going on any more");
+    good(admin.post(PATH)).await?;
+    assert_eq!(usage(&admin).await?, 2);
+    let events = good(admin.get("/v1/events?category=quota")).await?;
+    let events = events["events"].as_array().context("events")?.clone();
+    let kinds: Vec<_> = events.iter().map(|event| event["type"].as_str()).collect();
+    let expected = ["UsageReserved", "UsageReserved", "UsageConfirmed"];
+    assert_eq!(kinds, expected.map(Some));
+    let first = &events[0]["data"];
+    assert_ne!(first["reservation"], events[2]["data"]["reservation"]);
+    let ends: chrono::DateTime<chrono::Utc> =
+        first["expires_at"].as_str().context("an end")?.parse()?;
+    assert!(ends < chrono::Utc::now() + chrono::TimeDelta::minutes(2));
+    server.stop().await
 }

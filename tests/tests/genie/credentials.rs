@@ -1,9 +1,16 @@
 use crate::world::{SECRET, World, ask, good, refused};
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, aead::Aead};
-use annals_tests::app::Person;
+use annals_tests::{
+    app::Person,
+    process::{Folder, Setup},
+};
 use anyhow::{Context, Result};
 use commands::log::Filter;
-use domain::{Position, user::Role};
+use domain::{
+    Position,
+    billing::Tier,
+    user::{self, Role, User},
+};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
@@ -38,13 +45,50 @@ async fn what_is_stored_is_shown_and_is_nowhere_else() -> Result<()> {
     let page = world.app.app.log.read_all(Position::START, 10_000, &Filter::all()).await?;
     assert!(page.events.len() as u64 == head.0);
     assert!(page.events.iter().all(|event| !event.data.get().contains(secret)));
-    let found: i64 =
-        sqlx::query_scalar("select count(*) from secrets where position($1::bytea in sealed) > 0")
-            .bind(secret.as_bytes())
-            .fetch_one(&world.app.app.db)
-            .await?;
-    assert_eq!((found, world.count("CredentialsRevealed").await?), (0, 1));
+    assert_eq!(world.count("CredentialsRevealed").await?, 1);
+    let hex: String = secret.bytes().map(|byte| format!("{byte:02x}")).collect();
+    let db = &world.app.app.db;
+    let tables: Vec<String> = sqlx::query_scalar(
+        "select table_name::text from information_schema.tables where table_schema = 'public'",
+    )
+    .fetch_all(db)
+    .await?;
+    assert!(tables.len() > 30, "{tables:?}");
+    for table in tables {
+        let found = format!(
+            "select count(*) from \"{table}\" as row
+             where strpos(row::text, '{secret}') > 0 or strpos(row::text, '{hex}') > 0"
+        );
+        let found: i64 = sqlx::query_scalar(sqlx::AssertSqlSafe(found)).fetch_one(db).await?;
+        assert_eq!(found, 0, "{table}");
+    }
     world.app.stop().await
+}
+
+/// §16.7
+#[tokio::test]
+async fn a_server_that_tells_everything_tells_no_credentials() -> Result<()> {
+    let folder = Folder::new("genie-credentials");
+    let setup = Setup::embedded(&folder.path().join("data"))
+        .with("RUST_LOG", "debug,sqlx=debug,commands=trace,api=trace")
+        .with("ANNALS_RBAC_SYNC_SECRET", SECRET.1);
+    let server = setup.start().await?;
+    let admin = server.admin().await?;
+    let secret = "hunter2-never-to-be-seen";
+    let id = connected(&admin, secret).await?;
+    assert_eq!(good(reveal(&admin, &id)).await?["credentials"]["password"], secret);
+    good(as_server(reveal(&Person::calling(&server.base_url, "")?, &id))).await?;
+    // Sent to where it is not understood.
+    let wrong = json!({"creatorProfileId": 7, "platform": [], "credentials": {"a": secret}});
+    for path in ["store", "create-profile", "reveal"] {
+        let path = format!("/api/credentials/{path}");
+        refused(admin.post(&path).json(&wrong)).await?;
+    }
+    assert!(server.said("/api/credentials/reveal"), "it does tell: {}", server.last_words());
+    assert!(!server.said(secret));
+    let events = setup.run(&["events"]).await?;
+    assert!(events.contains("CredentialsRevealed") && !events.contains(secret));
+    server.stop().await
 }
 
 /// §16.7
@@ -139,6 +183,40 @@ async fn what_the_upstream_product_sealed_comes_in_both_forms() -> Result<()> {
         assert_eq!(good(reveal(&ann, &id)).await?["credentials"], json!({"cookie": "abc"}));
         let own = ann.post("/api/credentials/store").json(&body);
         assert_eq!(refused(own).await?.0, 403, "nobody may have any blob opened");
+    }
+    world.app.stop().await
+}
+
+#[tokio::test]
+async fn a_tier_allows_so_many_platforms_however_they_are_asked_for() -> Result<()> {
+    let world = World::start().await?;
+    let ann = world.creator("ann").await?;
+    let connect = |platform: &str| {
+        let body = json!({"platform": platform, "credentials": {"a": platform}});
+        ann.post("/api/credentials/create-profile").json(&body)
+    };
+    let tried = ["x", "reddit", "tiktok", "fansly", "youtube"].map(|name| ask(connect(name)));
+    let answers = futures::future::try_join_all(tried).await?;
+    let good_ones: Vec<_> = answers.iter().filter(|(status, _)| *status == 200).collect();
+    assert_eq!(good_ones.len(), 1, "a starter has one: {answers:?}");
+    for (_, told) in answers.iter().filter(|(status, _)| *status != 200) {
+        let found = (&told["error"], &told["reason"], &told["limit"]);
+        assert_eq!(found, (&json!("tier_limit_reached"), &json!("limit_reached"), &json!(1)));
+    }
+    assert_eq!(world.count("ConnectionCreated").await?, 1);
+    let id = good_ones[0].1["id"].as_str().context("an id")?;
+    let again = json!({"creatorProfileId": id, "credentials": {"a": 2}});
+    good(ann.post("/api/credentials/store").json(&again)).await?;
+    good(ann.request("DELETE".parse()?, &format!("/api/credentials/{id}"))).await?;
+    good(connect("Snapchat")).await?;
+    assert_eq!(good(connect("snapchat ")).await?["updated"], true, "written otherwise");
+    let back = ann.post("/api/credentials/store").json(&again);
+    assert_eq!(refused(back).await?, (403, "tier_limit_reached".to_owned()));
+    let tier = |name: &str| user::Command::ChangeTier(Tier::named(name));
+    for (name, status) in [("creator", 200), ("nonsense", 403)] {
+        let metadata = domain::Metadata::system(uuid::Uuid::nil());
+        world.app.app.execute::<User>(&ann.user, &tier(name), &metadata).await?;
+        assert_eq!(ask(connect("youtube")).await?.0, status, "{name}");
     }
     world.app.stop().await
 }

@@ -1,6 +1,9 @@
 use crate::world::{World, ask, good, refused};
 use annals_tests::app::Person;
 use anyhow::{Context, Result};
+use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
+use chrono::{TimeDelta, Utc};
+use domain::login::Audience;
 use serde_json::{Value, json};
 
 async fn refresh(world: &World, token: &Value) -> Result<(u16, Value)> {
@@ -92,16 +95,31 @@ async fn a_refresh_token_is_no_session_cookie() -> Result<()> {
 #[tokio::test]
 async fn no_route_answers_without_a_good_token() -> Result<()> {
     let world = World::start().await?;
-    let header = "eyJhbGciOiJub25lIn0";
-    let unsigned = format!("Bearer {header}.eyJhdWQiOiJnZW5pZSIsImV4cCI6OTk5OTk5OTk5OX0.");
     let ann = world.creator("ann").await?;
-    let tampered = format!("{}x", ann.authorization);
+    let signed = ann.authorization.strip_prefix("Bearer ").context("a bearer token")?;
+    let (head, rest) = signed.split_once('.').context("a header")?;
+    let (payload, signature) = rest.split_once('.').context("a payload")?;
+    let mut claims: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload)?)?;
+    assert_eq!(ask(ann.get("/api/fans")).await?.0, 200, "the token itself is good");
+    // The same login, and only one thing about the token is wrong.
+    let none = |alg: &str| URL_SAFE_NO_PAD.encode(json!({"alg": alg, "typ": "JWT"}).to_string());
+    let expired = ending_in(&world, &claims, -1)?;
+    let fresh = Person::calling(&world.app.base_url, &ending_in(&world, &claims, 60)?)?;
+    assert_eq!(ask(fresh.get("/api/fans")).await?.0, 200, "only its end is wrong with the other");
+    claims["role"] = json!("Administrator");
+    let forged = URL_SAFE_NO_PAD.encode(claims.to_string());
+    let (other, _) = signature.split_at(signature.len() - 4);
     for (authorization, told) in [
-        ("", "Missing authorization token"),
-        ("Bearer x", "Invalid or expired token"),
-        (&unsigned, "Invalid or expired token"),
-        (&tampered, "Invalid or expired token"),
+        (String::new(), "Missing authorization token"),
+        ("Bearer x".to_owned(), "Invalid or expired token"),
+        (format!("Bearer {}.{payload}.", none("none")), "Invalid or expired token"),
+        (format!("Bearer {}.{payload}.{signature}", none("none")), "Invalid or expired token"),
+        (format!("Bearer {}.{payload}.{signature}", none("HS512")), "Invalid or expired token"),
+        (format!("Bearer {head}.{forged}.{signature}"), "Invalid or expired token"),
+        (format!("Bearer {head}.{payload}.{other}AAAA"), "Invalid or expired token"),
+        (expired, "Invalid or expired token"),
     ] {
+        let authorization = authorization.as_str();
         let stranger = Person::calling(&world.app.base_url, authorization)?;
         for (method, path) in GUARDED {
             let request = stranger.request(method.parse()?, path).json(&json!({}));
@@ -110,6 +128,15 @@ async fn no_route_answers_without_a_good_token() -> Result<()> {
         }
     }
     world.app.stop().await
+}
+
+/// A token of the same login that ends so many seconds from now.
+fn ending_in(world: &World, claims: &Value, seconds: i64) -> Result<String> {
+    let login = serde_json::from_value(claims["sid"].clone())?;
+    let ends = Utc::now() + TimeDelta::seconds(seconds);
+    let nothing = json!({});
+    let token = world.app.app.access.tokens.access(&nothing, login, Audience::Genie, ends)?;
+    Ok(format!("Bearer {}", token.expose()))
 }
 
 const GUARDED: &[(&str, &str)] = &[
@@ -130,4 +157,23 @@ const GUARDED: &[(&str, &str)] = &[
     ("POST", "/api/credentials/store"),
     ("POST", "/api/credentials/reveal"),
     ("POST", "/api/credentials/create-profile"),
+    ("POST", "/api/credentials/update-profile-creds"),
+    ("DELETE", "/api/credentials/9b2f4b1e-0000-4000-8000-000000000000"),
+    ("DELETE", "/api/impersonate"),
+    ("POST", "/api/onboarding/zip-upload"),
+    ("GET", "/api/onboarding/state"),
+    ("GET", "/api/skills?limit=1"),
+    ("POST", "/api/skills/activate"),
+    ("POST", "/api/skills/search"),
+    ("GET", "/api/skills/x/related"),
+    ("GET", "/api/fans"),
+    ("POST", "/api/fans"),
+    ("GET", "/api/fans/9b2f4b1e-0000-4000-8000-000000000000"),
+    ("POST", "/api/fans/9b2f4b1e-0000-4000-8000-000000000000/memories"),
+    ("POST", "/api/posts/schedule"),
+    ("GET", "/api/posts"),
+    ("DELETE", "/api/posts/9b2f4b1e-0000-4000-8000-000000000000"),
+    ("GET", "/api/user-proxy"),
+    ("PATCH", "/api/user-proxy"),
+    ("GET", "/api/user-proxy/files/9b2f4b1e-0000-4000-8000-000000000000"),
 ];

@@ -2,10 +2,18 @@
 
 mod captions;
 mod credentials;
+mod cycles;
+mod fans;
 mod goose;
 mod identity;
 mod impersonate;
+mod onboarding;
+mod posts;
 mod queue;
 mod register;
 mod skills;
+mod stream_chat;
+mod stream_chat_actions;
+mod stream_chat_crash;
+mod user_proxy;
 mod world;

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 /// One white pixel.
-const PIXEL: &[u8] = &[
+pub const PIXEL: &[u8] = &[
     0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0x00, 0x00, 0x00, 0x0d, 0x49, 0x48, 0x44, 0x52,
     0x00, 0x00, 0x00, 0x01, 0x00, 0x00, 0x00, 0x01, 0x08, 0x00, 0x00, 0x00, 0x00, 0x3a, 0x7e, 0x9b,
     0x55, 0x00, 0x00, 0x00, 0x0a, 0x49, 0x44, 0x41, 0x54, 0x78, 0xda, 0x63, 0xf8, 0x0f, 0x00, 0x01,
@@ -18,9 +18,20 @@ const PIXEL: &[u8] = &[
 
 /// An uploaded picture of somebody.
 async fn picture(who: &Person) -> Result<String> {
-    let head = "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"p.png\"\r\n\
-                Content-Type: image/png\r\n\r\n";
-    let form = [head.as_bytes(), PIXEL, b"\r\n--b--\r\n"].concat();
+    upload(who, "p.png", "image/png", PIXEL).await
+}
+
+/// What passes for an uploaded film of somebody.
+async fn film(who: &Person) -> Result<String> {
+    upload(who, "f.mp4", "video/mp4", b"not a picture").await
+}
+
+async fn upload(who: &Person, name: &str, media_type: &str, bytes: &[u8]) -> Result<String> {
+    let head = format!(
+        "--b\r\nContent-Disposition: form-data; name=\"file\"; filename=\"{name}\"\r\n\
+         Content-Type: {media_type}\r\n\r\n"
+    );
+    let form = [head.as_bytes(), bytes, b"\r\n--b--\r\n"].concat();
     let upload = who.post("/api/oss/upload");
     let upload = upload.header("content-type", "multipart/form-data; boundary=b").body(form);
     let stored = good(upload).await?;
@@ -37,7 +48,7 @@ async fn enqueue(who: &Person, id: Uuid, operation: &str, more: Value) -> Result
     ask(who.post("/api/queue/media").json(&body)).await
 }
 
-async fn over(who: &Person, id: Uuid) -> Result<Value> {
+pub async fn over(who: &Person, id: Uuid) -> Result<Value> {
     eventually("the end of the job", async || {
         let (status, answer) = ask(who.get(&format!("/api/queue/jobs/{id}"))).await?;
         let job = &answer["job"];
@@ -151,13 +162,10 @@ async fn jobs_and_files_of_others_do_not_exist() -> Result<()> {
 #[tokio::test]
 async fn a_job_survives_the_death_of_its_server() -> Result<()> {
     let folder = Folder::new("genie-jobs");
-    let program = folder.path().join("slow");
-    std::fs::create_dir_all(folder.path())?;
-    std::fs::write(&program, SLOW)?;
-    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    let program = program(&folder, SLOW)?;
     let mark = folder.path().join("begun");
     let data = folder.path().join("data");
-    let setup = Setup::embedded(&data).with("ANNALS_FFMPEG", &program.to_string_lossy());
+    let setup = Setup::embedded(&data).with("ANNALS_FFMPEG", &program);
     let server = setup.start().await?;
     let admin = server.admin().await?;
     let id = Uuid::new_v4();
@@ -175,10 +183,117 @@ async fn a_job_survives_the_death_of_its_server() -> Result<()> {
     server.stop().await
 }
 
-/// Waits for `go` the first time, then does as if it had worked.
+/// A program that stands for `ffmpeg` and `yt-dlp`: notes its arguments, says how far it is, waits for `go`.
+fn program(folder: &Folder, text: &str) -> Result<String> {
+    let program = folder.path().join("program");
+    std::fs::create_dir_all(folder.path())?;
+    std::fs::write(&program, text)?;
+    std::fs::set_permissions(&program, std::os::unix::fs::PermissionsExt::from_mode(0o755))?;
+    Ok(program.to_string_lossy().into_owned())
+}
+
+#[tokio::test]
+async fn a_job_that_is_going_on_may_end_when_the_server_goes_down() -> Result<()> {
+    let folder = Folder::new("genie-jobs");
+    let program = program(&folder, SLOW)?;
+    let data = folder.path().join("data");
+    let setup = Setup::embedded(&data).with("ANNALS_FFMPEG", &program);
+    let server = setup.start().await?;
+    let admin = server.admin().await?;
+    let (id, next) = (Uuid::new_v4(), Uuid::new_v4());
+    let more = json!({"inputFileId": picture(&admin).await?});
+    for id in [id, next] {
+        assert_eq!(enqueue(&admin, id, "compress_video", more.clone()).await?.0, 200);
+    }
+    let mark = folder.path().join("begun");
+    eventually("the begun attempt", async || Ok(mark.exists().then_some(()))).await?;
+    let go = folder.path().join("go");
+    let down = async {
+        eventually("a server that goes down", async || {
+            Ok(admin.get("/readyz").send().await.is_err().then_some(()))
+        })
+        .await?;
+        Ok(std::fs::write(go, "")?)
+    };
+    tokio::try_join!(server.stop(), down)?;
+    let server = setup.start().await?;
+    let admin = server.admin().await?;
+    for id in [id, next] {
+        let job = over(&admin, id).await?;
+        assert_eq!(
+            (&job["status"], &job["retry_count"]),
+            (&json!("completed"), &json!(0)),
+            "{job}"
+        );
+    }
+    server.stop().await
+}
+
+#[tokio::test]
+async fn films_are_marked_and_tell_how_far_they_are() -> Result<()> {
+    let folder = Folder::new("genie-jobs");
+    let program = program(&folder, SLOW)?;
+    let world = World::with(&[("ANNALS_FFMPEG", &program)]).await?;
+    let ann = world.creator("ann").await?;
+    let mark = picture(&ann).await?;
+    let film = film(&ann).await?;
+    let teaser = Uuid::new_v4();
+    let more = json!({"inputFileId": film, "params": {"duration": 8}});
+    enqueue(&ann, teaser, "create_teaser", more).await?;
+    eventually("half of the job", async || {
+        let job = good(ann.get(&format!("/api/queue/jobs/{teaser}"))).await?;
+        Ok((job["job"]["progress"] == 50).then_some(()))
+    })
+    .await?;
+    std::fs::write(folder.path().join("go"), "")?;
+    assert_eq!(over(&ann, teaser).await?["progress"], 100);
+    assert_eq!(world.count("JobProgressed").await?, 1);
+    let marked = Uuid::new_v4();
+    let params = json!({"watermark_file_id": mark, "position": "top-left", "opacity": 40});
+    let more = json!({"inputFileId": film, "params": params});
+    enqueue(&ann, marked, "apply_watermark", more).await?;
+    let job = over(&ann, marked).await?;
+    assert_eq!(
+        (&job["status"], &job["result"]["type"]),
+        (&json!("completed"), &json!("video/mp4"))
+    );
+    let arguments = std::fs::read_to_string(folder.path().join("arguments"))?;
+    assert!(arguments.contains("-i in1") && arguments.contains("aa=0.4"), "{arguments}");
+    assert!(arguments.contains("overlay=0:0"), "{arguments}");
+    let without = Uuid::new_v4();
+    enqueue(&ann, without, "apply_watermark", json!({"inputFileId": film})).await?;
+    assert_eq!(over(&ann, without).await?["error_message"], "watermark_file_id is required");
+    world.app.stop().await
+}
+
+#[tokio::test]
+async fn a_downloader_gets_out_through_the_guard_only() -> Result<()> {
+    let folder = Folder::new("genie-jobs");
+    let told = "#!/bin/sh\nfor a; do [ \"$before\" = --proxy ] && proxy=$a; before=$a; done\n\
+                echo \"{\\\"title\\\": \\\"$proxy\\\"}\"\n";
+    let program = program(&folder, told)?;
+    let world = World::with(&[("ANNALS_YTDLP", &program)]).await?;
+    let ann = world.creator("ann").await?;
+    let id = Uuid::new_v4();
+    let more = json!({"inputUrl": "https://example.org/film"});
+    enqueue(&ann, id, "ytdlp_info", more).await?;
+    let job = over(&ann, id).await?;
+    let proxy = job["result"]["title"].as_str().context("a proxy")?;
+    assert!(proxy.starts_with("http://127.0.0.1:"), "{job}");
+    for url in ["http://127.0.0.1:1/", "http://[::1]/", "file:///etc/passwd", "--exec=id"] {
+        let id = Uuid::new_v4();
+        enqueue(&ann, id, "ytdlp_info", json!({"inputUrl": url})).await?;
+        assert_eq!(over(&ann, id).await?["status"], "failed", "{url}");
+    }
+    world.app.stop().await
+}
+
+/// Notes its arguments, tells how far it is, waits for `go`, then does as if it had worked.
 const SLOW: &str = r#"#!/bin/sh
 here=$(dirname "$0")
+echo "$@" >> "$here/arguments"
 touch "$here/begun"
+echo out_time_us=4000000
 while [ ! -e "$here/go" ]; do sleep 0.05; done
 for last; do :; done
 echo film > "$last"

@@ -1,5 +1,9 @@
 use crate::world::{SECRET, World, ask, good, refused};
 use anyhow::{Context, Result};
+use domain::{
+    invite::{Command, Invite},
+    name::NameHash,
+};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
@@ -63,10 +67,15 @@ async fn the_eleventh_request_from_one_address_waits_and_others_do_not() -> Resu
         assert_eq!(answer.headers()["x-ratelimit-remaining"], left.to_string());
     }
     let answer = from("203.0.113.5").send().await?;
-    assert_eq!(
-        (answer.status().as_u16(), &answer.headers()["ratelimit-limit"]),
-        (429, &"10".parse()?)
-    );
+    assert_eq!(answer.status(), 429);
+    let header = |name: &str| -> Result<i64> { Ok(answer.headers()[name].to_str()?.parse()?) };
+    for prefix in ["ratelimit", "x-ratelimit"] {
+        assert_eq!(header(&format!("{prefix}-limit"))?, 10);
+        assert_eq!(header(&format!("{prefix}-remaining"))?, 0);
+    }
+    assert_eq!(header("ratelimit-reset")?, header("retry-after")?);
+    let ends = header("x-ratelimit-reset")? - chrono::Utc::now().timestamp();
+    assert!((890..=900).contains(&ends), "{ends}");
     let wait: u64 = answer.headers()["retry-after"].to_str()?.parse()?;
     assert!((890..=900).contains(&wait), "{wait}");
     assert_eq!(refused(from("203.0.113.5")).await?, (429, "rate_limited".to_owned()));
@@ -114,5 +123,84 @@ async fn onboarding_goes_step_by_step() -> Result<()> {
     let jump = json!({"state": "COMPLETE", "userId": bob.user});
     good(server.header(SECRET.0, SECRET.1).json(&jump)).await?;
     assert_eq!(good(bob.get("/api/onboarding")).await?["state"], "COMPLETE");
+    world.app.stop().await
+}
+
+#[tokio::test]
+async fn an_invite_for_two_is_listed_used_and_disabled() -> Result<()> {
+    let world = World::start().await?;
+    let admin = world.admin().await?;
+    let new = json!({"maxUses": 3, "expiresAt": "2027-12-31T00:00:00Z"});
+    let made = good(admin.post("/api/admin/invite/new").json(&new)).await?["invite"].clone();
+    let code = made["code"].as_str().context("a code")?;
+    assert_eq!(register(&world, "a@example.org", code).await?.0, 200);
+    assert_eq!(register(&world, "b@example.org", code).await?.0, 200);
+    let list = good(admin.get("/api/admin/invites")).await?["invites"].clone();
+    let shown = &list[0];
+    assert_eq!(
+        (&shown["id"], &shown["uses"], &shown["status"]),
+        (&made["id"], &json!(2), &json!("pending"))
+    );
+    assert!(!list.to_string().contains(code));
+    let path = format!("/api/admin/invite/{}", made["id"].as_str().context("an id")?);
+    let ann = world.creator("ann").await?;
+    for request in [ann.request(reqwest::Method::DELETE, &path), ann.get("/api/admin/invites")] {
+        assert_eq!(refused(request).await?.0, 403);
+    }
+    good(admin.request(reqwest::Method::DELETE, &path)).await?;
+    let (status, body) = register(&world, "c@example.org", code).await?;
+    assert_eq!((status, &body["error"]), (400, &json!("invalid_invite")));
+    assert_eq!(good(admin.get("/api/admin/invites")).await?["invites"][0]["status"], "disabled");
+    let unknown = admin.request(reqwest::Method::DELETE, "/api/admin/invite/nothing");
+    assert_eq!(refused(unknown).await?.0, 404);
+    for new in [
+        json!({"maxUses": 0}),
+        json!({"maxUses": 10_001}),
+        json!({"maxUses": "two"}),
+        json!({"expiresAt": "2020-01-01T00:00:00Z"}),
+    ] {
+        assert_eq!(refused(admin.post("/api/admin/invite/new").json(&new)).await?.0, 400, "{new}");
+    }
+    world.app.stop().await
+}
+
+#[tokio::test]
+async fn a_registration_that_died_leaves_the_invite_to_the_next() -> Result<()> {
+    let world = World::start().await?;
+    let code = invite(&world).await?;
+    // As by a server that dies between the claim and the account.
+    let listed = good(world.admin().await?.get("/api/admin/invites")).await?;
+    let id = listed["invites"][0]["id"].as_str().context("an id")?.to_owned();
+    let claim = Command::Claim { user: "never".into(), now: chrono::Utc::now() };
+    let metadata = domain::Metadata::system(uuid::Uuid::now_v7());
+    world.app.app.execute::<Invite>(&NameHash(id), &claim, &metadata).await?;
+    assert_eq!(register(&world, "a@example.org", &code).await?.0, 200);
+    let used = register(&world, "b@example.org", &code).await?;
+    assert_eq!((used.0, world.count("InviteReleased").await?), (400, 1));
+    world.app.stop().await
+}
+
+#[tokio::test]
+async fn who_guesses_codes_keeps_out_nobody_but_themselves() -> Result<()> {
+    let world = World::with(&[("ANNALS_TRUSTED_PROXIES", "127.0.0.1")]).await?;
+    let code = invite(&world).await?;
+    let nobody = world.app.nobody()?;
+    let look = |code: &str, from: String| {
+        nobody.get(&format!("/api/invite/{code}")).header("x-forwarded-for", from)
+    };
+    for _ in 0..10 {
+        let wrong = good(look("guess", "203.0.113.5".to_owned())).await?;
+        assert!(wrong["invite"].is_null() && wrong["error"].is_string());
+    }
+    let stopped = refused(look(&code, "203.0.113.5".to_owned())).await?;
+    assert_eq!(stopped, (429, "rate_limited".to_owned()));
+    // From everywhere at once: wrong codes are no longer told about, right ones are.
+    let mut told = 10;
+    for n in 0..1_100_u32 {
+        let from = format!("198.{}.{}.1", 51 + n / 250, n % 250);
+        told += u32::from(ask(look("guess", from)).await?.0 == 200);
+    }
+    assert_eq!(told, 1_000);
+    assert_eq!(good(look(&code, "192.0.2.1".to_owned())).await?["invite"]["status"], "pending");
     world.app.stop().await
 }

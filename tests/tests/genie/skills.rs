@@ -94,3 +94,25 @@ async fn the_same_path_answers_each_in_their_own_words() -> Result<()> {
     assert_eq!(ask(nobody.get("/api/skills")).await?.1["code"], 401);
     world.app.stop().await
 }
+
+#[tokio::test]
+async fn skills_that_tasks_call_for_together_draw_nearer() -> Result<()> {
+    let world = World::with(&[("ANNALS_SKILL_LEARNING", "true")]).await?;
+    let ann = world.creator("ann").await?;
+    let task = json!({"task": "trim this video with ffmpeg and win back a fan", "limit": 5});
+    for _ in 0..2 {
+        good(ann.post("/api/skills/activate").json(&task)).await?;
+    }
+    assert_eq!(world.count("SkillsActivated").await?, 1, "the same pairs teach nothing new");
+    let app = &world.app.app;
+    let weight = || app.skill_book.current().graph.weight("trim-video", "win-back-fan");
+    let before = weight();
+    for _ in 0..2 {
+        let tomorrow = chrono::Utc::now().date_naive() + chrono::Days::new(1);
+        app.skill_book.learn(&app.skill_learning, tomorrow).await?;
+    }
+    assert!((weight() - (before + 0.05 * (1.0 - before))).abs() < 1e-9, "{before}, {}", weight());
+    let authored = app.skill_book.current().graph.weight("create-teaser-clip", "trim-video");
+    assert!(authored >= 0.9);
+    world.app.stop().await
+}

@@ -1,6 +1,6 @@
 use crate::scenario::Scenario;
 use domain::{
-    document::{BlobHash, Event},
+    document::{BlobHash, Event, Labels, Origin},
     ids::DocumentId,
     intake, knowledge_base,
 };
@@ -100,6 +100,8 @@ fn accepted(document: &str, name: &str, replaced: &[&str]) -> intake::Event {
             blob: BlobHash("ab".repeat(32)),
             size: 3,
             media_type: String::new(),
+            metadata: Labels::default(),
+            origin: Origin::File,
         }],
         replaced: replaced.iter().map(|id| DocumentId::from(*id)).collect(),
     }

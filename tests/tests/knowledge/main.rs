@@ -6,6 +6,7 @@ mod api;
 mod documents;
 mod formats;
 mod meanings;
+mod models;
 mod quality;
 mod scenario;
 mod search;

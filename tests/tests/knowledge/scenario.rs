@@ -62,11 +62,23 @@ impl Scenario {
             kind: "rag".into(),
             intro: String::new(),
             language: "en".into(),
+            datasource: None,
         };
         self.given(&format!("knowledge_base-{id}"), &created).await;
     }
 
     pub async fn given_upload(&mut self, id: &str, shelf: &str, name: &str) {
+        self.given_described(id, shelf, name, document::Labels::default()).await;
+    }
+
+    /// A file about which something is said.
+    pub async fn given_described(
+        &mut self,
+        id: &str,
+        shelf: &str,
+        name: &str,
+        metadata: document::Labels,
+    ) {
         let uploaded = document::Event::DocumentUploaded {
             knowledge_base: shelf.into(),
             owner: "ann".into(),
@@ -75,6 +87,8 @@ impl Scenario {
             blob: BlobHash("ab".repeat(32)),
             size: 3,
             media_type: "text/plain".into(),
+            metadata,
+            origin: document::Origin::File,
         };
         self.given(&format!("document-{id}"), &uploaded).await;
     }

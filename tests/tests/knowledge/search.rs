@@ -3,7 +3,10 @@ use commands::effects::{
     embedder::{TextHash, VectorMemo},
     embedder_memo::PostgresMemo,
 };
-use domain::{document::Event, knowledge_base};
+use domain::{
+    document::{Event, Labels},
+    knowledge_base,
+};
 use projections::{
     passages,
     retrieval::{Comparison, Filter, Hit, QueryVector, Question, Rankings, retrieve},
@@ -269,4 +272,38 @@ async fn filters_choose_documents_before_the_search_does() {
     assert_eq!(ask(&Filter::All(vec![either, nothing]), Rankings::Both).await, []);
     let greater = test("source", Comparison::Greater, "n");
     assert_eq!(texts(&ask(&greater, Rankings::Both).await), ["far and near"]);
+}
+
+#[tokio::test]
+async fn what_is_said_of_a_document_chooses_it() {
+    let mut scenario = Scenario::new().await;
+    scenario.given_shelf("kb", "ann").await;
+    for (id, said) in [
+        ("eu", r#"{"md_region": "eu", "md_year": 2019, "md_open": true}"#),
+        ("us", r#"{"md_region": "us", "md_year": "2021", "source": "elsewhere"}"#),
+        ("none", "{}"),
+    ] {
+        let said: Labels = serde_json::from_str(said).unwrap();
+        scenario.given_described(id, "kb", &format!("{id}.txt"), said).await;
+        scenario.given_start(id, 1).await;
+        scenario.given_passages(id, 1, &[&format!("returns in {id}")]).await;
+        scenario.given_end(id, 1).await;
+    }
+    let ids = ["kb".into()];
+    let ask = async |key: &str, comparison, value: &str| {
+        let (key, value) = (key.to_owned(), value.to_owned());
+        let filter = Some(&Filter::Test { key, comparison, value });
+        let (vector, rankings) = (None, Rankings::Both);
+        let asked =
+            Question { knowledge_bases: &ids, text: "returns", vector, filter, rankings, top_k: 9 };
+        let hits = retrieve(&scenario.db, asked).await.unwrap();
+        hits.into_iter().map(|hit| hit.text).collect::<Vec<String>>()
+    };
+    assert_eq!(ask("md_region", Comparison::Equal, "eu").await, ["returns in eu"]);
+    assert_eq!(ask("md_open", Comparison::Equal, "true").await, ["returns in eu"]);
+    assert_eq!(ask("md_year", Comparison::Greater, "100").await.len(), 2);
+    assert_eq!(ask("md_year", Comparison::Less, "2020").await, ["returns in eu"]);
+    // Nobody says of a document that it is another.
+    assert_eq!(ask("source", Comparison::Equal, "us.txt").await, ["returns in us"]);
+    assert!(ask("source", Comparison::Equal, "elsewhere").await.is_empty());
 }

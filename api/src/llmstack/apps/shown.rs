@@ -1,28 +1,56 @@
 //! Apps as clients see them.
 
-use super::Holder;
+use crate::{
+    app::App,
+    core::Error,
+    llmstack::{Fault, Holder},
+};
 use chrono::{DateTime, SecondsFormat, Utc};
-use domain::app::Definition;
+use commands::apps::secrets;
+use domain::{
+    app::{Definition, secrets::Holder as _},
+    ids::{AppId, UserId},
+};
 use projections::apps::Row;
 use serde_json::{Map, Value, json};
 
 /// An app as clients see it.
 pub type Shown = Value;
 
-/// An app as this caller sees it: who may not change it sees what it asks for, and nothing of how it works.
-pub fn shown(row: Row, holder: &Holder) -> Shown {
+/// Apps as this caller sees them.
+///
+/// # Errors
+/// When the secret store does not answer.
+pub async fn shown_all(app: &App, rows: Vec<Row>, holder: &Holder) -> Result<Vec<Shown>, Fault> {
+    let mut all = Vec::with_capacity(rows.len());
+    for row in rows {
+        all.push(shown(app, row, holder).await?);
+    }
+    Ok(all)
+}
+
+/// An app as this caller sees it: who may not change it sees what it asks for, and nothing of how it works. Who may reads
+/// the keys in it as they were typed, and sends them back when the app is saved anew.
+///
+/// # Errors
+/// When the secret store does not answer.
+pub async fn shown(app: &App, row: Row, holder: &Holder) -> Result<Shown, Fault> {
     let visibility = row.visibility();
-    let definition = row.definition.0;
+    let mut definition = row.definition.0;
     let named = |list: &[String]| {
         let email = holder.email();
         email.is_some_and(|email| list.iter().any(|other| other.eq_ignore_ascii_case(email)))
     };
     let own = row.owner == holder.user.as_str();
     let writes = own || (row.published.is_some() && named(&row.writers));
+    match writes {
+        true => open(app, &row.owner, AppId(row.app_id), &mut definition).await?,
+        false => definition.mask(),
+    }
     let private = |value: Value| if writes { value } else { Value::Null };
     let integration =
         |key: &str| private(definition.integrations.get(key).cloned().unwrap_or_default());
-    json!({
+    Ok(json!({
         "name": definition.name,
         "description": definition.description,
         "data": data(&definition, row.version, writes),
@@ -55,7 +83,23 @@ pub fn shown(row: Row, holder: &Holder) -> Shown {
         "write_accessible_by": private(row.writers.into()),
         "has_live_version": row.has_release,
         "access_permission": u8::from(writes),
-    })
+    }))
+}
+
+/// Puts the secrets back that were typed into a definition; those that were destroyed are masked.
+///
+/// # Errors
+/// When the secret store does not answer.
+pub async fn open(
+    app: &App,
+    owner: &str,
+    id: AppId,
+    definition: &mut Definition,
+) -> Result<(), Fault> {
+    let opened = secrets::open(&app.vault, &UserId::from(owner), id, definition).await;
+    opened.map_err(|error| Error::Unavailable(error.to_string()))?;
+    definition.mask();
+    Ok(())
 }
 
 /// A version's definition as `data`.

@@ -2,7 +2,7 @@
 
 use super::{
     parse,
-    shown::{data, iso},
+    shown::{data, iso, open},
     writable,
 };
 use crate::{
@@ -54,7 +54,7 @@ async fn one(
 ) -> Result<Value> {
     let missing = || Fault::Message(StatusCode::NOT_FOUND, "Version not found");
     let id = parse(&id)?;
-    writable(&app, &holder, id).await?;
+    let owner = writable(&app, &holder, id).await?.owner;
     let number: u32 = version.parse().map_err(|_| missing())?;
     app.settled("apps").await?;
     let found = apps::version(&app.db, id, number).await?;
@@ -63,7 +63,8 @@ async fn one(
         Some("false" | "False" | "0") => !found.draft,
         _ => true,
     });
-    let found = found.ok_or_else(missing)?;
+    let mut found = found.ok_or_else(missing)?;
+    open(&app, owner.as_str(), id, &mut found.definition.0).await?;
     let said = data(&found.definition.0, found.version, true);
     Ok(Reply::ok(shown(id, &found, said)))
 }

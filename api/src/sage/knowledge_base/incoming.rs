@@ -13,7 +13,7 @@ use crate::{
 use axum::extract::State;
 use domain::{
     ids::{KnowledgeBaseId, UserId},
-    intake::{MAX_FILES, Refusal},
+    intake::{MAX_FILES, Refusal, Twins},
     knowledge_base::{KnowledgeBase, QUESTIONS},
 };
 use serde_json::{Value, json};
@@ -47,7 +47,9 @@ pub(super) async fn add_by_files(
         intake::check_questions(&app, &files).await.map_err(refused_file)?;
     }
     let owner = shelf.owner.clone();
-    let delivery = Delivery { knowledge_base: shelf.id, owner: shelf.owner, files, replace };
+    let files = files.into_iter().map(intake::file).collect();
+    let twins = if replace { Twins::Replace } else { Twins::Refuse };
+    let delivery = Delivery { knowledge_base: shelf.id, owner: shelf.owner, files, twins };
     let task = intake::accept(&app, delivery, &caller.metadata()).await.map_err(refused_file)?;
     Ok(Reply(success(), json!({"taskId": task, "user_id": owner})))
 }
@@ -155,9 +157,7 @@ fn refused_file(refused: NotTaken) -> Fault {
             ),
         ),
         NotTaken::Refused(Refusal::BadCount) => Fault::Raised(400, too_many(MAX_FILES)),
-        NotTaken::Refused(refusal @ (Refusal::BadName | Refusal::BadBlob)) => {
-            Fault::Raised(400, text("文件名不可用", refusal.to_string()))
-        }
+        NotTaken::Refused(refusal) => Fault::Raised(400, text("文件名不可用", refusal.to_string())),
         NotTaken::NoQuestions { name, reason } => Fault::raised(text(
             format!("文件格式错误 {name}: {}", reasons::chinese(&reason)),
             format!("Wrong file format {name}: {reason}"),

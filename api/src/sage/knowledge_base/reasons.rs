@@ -23,6 +23,12 @@ const FIXED: [(&str, &str); 11] = [
     ("all readers are busy", "读取服务繁忙"),
 ];
 
+/// Reasons that name a number: what stands before and after it, in English and in Chinese.
+const OF_A_NUMBER: [(&str, &str, &str, &str); 2] = [
+    ("the file holds more than ", " MB of text", "文件中的文本超过 ", " MB"),
+    ("the table has more than ", " rows", "表格超过 ", " 行"),
+];
+
 /// Reasons about a format: what stands before and after its name, in English and in Chinese.
 const OF_A_FORMAT: [(&str, &str, &str, &str); 3] = [
     ("", " files cannot be read", "不支持读取 ", " 文件"),
@@ -39,13 +45,13 @@ pub(super) fn worded(reason: &str) -> Text {
 pub(super) fn chinese(reason: &str) -> String {
     let fixed = FIXED.iter().find(|(english, _)| *english == reason);
     let fixed = fixed.map(|(_, chinese)| (*chinese).to_owned());
-    let of_a_format = || {
-        OF_A_FORMAT.iter().find_map(|(before, after, zh_before, zh_after)| {
-            let format = reason.strip_prefix(before)?.strip_suffix(after)?;
-            Some(format!("{zh_before}{format}{zh_after}"))
+    let with_a_word = || {
+        OF_A_NUMBER.iter().chain(&OF_A_FORMAT).find_map(|(before, after, zh_before, zh_after)| {
+            let word = reason.strip_prefix(before)?.strip_suffix(after)?;
+            Some(format!("{zh_before}{word}{zh_after}"))
         })
     };
-    fixed.or_else(of_a_format).unwrap_or_else(|| reason.to_owned())
+    fixed.or_else(with_a_word).unwrap_or_else(|| reason.to_owned())
 }
 
 #[cfg(test)]
@@ -66,6 +72,8 @@ mod tests {
             Unreadable::Bomb,
             Unreadable::TooSlow,
             Unreadable::TooMuchMemory,
+            Unreadable::TooMuchText,
+            Unreadable::TooManyRows,
         ];
         for reason in reasons.map(|reason| reason.to_string()) {
             assert_ne!(chinese(&reason), reason);

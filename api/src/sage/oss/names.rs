@@ -1,9 +1,9 @@
 //! Names and media types of uploaded files: from strangers, to be shown to others.
 
-use crate::core::{site::RESERVED, upload};
+use crate::core::upload;
 use domain::upload::is_deceptive;
 use mime_guess::Mime;
-use percent_encoding::{percent_decode_str, utf8_percent_encode};
+use percent_encoding::percent_decode_str;
 
 /// Bytes are bytes.
 const UNKNOWN: &str = "application/octet-stream";
@@ -36,24 +36,6 @@ fn essence(said: &str) -> Option<String> {
     let parsed: Option<Mime> = said.trim().parse().ok();
     let essence = parsed.map(|mime| mime.essence_str().to_ascii_lowercase());
     essence.filter(|essence| essence.len() <= domain::upload::MAX_MEDIA_TYPE)
-}
-
-/// The key as the end of a URL.
-pub(super) fn in_url(key: &str) -> String {
-    let encode = |part| utf8_percent_encode(part, RESERVED).to_string();
-    key.split('/').map(encode).collect::<Vec<_>>().join("/")
-}
-
-/// `Content-Disposition` (RFC 6266) for the file of this key, with its name for old and new clients.
-pub(super) fn disposition(kind: &str, key: &str) -> String {
-    let name = key.rsplit('/').next().unwrap_or_default();
-    let old = |c: char| match c {
-        '"' | '\\' | '%' => '_',
-        c if c.is_ascii_graphic() || c == ' ' => c,
-        _ => '_',
-    };
-    let old: String = name.chars().map(old).collect();
-    format!("{kind}; filename=\"{old}\"; filename*=UTF-8''{}", in_url(name))
 }
 
 #[cfg(test)]
@@ -92,15 +74,5 @@ mod tests {
         ] {
             assert_eq!(media_type(said, name), kept, "{said}");
         }
-    }
-
-    #[test]
-    fn names_survive_headers_and_urls() {
-        let key = "a/猫 \"1\";\\%.png";
-        assert_eq!(in_url(key), "a/%E7%8C%AB%20%221%22%3B%5C%25.png");
-        assert_eq!(
-            disposition("inline", key),
-            "inline; filename=\"_ _1_;__.png\"; filename*=UTF-8''%E7%8C%AB%20%221%22%3B%5C%25.png"
-        );
     }
 }

@@ -1,6 +1,6 @@
 //! A text that grows piece by piece, with what is known of its parts.
 
-use super::{Extracted, Heading};
+use super::{Extracted, Heading, PARTS};
 use std::{borrow::Cow, ops::Range};
 
 /// Longest line that is taken for a heading, in bytes.
@@ -57,6 +57,7 @@ impl Draft {
         let title = text.split_whitespace().collect::<Vec<_>>().join(" ");
         if let Some(Range { start, end }) = self.paragraph(&title)
             && end - start <= HEADING
+            && self.0.outline.len() < PARTS
         {
             self.0.outline.push(Heading { start, end, level, title });
         }

@@ -2,7 +2,7 @@
 //!
 //! Forgiving as browsers are: nothing in a page makes it fail.
 
-use super::{Extracted, Heading, entities::decode};
+use super::{Extracted, Heading, PARTS, entities::decode};
 
 /// Elements whose content is not text.
 const DROPPED: [&str; 9] =
@@ -195,7 +195,9 @@ impl Page {
             return;
         }
         let title = self.out[start..end].split_whitespace().collect::<Vec<_>>().join(" ");
-        self.outline.push(Heading { start, end, level, title });
+        if self.outline.len() < PARTS {
+            self.outline.push(Heading { start, end, level, title });
+        }
     }
 }
 

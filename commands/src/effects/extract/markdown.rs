@@ -1,6 +1,6 @@
 //! Markdown: its headings make the outline; the text stays as it was written.
 
-use super::{Extracted, Heading};
+use super::{Extracted, Heading, PARTS};
 use std::ops::Range;
 
 pub(super) fn extract(text: String) -> Extracted {
@@ -67,7 +67,7 @@ fn underline(body: &str) -> Option<usize> {
 }
 
 fn push(outline: &mut Vec<Heading>, range: Range<usize>, level: usize, title: &str) {
-    if !title.is_empty() {
+    if !title.is_empty() && outline.len() < PARTS {
         let level = u8::try_from(level).unwrap_or(6);
         let title = title.to_owned();
         outline.push(Heading { start: range.start, end: range.end, level, title });

@@ -27,8 +27,10 @@ use std::{borrow::Cow, ops::Range};
 
 /// Mails within mails within mails are read down to here.
 const DEPTH: u32 = 3;
-/// Bytes of text that one file may become.
-pub const TEXT: usize = 128 << 20;
+/// Bytes of text that one file may become: its passages become searchable in one transaction, which has a minute.
+pub const TEXT: usize = 32 << 20;
+/// Headings of one file that count as such, and rows of a table of questions: what is kept of each is more than its text.
+const PARTS: usize = 200_000;
 
 /// A file to be read.
 #[derive(Debug, Clone, Copy)]
@@ -115,6 +117,9 @@ pub enum Unreadable {
     /// More text than is taken.
     #[error("the file holds more than {} MB of text", TEXT >> 20)]
     TooMuchText,
+    /// A table of questions with more rows than are taken.
+    #[error("the table has more than {PARTS} rows")]
+    TooManyRows,
     /// Its parser took too long.
     #[error("reading the file took too long")]
     TooSlow,

@@ -1,7 +1,7 @@
 //! Tables of questions and answers: every row is a passage.
 
 use super::{
-    Extracted, Source, Unreadable, csv,
+    Extracted, PARTS, Source, Unreadable, csv,
     draft::Draft,
     encoding, sheet,
     sniff::{self, Format},
@@ -27,12 +27,16 @@ pub(super) fn extract(source: &Source<'_>) -> Result<Extracted, Unreadable> {
         Format::Sheet(kind) => sheet::all_rows(source.bytes, kind)?,
         Format::Csv(separator) => {
             let text = encoding::decode(source.bytes, None)?;
-            csv::rows(&text, separator).collect()
+            csv::rows(&text, separator).take(PARTS + 2).collect()
         }
         _ => return Err(Unreadable::NoQuestions("not a CSV or Excel file".into())),
     };
+    let pairs = pairs(rows)?;
+    if pairs.len() > PARTS {
+        return Err(Unreadable::TooManyRows);
+    }
     let mut draft = Draft::of("text/x-questions");
-    for Pair { question, answer } in pairs(rows)? {
+    for Pair { question, answer } in pairs {
         draft.own_row(&format!("Question: {question}\nAnswer: {answer}"));
     }
     Ok(draft.finish())

@@ -124,3 +124,13 @@ fn every_row_of_a_table_of_questions_is_a_passage() {
     }
     assert_eq!(questions("a.csv", "question,answer\n"), Err(Unreadable::NoText));
 }
+
+#[test]
+fn what_is_kept_of_each_part_is_limited_to_so_many_parts() {
+    let headings = "# a\n".repeat(PARTS + 5);
+    let marked = read("a.md", &headings);
+    assert_eq!((marked.outline.len(), marked.text.len()), (PARTS, headings.len()));
+    let table = |rows: usize| format!("question,answer\n{}", "q,a\n".repeat(rows));
+    assert_eq!(questions("a.csv", &table(PARTS)).unwrap().rows.len(), PARTS);
+    assert_eq!(questions("a.csv", &table(PARTS + 1)), Err(Unreadable::TooManyRows));
+}

@@ -56,6 +56,19 @@ impl SmtpMailer {
         Ok(Self { transport, from })
     }
 
+    /// Whether the server answers and takes our login; no mail is sent.
+    ///
+    /// # Errors
+    /// What it says.
+    pub async fn check(&self) -> Result<(), MailError> {
+        match timeout(DEADLINE, self.transport.test_connection()).await {
+            Ok(Ok(true)) => Ok(()),
+            Ok(Ok(false)) => Err(MailError("the server hangs up".to_owned())),
+            Ok(Err(error)) => Err(MailError(error.to_string())),
+            Err(_) => Err(MailError(format!("no answer within {DEADLINE:?}"))),
+        }
+    }
+
     fn message(&self, mail: Mail) -> Result<Message, MailError> {
         let (to, subject, body) = match mail {
             Mail::VerificationCode { to, code, valid_for } => {

@@ -4,26 +4,28 @@
 mod films;
 mod params;
 mod pictures;
-mod program;
+pub(super) mod program;
 #[cfg(test)]
 mod tests;
+
+pub use pictures::{PictureType, picture_type};
 
 use crate::{
     effects::{
         blobs::Blobs,
         fetch::{Fetcher, Limits},
     },
-    execute::{self, unpack},
-    log::{Direction, EventLog},
-    reactors::queue::{Executor, Failed},
+    execute::{self, Loaded},
+    log::EventLog,
+    reactors::queue::{Executor, Failed, Progress},
 };
 use bytes::Bytes;
 use domain::{
-    Metadata, Revision, StreamId,
+    Metadata,
     document::BlobHash,
     ids::{JobId, UploadId, UserId},
     job::{Known, Operation},
-    upload::{Command, Event, Refusal, Upload},
+    upload::{Command, Refusal, Upload},
 };
 use futures::{future::BoxFuture, stream};
 use params::Params;
@@ -64,6 +66,7 @@ impl Executor for Media {
         &'a self,
         id: JobId,
         job: &'a Known,
+        progress: &'a Progress,
     ) -> BoxFuture<'a, Result<Map<String, Value>, Failed>> {
         Box::pin(async move {
             let (owner, request) = (&job.request.owner, &job.request);
@@ -71,13 +74,26 @@ impl Executor for Media {
                 Operation::ConvertImage
                 | Operation::ResizeImage
                 | Operation::CropImage
-                | Operation::ApplyWatermark
-                | Operation::ApplySteganographicWatermark => self.picture(job).await?,
+                | Operation::ApplySteganographicWatermark => {
+                    self.picture(job, self.input(job).await?).await?
+                }
                 Operation::StripMetadata => {
                     let bytes = self.input(job).await?;
                     match pictures::is_picture(&bytes) {
-                        true => self.picture(job).await?,
-                        false => self.film(job, vec![bytes]).await?,
+                        true => self.picture(job, bytes).await?,
+                        false => self.film(job, vec![bytes], progress).await?,
+                    }
+                }
+                Operation::ApplyWatermark => {
+                    let bytes = self.input(job).await?;
+                    if pictures::is_picture(&bytes) {
+                        self.picture(job, bytes).await?
+                    } else {
+                        self.named(&self.ffmpeg, "ANNALS_FFMPEG")?;
+                        let mark = self.mark(job).await?;
+                        let missing = || Failed::for_good("watermark_file_id is required");
+                        let mark = pictures::plain(mark.ok_or_else(missing)?).await?;
+                        self.film(job, vec![bytes, mark], progress).await?
                     }
                 }
                 Operation::ResizeVideo
@@ -87,7 +103,7 @@ impl Executor for Media {
                 | Operation::CreateTeaser => {
                     self.named(&self.ffmpeg, "ANNALS_FFMPEG")?;
                     let bytes = self.input(job).await?;
-                    self.film(job, vec![bytes]).await?
+                    self.film(job, vec![bytes], progress).await?
                 }
                 Operation::JoinVideos => {
                     self.named(&self.ffmpeg, "ANNALS_FFMPEG")?;
@@ -98,47 +114,52 @@ impl Executor for Media {
                     if inputs.len() < 2 {
                         return Err(Failed::for_good("inputs has to name two files or more"));
                     }
-                    self.film(job, inputs).await?
+                    self.film(job, inputs, progress).await?
                 }
                 Operation::DownloadVideo => {
                     let program = self.named(&self.ytdlp, "ANNALS_YTDLP")?;
-                    films::download(program, url(job)?).await?
+                    films::download(program, url(job)?, self.fetcher.reach(), progress).await?
                 }
                 Operation::YtdlpInfo => {
                     let program = self.named(&self.ytdlp, "ANNALS_YTDLP")?;
-                    return films::info(program, url(job)?).await;
+                    return films::info(program, url(job)?, self.fetcher.reach()).await;
                 }
                 Operation::ScrapeProfile
                 | Operation::ScrapePostPerformance
                 | Operation::PublishPost
-                | Operation::OnboardingImport => return Err(no_driver()),
+                | Operation::OnboardingImport => return Err(Failed::for_good("no media job")),
             };
             self.keep(id, owner, output).await
         })
     }
 }
 
-/// What is told of work that needs somebody at a platform.
-pub fn no_driver() -> Failed {
-    Failed::for_good("driver_not_configured: this server has no driver for platforms")
-}
-
 impl Media {
-    async fn picture(&self, job: &Known) -> Result<Output, Failed> {
-        let bytes = self.input(job).await?;
-        let mark = match Params(&job.request.params).text("watermark_file_id") {
-            Some(file) => Some(self.upload(&job.request.owner, &file).await?),
-            None => None,
-        };
+    async fn picture(&self, job: &Known, bytes: Bytes) -> Result<Output, Failed> {
+        let mark = self.mark(job).await?;
         let (operation, params) = (job.request.operation, job.request.params.clone());
         let work = move || pictures::work(operation, &bytes, mark.as_deref(), Params(&params));
         let done = tokio::task::spawn_blocking(work).await;
         done.map_err(|_| Failed::for_good("the picture cannot be worked on"))?
     }
 
-    async fn film(&self, job: &Known, inputs: Vec<Bytes>) -> Result<Output, Failed> {
+    /// The picture that marks another's origin.
+    async fn mark(&self, job: &Known) -> Result<Option<Bytes>, Failed> {
+        match Params(&job.request.params).text("watermark_file_id") {
+            Some(file) => Ok(Some(self.upload(&job.request.owner, &file).await?)),
+            None => Ok(None),
+        }
+    }
+
+    async fn film(
+        &self,
+        job: &Known,
+        inputs: Vec<Bytes>,
+        progress: &Progress,
+    ) -> Result<Output, Failed> {
         let program = self.named(&self.ffmpeg, "ANNALS_FFMPEG")?;
-        films::work(program, job.request.operation, inputs, Params(&job.request.params)).await
+        let params = Params(&job.request.params);
+        films::work(program, job.request.operation, inputs, params, progress).await
     }
 
     fn named<'a>(
@@ -168,19 +189,16 @@ impl Media {
     }
 
     /// The bytes of a file that this person has uploaded.
-    async fn upload(&self, owner: &UserId, file: &str) -> Result<Bytes, Failed> {
+    pub(super) async fn upload(&self, owner: &UserId, file: &str) -> Result<Bytes, Failed> {
         let unknown = || Failed::for_good("there is no such file");
         let id = Uuid::try_parse(file).map_err(|_| unknown())?;
-        let stream = StreamId::of::<Upload>(&UploadId(id));
-        let first = self.log.read(&stream, Revision(0), Direction::Forward, 1).await;
-        let first = first.map_err(|error| Failed::for_now(error.to_string()))?;
-        let recorded = first.first().ok_or_else(unknown)?;
-        let event = unpack::<Upload>(recorded).map_err(|_| unknown())?;
-        let Event::FileUploaded { owner: whose, blob, .. } = event;
-        if whose != *owner {
+        let loaded = Loaded::<Upload>::load(&*self.log, &UploadId(id)).await;
+        let loaded = loaded.map_err(|error| Failed::for_now(error.to_string()))?;
+        let Upload::Kept { owner: whose, blob } = loaded.state() else { return Err(unknown()) };
+        if whose != owner {
             return Err(unknown());
         }
-        let bytes = self.blobs.read(&blob, LARGEST).await;
+        let bytes = self.blobs.read(blob, LARGEST).await;
         bytes.map_err(|error| Failed::for_now(error.to_string()))
     }
 

@@ -18,11 +18,51 @@ const MEMORY: u64 = 512 << 20;
 /// Bytes of an invisible mark.
 const MARK: usize = 4_096;
 /// Part of the width that a visible mark takes.
-const MARK_WIDTH: u32 = 5;
+pub(super) const MARK_WIDTH: u32 = 5;
+/// What is told of a place for the mark that is none.
+pub(super) const PLACES: &str =
+    "position has to be bottom-right, bottom-left, top-left, top-right or center";
 
 /// Whether these bytes look like a picture.
 pub(super) fn is_picture(bytes: &[u8]) -> bool {
     image::guess_format(bytes).is_ok()
+}
+
+/// The mark as PNG, whatever it was: a film's program is given nothing else to read.
+pub(super) async fn plain(mark: Bytes) -> Result<Bytes, Failed> {
+    let work = move || {
+        let (picture, _) = decode(&mark)?;
+        let none = Map::new();
+        encode(&picture, ImageFormat::Png, Params(&none)).map(|output| output.bytes)
+    };
+    let done = tokio::task::spawn_blocking(work).await;
+    done.map_err(|_| Failed::for_good("the mark cannot be read"))?
+}
+
+/// What a picture is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct PictureType {
+    /// For browsers.
+    pub media_type: &'static str,
+    /// For names.
+    pub extension: &'static str,
+}
+
+/// What kind of picture browsers and people are shown this is, by its bytes and by nothing that was said of it; `None` of
+/// anything else, and of a picture larger than [`SIDE`].
+pub fn picture_type(bytes: &[u8]) -> Option<PictureType> {
+    let kind = |media_type, extension| Some(PictureType { media_type, extension });
+    let format = image::guess_format(bytes).ok()?;
+    let known = match format {
+        ImageFormat::Png => kind("image/png", "png"),
+        ImageFormat::Jpeg => kind("image/jpeg", "jpg"),
+        ImageFormat::WebP => kind("image/webp", "webp"),
+        _ => None,
+    };
+    // Magic bytes alone are no picture: something has to say how large it is.
+    let (width, height) =
+        ImageReader::with_format(Cursor::new(bytes), format).into_dimensions().ok()?;
+    known.filter(|_| (1..=SIDE).contains(&width) && (1..=SIDE).contains(&height))
 }
 
 /// Does the work. Metadata of the original is never copied.
@@ -156,10 +196,7 @@ fn marked(picture: DynamicImage, mark: &[u8], params: Params<'_>) -> Result<Dyna
         Some("top-left") => (0, 0),
         Some("top-right") => (right, 0),
         Some("center") => (right / 2, bottom / 2),
-        Some(_) => {
-            let places = "bottom-right, bottom-left, top-left, top-right or center";
-            return Err(Failed::for_good(format!("position has to be {places}")));
-        }
+        Some(_) => return Err(Failed::for_good(PLACES)),
     };
     let mut canvas = picture.to_rgba8();
     imageops::overlay(&mut canvas, &mark, x, y);

@@ -7,18 +7,19 @@ use crate::{
         chunk::{Piece, Sizes, chunk},
         embedder::{self, EnsureError},
         extract::{Extracted, Reading, reader},
+        fetch,
     },
     execute::{Error, Failure, Loaded},
 };
 use bytes::Bytes;
 use domain::{
-    Metadata,
-    document::{Command, Document, Event, File, Passage, Refusal},
+    Metadata, Position,
+    document::{Command, Document, Event, File, Origin, Passage, Refusal},
     ids::KnowledgeBaseId,
     knowledge_base::{Authority, KnowledgeBase, QUESTIONS},
 };
 use futures::stream;
-use std::convert::Infallible;
+use std::{convert::Infallible, time::Duration};
 use tokio::task::spawn_blocking;
 use uuid::Uuid;
 
@@ -26,6 +27,8 @@ use uuid::Uuid;
 const EVENT_BYTES: usize = 192 << 10;
 /// Longest reason recorded, in bytes.
 const MAX_REASON: usize = 500;
+/// What a page may cost.
+const PAGE: fetch::Limits = fetch::Limits { bytes: 25 << 20, time: Duration::from_secs(30) };
 
 /// A claimed document.
 pub(super) struct Attempt<'a> {
@@ -35,6 +38,8 @@ pub(super) struct Attempt<'a> {
     number: u32,
     reading: Reading,
     metadata: Metadata,
+    /// Where the passages stand that were stored last.
+    stored: Option<Position>,
 }
 
 /// How an attempt ended.
@@ -96,7 +101,7 @@ pub(super) async fn begin<'a>(
             | Event::RereadRequested {}
             | Event::DocumentDeleted {} => None,
         })
-        .map(|number| Attempt { ingest, document, file, number, reading, metadata }))
+        .map(|number| Attempt { ingest, document, file, number, reading, metadata, stored: None }))
 }
 
 async fn shelf(ingest: &Ingest, id: &KnowledgeBaseId) -> Result<KnowledgeBase, Failure> {
@@ -120,7 +125,7 @@ impl Attempt<'_> {
         let retry_in_ms = wait.map(|wait| u64::try_from(wait.as_millis()).unwrap_or(u64::MAX));
         let fail = Command::Fail { attempt: self.number, reason: reason.clone(), retry_in_ms };
         match self.report(fail).await {
-            Ok(()) => Ok(Outcome::Failed(reason)),
+            Ok(_) => Ok(Outcome::Failed(reason)),
             Err(Stop::Log(failure)) => Err(failure),
             Err(Stop::Lost | Stop::Bad(_) | Stop::Away(_)) => Ok(Outcome::Lost),
         }
@@ -128,12 +133,8 @@ impl Attempt<'_> {
 
     async fn work(&mut self) -> Result<(), Stop> {
         let limits = self.ingest.limits;
-        let bytes = self.ingest.blobs.read(&self.file.blob, limits.file_bytes).await;
-        let bytes = bytes.map_err(|error| match error {
-            blobs::Error::TooLarge(_) => Stop::Bad(error.to_string()),
-            other => Stop::Away(format!("the stored file cannot be read: {other}")),
-        })?;
-        let (read, pieces) = self.read(bytes, limits.sizes).await?;
+        let file = self.file(limits.file_bytes).await?;
+        let (read, pieces) = self.read(file, limits.sizes).await?;
         let mut first = 0;
         let mut batch = Vec::new();
         let mut weight = 0;
@@ -153,7 +154,44 @@ impl Attempt<'_> {
         let media_type = read.media_type.into_owned();
         let kept = self.keep(read.text).await?;
         let (text, text_bytes) = (kept.hash, kept.size);
-        self.report(Command::Finish { attempt: self.number, text_bytes, media_type, text }).await
+        self.report(Command::Finish { attempt: self.number, text_bytes, media_type, text }).await?;
+        Ok(())
+    }
+
+    /// What is to be read, and what it says of itself.
+    async fn file(&self, most: u64) -> Result<reader::File, Stop> {
+        let (file, reading) = (&self.file, self.reading);
+        if let Origin::Page { url } = &file.origin {
+            return self.page(url).await;
+        }
+        let bytes = self.ingest.blobs.read(&file.blob, most).await;
+        let bytes = bytes.map_err(|error| match error {
+            blobs::Error::TooLarge(_) => Stop::Bad(error.to_string()),
+            other => Stop::Away(format!("the stored file cannot be read: {other}")),
+        })?;
+        // The title of a text may look like the name of anything.
+        let (name, media_type) = match file.origin.is_file() {
+            true => (file.name.clone(), file.media_type.clone()),
+            false => (String::new(), "text/plain".to_owned()),
+        };
+        Ok(reader::File { name, media_type, reading, bytes })
+    }
+
+    /// The page at an address. Nothing is tried again by itself: whoever put it there sees at once that it is wrong.
+    async fn page(&self, url: &str) -> Result<reader::File, Stop> {
+        let fetched = self.ingest.fetcher.get(url, PAGE).await;
+        let fetched = fetched.map_err(|error| Stop::Bad(error.to_string()))?;
+        if !(200..300).contains(&fetched.status) {
+            return Err(Stop::Bad(format!("the page answered {}", fetched.status)));
+        }
+        let media_type = fetched.content_type.unwrap_or_default();
+        // What the server calls it counts more than its path: `.php` is no source code.
+        let page = ["text/html", "application/xhtml"];
+        let name = match page.iter().any(|page| media_type.starts_with(page)) {
+            true => String::new(),
+            false => fetched.url.path().to_owned(),
+        };
+        Ok(reader::File { name, media_type, reading: self.reading, bytes: fetched.body })
     }
 
     /// Puts the text where quotations can be checked against it.
@@ -164,10 +202,12 @@ impl Attempt<'_> {
     }
 
     /// Extracts and cuts, both where they may take their time.
-    async fn read(&self, bytes: Bytes, sizes: Sizes) -> Result<(Extracted, Vec<Piece>), Stop> {
-        let (name, media_type) = (self.file.name.clone(), self.file.media_type.clone());
-        let reading = self.reading;
-        let read = self.ingest.reader.read(reader::File { name, media_type, reading, bytes }).await;
+    async fn read(
+        &self,
+        file: reader::File,
+        sizes: Sizes,
+    ) -> Result<(Extracted, Vec<Piece>), Stop> {
+        let read = self.ingest.reader.read(file).await;
         let read = read.map_err(|error| match error {
             reader::Error::Unreadable(unreadable) => Stop::Bad(unreadable.to_string()),
             reader::Error::Away(_) => Stop::Away(error.to_string()),
@@ -195,13 +235,18 @@ impl Attempt<'_> {
         )?;
         let stored = u32::try_from(passages.len()).unwrap_or(u32::MAX);
         let model = embedder.model().to_owned();
-        self.report(Command::Store { attempt: self.number, first, model, passages }).await?;
+        let before = self.stored;
+        let store = Command::Store { attempt: self.number, first, model, passages };
+        self.stored = self.report(store).await?;
+        if let Some(before) = before {
+            self.ingest.backlog.searched(before).await;
+        }
         Ok(stored)
     }
 
-    async fn report(&mut self, command: Command) -> Result<(), Stop> {
+    async fn report(&mut self, command: Command) -> Result<Option<Position>, Stop> {
         match self.document.execute(&*self.ingest.log, &command, &self.metadata).await {
-            Ok(_) => Ok(()),
+            Ok(news) => Ok(news.position),
             Err(Error::Refused(Refusal::Superseded | Refusal::Unknown)) => Err(Stop::Lost),
             Err(Error::Refused(refusal)) => Err(Stop::Bad(refusal.to_string())),
             Err(Error::Failed(failure)) => Err(Stop::Log(failure)),

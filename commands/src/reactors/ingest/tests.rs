@@ -2,14 +2,14 @@
 
 use super::*;
 use crate::{
-    effects::{embedder, embedder_builtin::Builtin, embedder_memo::MemoryMemo},
+    effects::{embedder, embedder_builtin::Builtin, embedder_memo::MemoryMemo, fetch::Reach},
     execute::{execute, unpack},
     log::memory::MemoryLog,
 };
 use bytes::Bytes;
 use domain::{
     Metadata, StreamId,
-    document::{Command, Event},
+    document::{Command, Event, Labels, Origin},
     knowledge_base::{self, Authority, KnowledgeBase},
 };
 use futures::{FutureExt, future::ready, stream};
@@ -63,6 +63,10 @@ impl Backlog for Fold {
 
     fn due(&self, _: usize) -> BoxFuture<'_, Result<Vec<Due>, BacklogError>> {
         ready(Ok(Vec::new())).boxed()
+    }
+
+    fn searched(&self, _: Position) -> BoxFuture<'_, ()> {
+        ready(()).boxed()
     }
 }
 
@@ -130,6 +134,7 @@ impl World {
             kind: "rag".into(),
             intro: String::new(),
             language: "en".into(),
+            datasource: None,
         };
         execute::<KnowledgeBase>(&world.log, &"kb".into(), &create, &metadata()).await.unwrap();
         world
@@ -146,6 +151,8 @@ impl World {
             blob: blob.hash,
             size: blob.size,
             media_type: String::new(),
+            metadata: Labels::default(),
+            origin: Origin::File,
         };
         execute::<Document>(&self.log, &id.into(), &upload, &metadata()).await.unwrap();
     }
@@ -165,6 +172,7 @@ impl World {
             log: Arc::new(self.log.clone()),
             blobs: self.blobs.clone(),
             reader: Reader::new(None, PATIENCE),
+            fetcher: Fetcher::new(Reach::Anywhere),
             embedder,
             memo: Arc::new(self.memo.clone()),
             nodes: Arc::new(Dead(self.dead.clone())),
@@ -264,6 +272,30 @@ async fn a_bad_document_fails_alone_and_at_once() {
     let failed = Event::IngestionFailed { attempt: 1, reason, retry_in_ms: None };
     assert_eq!(history.last(), Some(&failed));
     world.until("good", "DocumentIngested").await;
+    node.abort();
+}
+
+#[tokio::test]
+async fn large_files_leave_a_place_for_small_ones_and_are_all_read() {
+    let world = World::new().await;
+    let text = |n: u8| Bytes::from(vec![n; 2 << 20]);
+    world.upload("one", "a.txt", text(b'a')).await;
+    // It never ends.
+    let stuck = world.start(1, Arc::new(Stuck));
+    world.until("one", "IngestionStarted").await;
+    world.upload("two", "b.txt", text(b'b')).await;
+    world.upload("three", "c.txt", text(b'c')).await;
+    world.upload("small", "s.txt", Bytes::from_static(b"text")).await;
+    world.until("small", "IngestionStarted").await;
+    let waiting = Loaded::<Document>::load(&world.log, &"two".into()).await.unwrap();
+    assert_eq!(waiting.state().stage, Stage::Waiting);
+    stuck.abort();
+    let _ = stuck.await;
+    world.dead.lock().unwrap().insert(NodeId(Uuid::from_u128(1)));
+    let node = world.start(2, Arc::new(Builtin));
+    for id in ["one", "two", "three", "small"] {
+        world.until(id, "DocumentIngested").await;
+    }
     node.abort();
 }
 

@@ -1,11 +1,10 @@
-//! The right to perform jobs: held by at most one node, for as long as its connection lives.
+//! The right to perform a queue's jobs: held by at most one node, for as long as its connection lives.
 
+use domain::job::Queue;
 use sqlx::{Connection, PgConnection, PgPool};
 use std::time::Duration;
 use tokio::time::timeout;
 
-/// Name of the lock.
-const NAME: &str = "annals job queues";
 /// No statement here takes longer; a connection whose other end is gone without a word would.
 const DEADLINE: Duration = Duration::from_secs(15);
 /// Between two looks whether it is still held.
@@ -14,9 +13,9 @@ const LOOK: Duration = Duration::from_secs(1);
 pub(super) struct Lease(PgConnection);
 
 impl Lease {
-    /// `None` while another node performs jobs.
-    pub async fn claim(pool: &PgPool) -> sqlx::Result<Option<Self>> {
-        timeout(DEADLINE, claim(pool)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
+    /// `None` while another node performs this queue's jobs.
+    pub async fn claim(pool: &PgPool, queue: Queue) -> sqlx::Result<Option<Self>> {
+        timeout(DEADLINE, claim(pool, queue)).await.unwrap_or(Err(sqlx::Error::PoolTimedOut))
     }
 
     /// Resolves when the connection, and with it the right, is gone.
@@ -29,20 +28,16 @@ impl Lease {
     /// Lets another node perform at once.
     pub async fn resign(self) {
         if let Ok(Err(error)) = timeout(DEADLINE, self.0.close()).await {
-            tracing::debug!(%error, "the connection of the queues did not close cleanly");
+            tracing::debug!(%error, "the connection of a queue did not close cleanly");
         }
     }
 }
 
-async fn claim(pool: &PgPool) -> sqlx::Result<Option<Lease>> {
-    let mut db = pool.acquire().await?.detach();
+async fn claim(pool: &PgPool, queue: Queue) -> sqlx::Result<Option<Lease>> {
+    let mut db = pool.acquire().await?;
     let mine: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
-        .bind(NAME)
-        .fetch_one(&mut db)
+        .bind(format!("annals job queue {}", queue.as_str()))
+        .fetch_one(&mut *db)
         .await?;
-    if mine {
-        return Ok(Some(Lease(db)));
-    }
-    db.close().await?;
-    Ok(None)
+    Ok(mine.then(|| Lease(db.detach())))
 }

@@ -1,7 +1,10 @@
-//! Performs jobs: one node at a time, one job per queue at a time. The node that may is the one that holds a lock of the
-//! database; what it left when it died is what the next one finds in progress.
+//! Performs jobs: one node per queue, one job per queue at a time. The node that may is the one that holds the queue's lock
+//! of the database; what it left when it died is what the next one finds in progress.
 
 mod lease;
+mod progress;
+
+pub use progress::Progress;
 
 use crate::{
     execute::Failure,
@@ -18,6 +21,7 @@ use lease::Lease;
 use serde_json::{Map, Value};
 use sqlx::PgPool;
 use std::{sync::Arc, time::Duration};
+use tokio::time::sleep;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -25,6 +29,9 @@ use uuid::Uuid;
 const LOOK: Duration = Duration::from_millis(250);
 /// Between two tries to become the one who performs.
 const AGAIN: Duration = Duration::from_secs(1);
+
+/// How long a job that is going on may take to end when the server goes down.
+pub const GRACE: Duration = Duration::from_secs(10);
 
 /// What waits, from a read model that is up to date.
 pub trait Backlog: Send + Sync {
@@ -50,7 +57,13 @@ pub trait Executor: Send + Sync {
         &'a self,
         id: JobId,
         job: &'a Known,
+        progress: &'a Progress,
     ) -> BoxFuture<'a, Result<Map<String, Value>, Failed>>;
+
+    /// Hears, at least once, of a job that has failed for good.
+    fn given_up<'a>(&'a self, _: JobId, _: &'a Known) -> BoxFuture<'a, Result<(), Failed>> {
+        Box::pin(async { Ok(()) })
+    }
 }
 
 /// Why nothing came of a job, in words for its owner.
@@ -98,13 +111,20 @@ enum Stopped {
     Failed(#[from] Failure),
     #[error(transparent)]
     Job(#[from] jobs::Error),
+    #[error(transparent)]
+    GivenUp(#[from] Failed),
 }
 
 impl Worker {
-    /// Performs jobs whenever this node may, until `stop`. A job that is going on then is left to the next.
+    /// Performs jobs whenever this node may, until `stop`. A job that is going on then has [`GRACE`] to end; after that it
+    /// is left to the next.
     pub async fn run(self, stop: CancellationToken) {
+        join_all(Queue::ALL.map(|queue| self.hold(queue, &stop))).await;
+    }
+
+    async fn hold(&self, queue: Queue, stop: &CancellationToken) {
         loop {
-            let lease = match Lease::claim(&self.db).await {
+            let lease = match Lease::claim(&self.db, queue).await {
                 Ok(lease) => lease,
                 Err(error) => {
                     tracing::warn!(%error, "nobody knows who performs jobs");
@@ -113,29 +133,35 @@ impl Worker {
             };
             if let Some(mut lease) = lease {
                 tokio::select! {
-                    () = stop.cancelled() => {}
                     () = lease.lost() => tracing::warn!("somebody else performs jobs now"),
-                    _ = join_all(Queue::ALL.map(|queue| self.serve(queue))) => {}
+                    () = self.serve(queue, stop) => {}
                 }
                 lease.resign().await;
             }
             tokio::select! {
                 () = stop.cancelled() => return,
-                () = tokio::time::sleep(AGAIN) => {}
+                () = sleep(AGAIN) => {}
             }
         }
     }
 
-    async fn serve(&self, queue: Queue) {
-        loop {
-            if let Err(error) = self.serve_until_it_fails(queue).await {
+    async fn serve(&self, queue: Queue, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.serve_until_it_fails(queue, stop).await {
                 tracing::warn!(queue = queue.as_str(), %error, "a queue stands still");
-                tokio::time::sleep(AGAIN).await;
+                tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = sleep(AGAIN) => {}
+                }
             }
         }
     }
 
-    async fn serve_until_it_fails(&self, queue: Queue) -> Result<(), Stopped> {
+    async fn serve_until_it_fails(
+        &self,
+        queue: Queue,
+        stop: &CancellationToken,
+    ) -> Result<(), Stopped> {
         self.backlog.caught_up(None).await;
         for id in self.backlog.begun(queue).await? {
             // Nobody else performs, and this node has just begun to.
@@ -143,19 +169,26 @@ impl Worker {
             let decided = self.jobs.execute(id, &interrupt, &correlated()).await?;
             self.backlog.caught_up(decided.position).await;
         }
-        loop {
+        while !stop.is_cancelled() {
             for id in self.backlog.unrefunded(queue).await? {
+                if let Some(job) = self.jobs.find(id).await? {
+                    self.executor.given_up(id, &job).await?;
+                }
                 let refunded = self.jobs.refund(id, &correlated()).await?;
                 self.backlog.caught_up(refunded).await;
             }
             match self.backlog.next(queue).await? {
-                Some(id) => self.perform(id).await?,
-                None => tokio::time::sleep(LOOK).await,
+                Some(id) => self.perform(id, stop).await?,
+                None => tokio::select! {
+                    () = stop.cancelled() => {}
+                    () = sleep(LOOK) => {}
+                },
             }
         }
+        Ok(())
     }
 
-    async fn perform(&self, id: JobId) -> Result<(), Stopped> {
+    async fn perform(&self, id: JobId, stop: &CancellationToken) -> Result<(), Stopped> {
         let (node, metadata) = (self.node, correlated());
         let start = Command::Start { node, now: Utc::now() };
         let started = match self.jobs.execute(id, &start, &metadata).await {
@@ -169,7 +202,16 @@ impl Worker {
         let job = started.job;
         let attempt = job.attempt;
         self.jobs.pay(id, &job, &metadata).await?;
-        let end = match self.executor.perform(id, &job).await {
+        let (progress, heard) = Progress::new();
+        let outcome = tokio::select! {
+            outcome = self.executor.perform(id, &job, &progress) => outcome,
+            () = progress::record(&self.jobs, (id, node, attempt), heard, &metadata) => return Ok(()),
+            () = over(stop) => {
+                tracing::info!(job = %id, "a job is left to whoever performs next");
+                return Ok(());
+            }
+        };
+        let end = match outcome {
             Ok(result) => Command::Complete { node, attempt, result },
             Err(Failed { reason, permanent }) => {
                 tracing::info!(job = %id, reason, "a job's attempt failed");
@@ -185,6 +227,12 @@ impl Worker {
         }
         Ok(())
     }
+}
+
+/// Resolves when the server has gone down for as long as anything may take.
+async fn over(stop: &CancellationToken) {
+    stop.cancelled().await;
+    sleep(GRACE).await;
 }
 
 fn correlated() -> Metadata {

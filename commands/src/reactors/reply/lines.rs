@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json, value::to_raw_value};
 use std::collections::BTreeMap;
 
 /// Seconds since the epoch, as lines carry them.
-pub(super) fn timestamp() -> f64 {
+pub(crate) fn timestamp() -> f64 {
     #[expect(clippy::cast_precision_loss, reason = "microseconds since 1970 fit in 53 bits")]
     let micros = Utc::now().timestamp_micros() as f64;
     micros / 1e6

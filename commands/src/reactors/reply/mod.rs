@@ -23,11 +23,13 @@ mod turn;
 
 use crate::{
     app_runs::{Workshop, perform::AppPerformance},
+    apps::secrets::Hidden,
     effects::{
         model::{Endpoint, Model, Passage},
         tools::{Place, Tools},
     },
     execute::Loaded,
+    genie_chat::{Desk, perform::ChatPerformance},
     log::{EventLog, Filter},
 };
 use domain::{
@@ -95,6 +97,11 @@ pub trait Surroundings: Send + Sync {
 
     /// What the steps of apps work with; `None` where none are run.
     fn workshop(&self) -> Option<Workshop> {
+        None
+    }
+
+    /// What the assistant of chats works with; `None` where there is none.
+    fn desk(&self) -> Option<Desk> {
         None
     }
 
@@ -247,8 +254,17 @@ impl Reply {
             let active = (**active).clone();
             if active.request.settings.app.is_some() {
                 let (log, around) = (self.log.clone(), self.surroundings.clone());
-                AppPerformance { log, around, node: self.node, id, active, halt }
+                let hidden = Hidden::default();
+                AppPerformance { log, around, node: self.node, id, active, halt, hidden }
                     .play(run, metadata)
+                    .await;
+                return Ok(());
+            }
+            if active.request.settings.chat.is_some() {
+                let (log, around) = (self.log.clone(), self.surroundings.clone());
+                let (node, said) = (self.node, String::new());
+                ChatPerformance { log, around, node, id, active, halt, said, metadata }
+                    .play(run)
                     .await;
                 return Ok(());
             }

@@ -6,6 +6,7 @@
 use super::lines;
 use crate::{
     execute::{Error, Failure, Loaded},
+    genie_chat,
     log::{AppendError, EventLog},
 };
 use domain::{
@@ -228,9 +229,13 @@ impl Pen {
     fn give_up(&self, failure: &Failure) -> Option<Step> {
         let Run::Active(active) = self.run.state() else { return None };
         let (index, error) = (active.lines, Some(failure.to_string()));
-        let line = match active.request.settings.app {
-            Some(_) => lines::errors(&["the server cannot go on with this run"])?,
-            None => lines::stream_end(&active.request.session_id, index)?,
+        let settings = &active.request.settings;
+        let line = if settings.app.is_some() {
+            lines::errors(&["the server cannot go on with this run"])?
+        } else if settings.chat.is_some() {
+            genie_chat::broken(self.run.stream().key().parse().ok()?)?
+        } else {
+            lines::stream_end(&active.request.session_id, index)?
         };
         Some(Step::End { outcome: Outcome::Failed, index, line, error })
     }

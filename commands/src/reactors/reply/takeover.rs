@@ -78,8 +78,9 @@ impl Reply {
         run: &Loaded<Run>,
         active: &Active,
     ) -> Result<Option<(Line, Message)>, Failure> {
-        // An app's lines begin anew with a header.
-        if active.request.settings.app.is_some() {
+        // An app's lines begin anew with a header; a chat's go on as far as the model says the same again.
+        let settings = &active.request.settings;
+        if settings.app.is_some() || settings.chat.is_some() {
             return Ok(None);
         }
         let (Some(speaking), Some(last)) = (&active.speaking, run.revision()) else {

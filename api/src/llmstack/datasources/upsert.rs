@@ -1,0 +1,53 @@
+//! `/api/datasource_entries/upsert`: an entry that takes the place of those of its name.
+
+use super::{Own, entries, missing, own, settled};
+use crate::{
+    app::App,
+    llmstack::{
+        Fault, Holder, Reply, Result,
+        body::{Fields, Form},
+    },
+};
+use axum::{Router, extract::State, routing::post};
+use domain::intake::Twins;
+use serde_json::{Map, Value};
+use std::time::Duration;
+
+/// How long an answer waits for the entry to be read.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The routes.
+pub fn routes() -> Router<App> {
+    Router::new().route("/api/datasource_entries/upsert", post(upsert))
+}
+
+async fn upsert(State(app): State<App>, holder: Holder, Form(body): Form) -> Result<Value> {
+    let Some(Value::String(id)) = body.fields.get("datasource_id") else {
+        return Err(Fault::bad_body("datasource_id: a text is needed"));
+    };
+    let own: Own = own(&app, &holder, id).await?;
+    let body = entry(body)?;
+    let task = entries::take(&app, &holder, &own, body, Twins::Replace, Some(PATIENCE)).await?;
+    settled(&app).await?;
+    let entry = entries::shown_entries(&app, &holder, entries::came(&holder, &task)).await?.pop();
+    Ok(Reply::ok(entry.ok_or_else(missing)?))
+}
+
+/// The body as one that adds an entry.
+fn entry(body: Fields) -> std::result::Result<Fields, Fault> {
+    let Some(Value::Object(input)) = body.fields.get("input_data") else {
+        return Err(Fault::bad_body("input_data: an object is needed"));
+    };
+    let mut data = match input.get("data") {
+        Some(Value::Object(data)) => data.clone(),
+        Some(Value::String(text)) => Map::from_iter([("content".to_owned(), text.as_str().into())]),
+        _ => Map::new(),
+    };
+    if let Some(name) = input.get("name") {
+        data.insert("name".to_owned(), name.clone());
+    }
+    let mut fields = Map::from_iter([("entry_data".to_owned(), Value::Object(data))]);
+    let said = body.fields.get("entry_metadata").or_else(|| input.get("metadata"));
+    fields.extend(said.map(|said| ("entry_metadata".to_owned(), said.clone())));
+    Ok(fields.into())
+}
