@@ -96,6 +96,9 @@ pub fn router(app: App) -> Router {
         .nest("/sage", sage.fallback_service(sage::fallback(&app)))
         .nest("/genie", genie.merge(list).merge(one).fallback_service(genie::fallback()))
         .nest("/llmstack", llmstack.fallback_service(llmstack::fallback()))
+        // A nested fallback takes what follows the prefix's slash, not the slash alone.
+        .route_service("/genie/", genie::fallback())
+        .route_service("/llmstack/", llmstack::fallback())
         .fallback_service(sage::fallback(&app))
         // Extractors have limits of their own, which speak the dialect.
         .layer(DefaultBodyLimit::disable())

@@ -137,7 +137,7 @@ async fn remove(
     Path(id): Path<String>,
 ) -> std::result::Result<StatusCode, Fault> {
     let id = parse(&id)?;
-    owned(&app, &holder, id).await?;
+    owned(&app, &holder, id, StatusCode::NOT_FOUND).await?;
     let deleted = Apps::new(&*app.log, &app.vault).delete(id, &holder.metadata()).await;
     let position = deleted.map_err(|error| refused(error, None))?;
     app.caught_up("apps", position).await;
@@ -151,7 +151,7 @@ async fn publish(
     body: Fields,
 ) -> std::result::Result<StatusCode, Fault> {
     let id = parse(&id)?;
-    owned(&app, &holder, id).await?;
+    owned(&app, &holder, id, StatusCode::FORBIDDEN).await?;
     let wish = body.parse::<Publication>()?;
     let visibility = match wish.visibility {
         None => Visibility::default(),
@@ -172,7 +172,7 @@ async fn unpublish(
     Path(id): Path<String>,
 ) -> std::result::Result<StatusCode, Fault> {
     let id = parse(&id)?;
-    owned(&app, &holder, id).await?;
+    owned(&app, &holder, id, StatusCode::FORBIDDEN).await?;
     let position = execute(&app, &holder, id, Command::Unpublish).await?;
     app.caught_up("apps", position).await;
     Ok(StatusCode::OK)
@@ -246,14 +246,20 @@ pub(super) async fn writable(
     // Whoever may run it knows that it is there.
     match standing.may_write(&holder.user, holder.email()) {
         true => Ok(standing),
-        false => Err(Error::Forbidden.into()),
+        false => Err(Fault::Silent(StatusCode::FORBIDDEN)),
     }
 }
 
-async fn owned(app: &App, holder: &Holder, id: AppId) -> std::result::Result<(), Fault> {
+/// Whether the app is the caller's; who may run it and no more is told this status.
+async fn owned(
+    app: &App,
+    holder: &Holder,
+    id: AppId,
+    otherwise: StatusCode,
+) -> std::result::Result<(), Fault> {
     match readable(app, holder, id).await?.owner == holder.user {
         true => Ok(()),
-        false => Err(Error::Forbidden.into()),
+        false => Err(Fault::Silent(otherwise)),
     }
 }
 

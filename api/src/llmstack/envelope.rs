@@ -41,6 +41,8 @@ pub enum Fault {
     Errors(Vec<String>),
     /// `{"message": …}`.
     Message(StatusCode, &'static str),
+    /// A status and no body.
+    Silent(StatusCode),
     /// Everything else.
     Core(Error),
 }
@@ -62,6 +64,7 @@ impl Fault {
             Self::Detail(_, text) => vec![text.to_string()],
             Self::Errors(texts) => texts.clone(),
             Self::Message(_, text) => vec![(*text).to_owned()],
+            Self::Silent(status) => vec![status.canonical_reason().unwrap_or_default().to_owned()],
             Self::Core(error) => {
                 error.log();
                 vec![worded(error)]
@@ -87,6 +90,7 @@ impl IntoResponse for Fault {
             Self::Detail(status, detail) => (status, json!({ "detail": detail })),
             Self::Errors(errors) => (StatusCode::BAD_REQUEST, json!({ "errors": errors })),
             Self::Message(status, message) => (status, json!({ "message": message })),
+            Self::Silent(status) => return status.into_response(),
             Self::Core(error) => return error.into_response(),
         };
         tracing::debug!(%body, "refused");

@@ -54,6 +54,24 @@ impl FromRequestParts<App> for Holder {
     }
 }
 
+/// The caller of a run. Without any credentials the refusal has no body, as upstream: its view says no, not its framework.
+#[derive(Debug, Clone)]
+pub struct Runner(pub Holder);
+
+impl FromRequestParts<App> for Runner {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Fault> {
+        let holder = Holder::of(app, &parts.headers).await;
+        holder.map(Self).map_err(|fault| match fault {
+            Fault::Core(Error::Unauthenticated(Login::Missing)) => {
+                Fault::Silent(StatusCode::FORBIDDEN)
+            }
+            other => other,
+        })
+    }
+}
+
 /// Whether there is a scheme and one word after it.
 fn well_formed(headers: &HeaderMap) -> Result<(), Fault> {
     let missing = || Fault::Core(Error::Unauthenticated(Login::Missing));

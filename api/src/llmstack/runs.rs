@@ -2,7 +2,7 @@
 
 mod wish;
 
-use super::{Fault, Fields, Holder, apps};
+use super::{Fault, Fields, Holder, apps, holder::Runner};
 use crate::{
     app::App,
     core::{
@@ -44,7 +44,7 @@ struct Asked {
 
 async fn run(
     State(app): State<App>,
-    holder: Holder,
+    Runner(holder): Runner,
     peer: Peer,
     headers: HeaderMap,
     Path(id): Path<String>,
@@ -59,7 +59,7 @@ async fn run(
 /// As [`run`]; the session in the path counts.
 async fn run_in_session(
     State(app): State<App>,
-    holder: Holder,
+    Runner(holder): Runner,
     peer: Peer,
     headers: HeaderMap,
     Path((id, session)): Path<(String, String)>,

@@ -165,11 +165,17 @@ async fn anothers_app_is_as_good_as_none_until_it_is_published() {
     );
     assert_eq!(seen["data"].get("processors"), None);
     assert_eq!(run(bob, &id, json!({"word": "x"})).await.unwrap()["output"], "Said: x ");
-    assert_eq!(
-        answer(bob.request(Method::PATCH, &path).json(&json!({"name": "mine"}))).await.unwrap().0,
-        403
-    );
-    assert_eq!(answer(bob.request(Method::DELETE, &path)).await.unwrap().0, 403);
+    // Upstream's words for what is there and not yours: a status, and no body.
+    let mine = json!({"name": "mine", "visibility": 3});
+    for (method, path, status) in [
+        (Method::PATCH, path.clone(), 403),
+        (Method::POST, format!("{path}/publish"), 403),
+        (Method::POST, format!("{path}/unpublish"), 403),
+        (Method::DELETE, path.clone(), 404),
+    ] {
+        let told = answer(bob.request(method.clone(), &path).json(&mine)).await.unwrap();
+        assert_eq!(told, (status, Value::Null), "{method} {path}");
+    }
     let published = seen["published_uuid"].as_str().unwrap();
     assert_eq!(answer(bob.get(&format!("/api/app/{published}"))).await.unwrap().0, 200);
     room.close().await.unwrap();

@@ -29,6 +29,20 @@ async fn every_way_to_fail_is_403_in_its_own_words() {
             assert_eq!(response.text().await.unwrap(), json!({ "detail": detail }).to_string());
         }
     }
+    let run = "/api/apps/11111111-1111-4111-8111-111111111111/run";
+    for (header, told) in [
+        ("", json!(null)),
+        (&*bearer, json!(null)),
+        (&*unknown, json!({"detail": "Invalid token."})),
+    ] {
+        for path in [run.to_owned(), format!("/llmstack{run}/s")] {
+            let who = Person::calling(url, header).unwrap();
+            assert_eq!(
+                answer(who.post(&path).json(&json!({}))).await.unwrap(),
+                (403, told.clone())
+            );
+        }
+    }
     let lower = Person::calling(url, &format!("tOkEn {good}")).unwrap();
     assert_eq!(answer(lower.get("/api/me")).await.unwrap(), (200, json!({"user": "ann"})));
     room.close().await.unwrap();

@@ -86,8 +86,11 @@ async fn every_standard_error_comes_as_written() {
             );
         }
     }
-    for path in ["/llmstack/api/nothing", "/llmstack/ws/nothing"] {
-        assert_eq!(answer(room.ann.get(path)).await.unwrap(), (404, detail("Not found.")));
+    for path in ["/llmstack/api/nothing", "/llmstack/ws/nothing", "/llmstack", "/llmstack/"] {
+        for method in [Method::GET, Method::POST, Method::DELETE, Method::OPTIONS] {
+            let told = answer(room.ann.request(method, path)).await.unwrap();
+            assert_eq!(told, (404, detail("Not found.")), "{path}");
+        }
     }
     assert_eq!(room.node.settled().await.unwrap(), before);
     room.close().await.unwrap();
