@@ -38,9 +38,9 @@ pub async fn list(genie: Router, request: Request, next: Next) -> Response {
     next.run(request).await
 }
 
-/// Genie's single skills, but for those who speak Sage, which has none.
+/// Genie's single skills, but for those who speak Sage, which has none. Who shows no login at all speaks to whoever has them.
 pub async fn one(request: Request, next: Next) -> Response {
-    match is_genies(&request) {
+    match is_genies(&request) || is_nobodys(request.headers()) {
         true => next.run(request).await,
         false => sage::envelope::render(Error::NoSuchPath),
     }
@@ -53,13 +53,25 @@ fn is_genies(request: &Request) -> bool {
 }
 
 fn is_genies_token(headers: &HeaderMap) -> bool {
+    audience(headers) == Some(Audience::Genie)
+}
+
+/// Whether nothing tells of a login: no cookie, and no token, or a bearer's that is none of ours.
+fn is_nobodys(headers: &HeaderMap) -> bool {
+    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
+    let scheme = sent.and_then(|sent| sent.split_ascii_whitespace().next());
+    let bearers = scheme.is_none_or(|scheme| scheme.eq_ignore_ascii_case("bearer"));
+    bearers && audience(headers).is_none() && !headers.contains_key(header::COOKIE)
+}
+
+/// Whom the token is for, as it says itself.
+fn audience(headers: &HeaderMap) -> Option<Audience> {
     #[derive(Deserialize)]
     struct Claims {
         aud: Audience,
     }
-    let sent = headers.get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
-    let payload = sent.and_then(|text| text.split('.').nth(1));
-    let claims = payload.and_then(|payload| URL_SAFE_NO_PAD.decode(payload).ok());
-    let claims = claims.and_then(|json| serde_json::from_slice::<Claims>(&json).ok());
-    claims.is_some_and(|claims| claims.aud == Audience::Genie)
+    let sent = headers.get(header::AUTHORIZATION)?.to_str().ok()?;
+    let payload = URL_SAFE_NO_PAD.decode(sent.split('.').nth(1)?).ok()?;
+    let claims: Claims = serde_json::from_slice(&payload).ok()?;
+    Some(claims.aud)
 }

@@ -196,7 +196,12 @@ impl Connections {
             Some(Event::RevealRefused { reason: Denial::Impersonation }) => {
                 return Err(Refusal::Impersonation.into());
             }
-            Some(Event::RevealRefused { .. }) => return Err(Refusal::Unknown.into()),
+            Some(Event::RevealRefused { reason: Denial::NotOwner }) => {
+                return Err(Refusal::Unknown.into());
+            }
+            Some(Event::RevealRefused { reason: Denial::NothingStored }) => {
+                return Err(Refusal::NoCredentials.into());
+            }
             _ => {}
         }
         let loaded = Loaded::<Connection>::load(&*self.log, &id).await?;

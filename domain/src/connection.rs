@@ -60,6 +60,8 @@ pub enum Denial {
     NotOwner,
     /// Nobody sees them while acting as somebody else.
     Impersonation,
+    /// There are none (any more).
+    NothingStored,
 }
 
 /// Who wants something.
@@ -175,7 +177,9 @@ impl Known {
                 Ok(renamed.into_iter().chain([stored]).collect())
             }
             Command::Reveal(by) => match self.may(by) {
-                Ok(()) if self.secret.is_none() => Err(Refusal::NoCredentials),
+                Ok(()) if self.secret.is_none() => {
+                    Ok(vec![Event::RevealRefused { reason: Denial::NothingStored }])
+                }
                 Ok(()) => Ok(vec![Event::CredentialsRevealed { server: *by == By::Server }]),
                 Err(Refusal::Impersonation) => {
                     Ok(vec![Event::RevealRefused { reason: Denial::Impersonation }])
@@ -309,6 +313,9 @@ mod tests {
         let history = || [created(), stored(ONE, None), shredded.clone()];
         given::<Connection>(history())
             .when(Command::Reveal(ann()))
+            .then([Event::RevealRefused { reason: Denial::NothingStored }]);
+        given::<Connection>(history())
+            .when(Command::Shred(ann()))
             .then_refused(Refusal::NoCredentials);
         given::<Connection>(history()).when(store(ann(), TWO)).then([stored(TWO, None)]);
     }

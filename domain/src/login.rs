@@ -65,6 +65,9 @@ pub enum Event {
         /// The administrator who acts as this person.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         impersonator: Option<UserId>,
+        /// What the administrator says it is for.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        reason: Option<String>,
     },
     /// The secret was replaced by a new one, which counts until later.
     LoginRenewed {
@@ -97,6 +100,8 @@ pub enum Command {
         expires_at: DateTime<Utc>,
         /// The administrator who acts as this person.
         impersonator: Option<UserId>,
+        /// What the administrator says it is for.
+        reason: Option<String>,
     },
     /// Replace the secret. One that was replaced before ends the login.
     Renew {
@@ -198,7 +203,15 @@ impl Decider for Login {
         match (self, command) {
             (
                 Self::Absent,
-                Command::Open { user, audience, digest, generation, expires_at, impersonator },
+                Command::Open {
+                    user,
+                    audience,
+                    digest,
+                    generation,
+                    expires_at,
+                    impersonator,
+                    reason,
+                },
             ) => Ok(vec![Event::LoginOpened {
                 user: user.clone(),
                 audience: *audience,
@@ -206,6 +219,7 @@ impl Decider for Login {
                 generation: *generation,
                 expires_at: *expires_at,
                 impersonator: impersonator.clone(),
+                reason: reason.clone(),
             }]),
             (Self::Open(_) | Self::Closed, Command::Open { .. }) => Err(Refusal::AlreadyOpened),
             (Self::Absent, Command::Close { .. } | Command::Renew { .. }) => Err(Refusal::Unknown),
@@ -261,6 +275,7 @@ mod tests {
             generation: 1,
             expires_at: DateTime::UNIX_EPOCH + TimeDelta::days(7),
             impersonator: None,
+            reason: None,
         }
     }
 
@@ -272,6 +287,7 @@ mod tests {
             generation: 1,
             expires_at: DateTime::UNIX_EPOCH + TimeDelta::days(7),
             impersonator: None,
+            reason: None,
         }
     }
 

@@ -44,6 +44,7 @@ impl Projection for Logins {
                     generation,
                     expires_at,
                     impersonator,
+                    reason: _,
                 } => {
                     // What had ended by then is of no use to anybody; the log keeps it.
                     sqlx::query("delete from logins where user_id = $1 and expires_at <= $2")

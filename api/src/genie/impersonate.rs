@@ -22,6 +22,8 @@ use serde_json::{Value, json};
 
 /// How long it lasts at most.
 const LIFE: TimeDelta = TimeDelta::minutes(30);
+/// Characters of a reason.
+const REASON: usize = 500;
 
 /// The table of contents.
 pub fn routes() -> Router<App> {
@@ -34,6 +36,8 @@ struct Body {
     user: Option<UserId>,
     #[serde(default)]
     email: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
 }
 
 async fn begin(State(app): State<App>, caller: Caller, Json(body): Json<Body>) -> Result<Value> {
@@ -57,8 +61,13 @@ async fn begin(State(app): State<App>, caller: Caller, Json(body): Json<Body>) -
     if user == caller.user {
         return Err(Fault::invalid("You are yourself already"));
     }
+    let reason = body.reason.map(|text| text.trim().to_owned()).filter(|text| !text.is_empty());
+    if reason.as_ref().is_some_and(|text| text.chars().count() > REASON) {
+        return Err(Fault::invalid(format!("reason has at most {REASON} characters")));
+    }
     let (metadata, ends) = (caller.metadata(), Utc::now() + LIFE);
-    let begun = app.identity.impersonate(&caller.user, &user, Audience::Genie, ends, &metadata);
+    let by = (&caller.user, reason);
+    let begun = app.identity.impersonate(by, &user, Audience::Genie, ends, &metadata);
     let (who, opened) = begun.await.map_err(|error| match error {
         identity::Error::Administers => Error::Forbidden.into(),
         other => told(other),

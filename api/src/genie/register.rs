@@ -20,8 +20,11 @@ use commands::{
     invites,
 };
 use domain::{
+    Decider,
+    ids::UserId,
     invite::Refusal,
-    user::{EmailAddress, Role, Username},
+    profile::{self, Field, Profile, Wish},
+    user::{EmailAddress, NotAName, Role, Username},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -29,6 +32,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// Requests from one address within the window.
 pub const MOST: u32 = 10;
+/// Characters of a long address in a name: with an id there is room for no more.
+const BEGIN: usize = 31;
 
 /// The table of contents.
 pub fn routes(app: &App) -> Router<App> {
@@ -78,6 +83,8 @@ struct Body {
     email: String,
     #[serde(default)]
     password: Option<Sensitive>,
+    #[serde(default, alias = "first_name")]
+    first_name: Option<String>,
     #[serde(default, alias = "invite_code", alias = "code")]
     invite_code: String,
 }
@@ -93,14 +100,10 @@ async fn register(State(app): State<App>, Json(body): Json<Body>) -> Result<Valu
     if password.expose().chars().count() < 8 {
         return Err(bad("password has 8 characters or more".to_owned()));
     }
-    let name = email.as_str();
-    // The address is the name, unless it is too long for one.
-    let username = match Username::parse(name, Some(&email)) {
-        Ok(username) => username,
-        Err(_) => Username::parse(&name.replace('@', "_")[..60.min(name.len())], None)
-            .map_err(|error| bad(error.to_string()))?,
-    };
+    let profile = profile::Command::Change(vec![Wish::Text(Field::FirstName, body.first_name)]);
+    Profile::default().decide(&profile).map_err(|error| bad(error.to_string()))?;
     let (now, user) = (Utc::now(), mint_user_id());
+    let username = username(&email, &user).map_err(|error| bad(error.to_string()))?;
     let metadata = Context::current().metadata(user.clone());
     let invite = app.invites.settled(&body.invite_code, &metadata).await.map_err(told)?;
     if !invite.counts(now) {
@@ -121,6 +124,11 @@ async fn register(State(app): State<App>, Json(body): Json<Body>) -> Result<Valu
     let registered = app.invites.register(&body.invite_code, wanted, now, &metadata).await;
     let registered = registered.map_err(told)?;
     app.caught_up("users", registered.position).await;
+    match app.execute::<Profile>(&registered.user, &profile, &metadata).await {
+        Ok(named) => app.caught_up("profiles", named.position).await,
+        // The person is there, and can say again what they are called.
+        Err(error) => tracing::warn!(%error, user = %registered.user, "the first name is lost"),
+    }
     let who = app.identity.authenticate(&body.email, &password).await.map_err(auth::told)?;
     let tokens = auth::open(&app, &who).await?;
     let mut answer = json!({ "ok": true, "success": true, "userId": shown(&registered.user) });
@@ -130,6 +138,14 @@ async fn register(State(app): State<App>, Json(body): Json<Body>) -> Result<Valu
         answer.extend(tokens);
     }
     Ok(axum::Json(answer))
+}
+
+/// The address is the name, unless it is too long for one: then it begins like the address, and nobody else's ends like it.
+fn username(email: &EmailAddress, user: &UserId) -> std::result::Result<Username, NotAName> {
+    Username::parse(email.as_str(), Some(email)).or_else(|_| {
+        let begin: String = email.as_str().replace('@', "_").chars().take(BEGIN).collect();
+        Username::parse(&format!("{begin}-{user}"), None)
+    })
 }
 
 /// Why nobody was registered or invited, in the dialect's words.

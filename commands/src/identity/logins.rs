@@ -103,6 +103,7 @@ impl Identity {
             generation: who.account.generation,
             expires_at,
             impersonator: None,
+            reason: None,
         };
         self.open_as(login, &secret, command, expires_at, metadata).await
     }
@@ -114,7 +115,7 @@ impl Identity {
     /// administer; or a failure of the log.
     pub async fn impersonate(
         &self,
-        admin: &UserId,
+        (admin, reason): (&UserId, Option<String>),
         user: &UserId,
         audience: Audience,
         expires_at: DateTime<Utc>,
@@ -136,6 +137,7 @@ impl Identity {
             generation: account.generation,
             expires_at,
             impersonator: Some(admin.clone()),
+            reason,
         };
         let opened = self.open_as(login, &secret, command, expires_at, metadata).await?;
         Ok((Authenticated { user: user.clone(), account, role }, opened))

@@ -44,6 +44,7 @@ pub fn all() -> Result<Vec<Stored>> {
         RevealRefused => [
             Of::RevealRefused { reason: Denial::NotOwner },
             Of::RevealRefused { reason: Denial::Impersonation },
+            Of::RevealRefused { reason: Denial::NothingStored },
         ],
         CredentialsShredded => [Of::CredentialsShredded { secret: SECRET }],
     );

@@ -4,6 +4,7 @@ mod apps;
 mod genie;
 mod grants;
 mod intakes;
+mod logins;
 mod mcp_servers;
 mod people;
 mod runs;
@@ -25,7 +26,6 @@ use annals_domain::{
     knowledge_base::{self, KnowledgeBase},
     llm_default::{self, DefaultProvider},
     llm_provider::{self, LlmProvider},
-    login::{self, Audience, CloseReason, Login},
     name::{self, AgentNames, Emails, Name, UpstreamIdentities, Usernames},
     quota::{self, Action, Quota},
     system::{self, System},
@@ -144,28 +144,7 @@ fn people() -> Result<Vec<Stored>> {
         AdminSuspended => [Admin::AdminSuspended { user: "ann".into() }],
         AdminReinstated => [Admin::AdminReinstated { user: "ann".into() }],
     ));
-    let opened = |audience| -> Result<login::Event> {
-        Ok(login::Event::LoginOpened {
-            user: "ann".into(),
-            audience,
-            digest: digest(),
-            generation: 1,
-            expires_at: time("2026-02-03T04:05:06.789Z")?,
-            impersonator: None,
-        })
-    };
-    all.extend(stored!(Login, login::Event;
-        LoginOpened => [opened(Audience::Sage)?, opened(Audience::Genie)?],
-        LoginClosed => [
-            login::Event::LoginClosed { reason: CloseReason::SignedOut },
-            login::Event::LoginClosed { reason: CloseReason::Revoked },
-            login::Event::LoginClosed { reason: CloseReason::Reused },
-        ],
-        LoginRenewed => [login::Event::LoginRenewed {
-            digest: digest(),
-            expires_at: time("2026-02-03T04:05:06.789Z")?,
-        }],
-    ));
+    all.extend(logins::all()?);
     all.extend(stored!(UserConfig, user_config::Event;
         UserConfigured => [user_config::Event::UserConfigured {
             changes: object(json!({"theme": "dark", "layout": {"sidebar": true}})),

@@ -6,7 +6,8 @@ use domain::{Metadata, Position, user::Role};
 use serde_json::{Value, json};
 
 async fn act_as(world: &World, admin: &Person, user: &str) -> Result<Person> {
-    let begun = good(admin.post("/api/impersonate").json(&json!({"userId": user}))).await?;
+    let wish = json!({"userId": user, "reason": " ticket 7 "});
+    let begun = good(admin.post("/api/impersonate").json(&wish)).await?;
     assert_eq!(begun["expires"], 1_800_000);
     let token = begun["access_token"].as_str().context("a token")?;
     Person::calling(&world.app.base_url, &format!("Bearer {token}"))
@@ -28,6 +29,13 @@ async fn an_administrator_acts_as_somebody_and_both_are_on_record() -> Result<()
     assert_eq!(metadata.on_behalf_of, Some(ann.user.clone()));
     let admin_id = good(admin.get("/users/me")).await?["data"]["id"].clone();
     assert_eq!(json!(uuid::Uuid::parse_str(metadata.actor.as_str())?.to_string()), admin_id);
+    let opened = Filter::all().kinds(&["LoginOpened"]);
+    let opened = world.app.app.log.read_all(Position::START, 10_000, &opened).await?.events;
+    let last: Value = serde_json::from_str(opened.last().context("a login")?.data.get())?;
+    assert_eq!(
+        (&last["impersonator"], &last["reason"]),
+        (&json!(metadata.actor), &json!("ticket 7"))
+    );
     let nested = as_ann.post("/api/impersonate").json(&json!({"userId": "x"}));
     assert_eq!(refused(nested).await?, (403, "impersonation_forbidden".to_owned()));
     assert_eq!(ask(as_ann.request("DELETE".parse()?, "/api/impersonate")).await?.0, 200);
@@ -49,6 +57,7 @@ async fn who_may_not_act_as_whom() -> Result<()> {
         (&admin, json!({"userId": other.user}), 403),
         (&admin, json!({"userId": "nobody"}), 404),
         (&admin, json!({}), 400),
+        (&admin, json!({"userId": ann.user, "reason": "x".repeat(501)}), 400),
     ] {
         assert_eq!(refused(begin(who, body.clone())).await?.0, status, "{body}");
     }

@@ -204,3 +204,32 @@ async fn who_guesses_codes_keeps_out_nobody_but_themselves() -> Result<()> {
     assert_eq!(good(look(&code, "192.0.2.1".to_owned())).await?["invite"]["status"], "pending");
     world.app.stop().await
 }
+
+#[tokio::test]
+async fn people_with_long_addresses_and_first_names_are_registered_with_both() -> Result<()> {
+    let world = World::start().await?;
+    let new = json!({"maxUses": 2});
+    let made = good(world.admin().await?.post("/api/admin/invite/new").json(&new)).await?;
+    let code = made["invite"]["code"].as_str().context("a code")?.to_owned();
+    // Longer than a name may be, beginning alike, with a letter of two bytes wherever one may cut.
+    for end in ["a", "b"] {
+        let email = format!("{}{end}@example.org", "xé".repeat(40));
+        let body = json!({
+            "email": email, "password": "long enough", "inviteCode": code, "firstName": " Zoë ",
+        });
+        let registered = good(world.app.nobody()?.post("/api/register").json(&body)).await?;
+        let token = registered["access_token"].as_str().context("a token")?;
+        let new =
+            annals_tests::app::Person::calling(&world.app.base_url, &format!("Bearer {token}"))?;
+        let me = good(new.get("/users/me")).await?["data"].clone();
+        assert_eq!((&me["email"], &me["first_name"]), (&json!(email), &json!("Zoë")));
+        let login = json!({"email": email, "password": "long enough"});
+        good(world.app.nobody()?.post("/auth/login").json(&login)).await?;
+    }
+    let long = json!({
+        "email": "c@example.org", "password": "long enough", "inviteCode": code, "firstName": "x".repeat(101),
+    });
+    let found = refused(world.app.nobody()?.post("/api/register").json(&long)).await?;
+    assert_eq!(found, (400, "invalid_request".to_owned()));
+    world.app.stop().await
+}

@@ -88,7 +88,9 @@ async fn the_same_path_answers_each_in_their_own_words() -> Result<()> {
         assert_eq!(good(request).await?["success"], true);
     }
     let nobody = world.app.nobody()?;
-    for path in ["/genie/api/skills", "/genie/api/skills/x", "/api/skills/x/related"] {
+    for path in
+        ["/genie/api/skills", "/genie/api/skills/x", "/api/skills/x", "/api/skills/x/related"]
+    {
         assert_eq!(refused(nobody.get(path)).await?.0, 401, "{path}");
     }
     assert_eq!(ask(nobody.get("/api/skills")).await?.1["code"], 401);
