@@ -1,6 +1,6 @@
 //! The log over the EventStoreDB protocol: who may use it, beside a whole node and alone.
 
-mod owners;
+pub mod owners;
 
 use crate::{
     compose::{Store, Tenancy},

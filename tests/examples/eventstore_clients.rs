@@ -1,6 +1,7 @@
 //! EventStoreDB's and KurrentDB's Rust clients against annals; `clients/eventstore/run` starts it.
 
-use std::{env, error::Error as Any};
+use std::{env, error::Error as Any, time::Duration};
+use tokio::time::{sleep, timeout};
 use uuid::Uuid;
 
 /// The two crates have the same names in them.
@@ -66,6 +67,47 @@ macro_rules! check {
             let written = batch.append_to_stream(stream.clone(), exactly!($client, 3), vec![event("Batched", 4)?]).await?;
             assert_eq!(written.current_revision(), Some(4));
             println!("   appended in a batch");
+
+            let (group, soon) = ("workers", Duration::from_millis(200));
+            let options = PersistentSubscriptionOptions::default()
+                .start_from(StreamPosition::Start)
+                .max_retry_count(2)
+                .checkpoint_after(soon)
+                .checkpoint_lower_bound(1)
+                .checkpoint_upper_bound(1);
+            client.create_persistent_subscription(&*stream, group, &options).await?;
+            let twice = client.create_persistent_subscription(&*stream, group, &options).await;
+            assert!(matches!(twice, Err(Error::ResourceAlreadyExists)), "{twice:?}");
+            let mut consumer = client.subscribe_to_persistent_subscription(&*stream, group, &Default::default()).await?;
+            let mut given = vec![];
+            for revision in 0..5 {
+                let event = consumer.next().await?;
+                assert_eq!(event.get_original_event().revision, revision);
+                given.push(event.get_original_event().id);
+            }
+            consumer.nack_ids([given[0]], NakAction::Retry, "once more").await?;
+            assert_eq!(consumer.next().await?.get_original_event().id, given[0]);
+            consumer.nack_ids([given[1]], NakAction::Park, "broken").await?;
+            consumer.ack_ids([given[0], given[2], given[3], given[4]]).await?;
+            let info = async || client.get_persistent_subscription_info(&*stream, group, &Default::default()).await;
+            let settled = async {
+                while info().await?.stats.last_checkpointed_event_revision != Some(4) {
+                    sleep(soon).await;
+                }
+                Ok::<_, Error>(())
+            };
+            timeout(Duration::from_secs(20), settled).await??;
+            assert_eq!(info().await?.stats.parked_message_count, 1);
+            client.replay_parked_messages(&*stream, group, &Default::default()).await?;
+            assert_eq!(consumer.next().await?.get_original_event().id, given[1]);
+            let all = client.list_all_persistent_subscriptions(&Default::default()).await?;
+            assert!(all.iter().any(|info| info.event_source == stream && info.group_name == group), "{all:?}");
+            client.delete_persistent_subscription(&*stream, group, &Default::default()).await?;
+            let dropped = consumer.next().await;
+            assert!(dropped.is_err(), "{dropped:?}");
+            let gone = client.delete_persistent_subscription(&*stream, group, &Default::default()).await;
+            assert!(matches!(gone, Err(Error::ResourceNotFound)), "{gone:?}");
+            println!("   consumed in a group: acknowledged, tried again, parked, replayed");
 
             assert!(client.delete_stream(&*stream, &Default::default()).await.is_err());
             let stranger = Client::new(env::var("STRANGER")?.parse()?)?;

@@ -5,18 +5,23 @@
 use annals_tests::{
     app::Person,
     audit::audit,
+    database::Database,
     lines::{Lines, check_snapshot, check_whole, is_end, parsed},
     model_server::{Fate, ModelServer, Script, text},
     process::{Folder, Server, Setup},
 };
 use anyhow::{Context, Result};
+use api::event_store::owners::Leases;
 use commands::nodes::LEASE;
+use domain::subscription_group::GroupId;
 use embedded::{Durability, Options};
+use esdb::{Claim, Owners};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 use sqlx::PgPool;
-use std::time::Instant;
+use std::{net::SocketAddr, time::Instant};
 use tokio::{task::JoinHandle, try_join};
+use uuid::Uuid;
 
 const SESSION: &str = "s";
 
@@ -254,4 +259,63 @@ async fn of_fifty_charges_at_two_servers_the_three_that_fit_succeed() -> Result<
     assert_eq!(head().await? - before, 3, "refusals leave no trace");
     db.close().await;
     two.end().await
+}
+
+/// How much longer the only lease holds, in seconds by the database's clock.
+async fn holds(db: &PgPool) -> Result<f64> {
+    let left = "select extract(epoch from held_until - now())::float8 from subscription_owners";
+    Ok(sqlx::query_scalar(left).fetch_one(db).await?)
+}
+
+async fn lapse(db: &PgPool, by: &str) -> Result<()> {
+    sqlx::query("update subscription_owners set held_until = now() - $1::interval")
+        .bind(by)
+        .execute(db)
+        .await?;
+    Ok(())
+}
+
+#[tokio::test]
+async fn one_node_at_a_time_delivers_a_persistent_subscription() -> Result<()> {
+    let database = Database::create().await?;
+    let db = PgPool::connect(&database.url()).await?;
+    let [a, b] = [(); 2].map(|()| Leases::new(db.clone(), Uuid::new_v4()));
+    let [at_a, at_b] = [1, 2].map(|port| SocketAddr::from(([127, 0, 0, 1], port)));
+    let group = GroupId(Uuid::new_v4());
+    let theirs = |at: SocketAddr| Claim::Theirs(at.ip().to_string(), at.port());
+
+    assert_eq!(a.claim(group, at_a).await?, Claim::Ours);
+    assert_eq!(b.claim(group, at_b).await?, theirs(at_a), "another is told where");
+    b.release(group).await;
+    assert_eq!(b.claim(group, at_b).await?, theirs(at_a), "nobody gives back another's");
+
+    lapse(&db, "-1 second").await?;
+    assert_eq!(a.claim(group, at_a).await?, Claim::Ours);
+    assert!(holds(&db).await? > 5.0, "a claim made again holds longer");
+    assert_eq!(b.claim(group, at_b).await?, theirs(at_a));
+
+    lapse(&db, "1 second").await?;
+    assert_eq!(b.claim(group, at_b).await?, Claim::Ours, "what has lapsed is anybody's");
+    assert_eq!(a.claim(group, at_a).await?, theirs(at_b));
+    b.release(group).await;
+    assert_eq!(
+        a.claim(group, at_a).await?,
+        Claim::Ours,
+        "what is given back is waited for by nobody"
+    );
+
+    let again = Leases::new(db.clone(), Uuid::new_v4());
+    assert_eq!(
+        again.claim(group, at_a).await?,
+        Claim::Ours,
+        "who listens there now is there alone"
+    );
+
+    lapse(&db, "2 hours").await?;
+    b.release(GroupId(Uuid::new_v4())).await;
+    let kept: i64 =
+        sqlx::query_scalar("select count(*) from subscription_owners").fetch_one(&db).await?;
+    assert_eq!(kept, 0, "what nobody asks for is forgotten");
+    db.close().await;
+    database.remove().await
 }

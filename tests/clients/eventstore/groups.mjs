@@ -14,7 +14,7 @@ const step = (text) => console.log("   " + text);
 const append = (kinds) =>
   client.appendToStream(stream, kinds.map((type) => db.jsonEvent({ type, data: { a: 1 } })));
 const soon = (more = {}) => ({
-  checkPointAfter: 200, checkPointLowerBound: 1, checkPointUpperBound: 1, messageTimeout: 30_000, ...more,
+  startFrom: db.START, checkPointAfter: 200, checkPointLowerBound: 1, checkPointUpperBound: 1, messageTimeout: 30_000, ...more,
 });
 const settings = (more) => db.persistentSubscriptionToStreamSettingsFromDefaults(soon(more));
 const info = () => client.getPersistentSubscriptionToStreamInfo(stream, group);
@@ -97,6 +97,8 @@ await killAndStartAgain();
 await assert.rejects(failed);
 await client.dispose();
 client = Client.connectionString(process.env.OPERATOR);
+// All clients of a process share what they know of an address, also that nobody was there a moment ago.
+await eventually("the client tries again", () => info().then(() => true, () => false));
 ({ subscription, take, failed } = consume());
 const rest = await take(2);
 assert.deepEqual(kinds(rest), ["F", "G"]);
@@ -119,6 +121,7 @@ for await (const resolved of all) {
   await all.ack(resolved);
   if (seen.push(resolved.event.type) === 7) break;
 }
+await all.unsubscribe();
 assert.deepEqual(seen, [..."ABCDEFG"]);
 await client.deletePersistentSubscriptionToAll(everything);
 
