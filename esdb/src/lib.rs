@@ -18,6 +18,7 @@ mod follow;
 mod gossip;
 mod groups;
 mod names;
+mod prompt;
 mod read;
 mod serve;
 mod status;

@@ -5,6 +5,7 @@ use crate::{
     features::Features,
     gossip::Members,
     groups::{LogGroups, Owners, Serving},
+    prompt::Prompt,
     streams::LogStreams,
     wire::{
         gossip::gossip_server::GossipServer,
@@ -14,6 +15,7 @@ use crate::{
     },
 };
 use commands::log::EventLog;
+use futures::StreamExt;
 use std::{sync::Arc, time::Duration};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -69,7 +71,8 @@ pub async fn serve(listener: TcpListener, endpoint: Endpoint) -> Result<(), Fail
     let Endpoint { log, door, owners, closed, node, identity, draining } = endpoint;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let incoming = TcpIncoming::from_listener(listener, true, Some(KEEP_ALIVE))
-        .map_err(|error| failed(&error))?;
+        .map_err(|error| failed(&error))?
+        .map(|connection| connection.map(Prompt));
     let serving = Arc::new(Serving::new(log.clone(), owners, draining.clone()));
     let groups = LogGroups {
         log: log.clone(),

@@ -5,10 +5,15 @@
 use annals_esdb::{Alone, Credentials, Denied, Door, Endpoint, Right};
 use commands::{
     effects::Sensitive,
-    log::{EventLog, contract::Backend, eventstore::EventStoreLog, memory::MemoryLog},
+    log::{
+        EventLog,
+        contract::{Backend, some, stream},
+        eventstore::EventStoreLog,
+        memory::MemoryLog,
+    },
     log_contract,
 };
-use domain::ids::UserId;
+use domain::{Expected, ids::UserId};
 use futures::{
     FutureExt,
     future::{BoxFuture, ready},
@@ -16,6 +21,7 @@ use futures::{
 use std::{
     net::{IpAddr, SocketAddr},
     sync::Arc,
+    time::{Duration, Instant},
 };
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -65,3 +71,18 @@ impl Backend for Served {
 }
 
 log_contract!(Served::start().await);
+
+/// The client leaves Nagle's algorithm on: without acknowledgements at once most calls take more than 40 ms.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_call_does_not_wait_for_an_acknowledgement() {
+    let served = Served::start().await;
+    let (log, stream) = (served.open().await, stream("thing"));
+    let mut taken = Vec::new();
+    for _ in 0..101 {
+        let begun = Instant::now();
+        log.append(some(&stream, Expected::Any, 1)).await.unwrap();
+        taken.push(begun.elapsed());
+    }
+    taken.sort_unstable();
+    assert!(taken[50] < Duration::from_millis(30), "half of the calls take {:?}", taken[50]);
+}
