@@ -6,9 +6,10 @@ use crate::{
 };
 use commands::{
     agents,
+    apps::Apps,
     chat::{self, Ask, AskError, Begun},
     connections::Connections,
-    effects::{tools::Tools, vault::Vault},
+    effects::{blobs::Blob, media::PictureType, tools::Tools, vault::Vault},
     execute::{self, Decided, Failure, Loaded},
     fans::Fans,
     genie_chat::{self, ChatError},
@@ -20,6 +21,7 @@ use commands::{
     log::EventLog,
     oauth2::OAuth2,
     posts::Posts,
+    profiles,
     publish::Publisher,
     reactors::reply::Reply,
     skill_learning::SkillLearning,
@@ -169,6 +171,25 @@ impl App {
     /// When the machine fails.
     pub async fn load<D: Decider>(&self, id: &D::Id) -> Result<Loaded<D>, Failure> {
         Loaded::load(&*self.log, id).await
+    }
+
+    /// The use cases of apps.
+    pub fn apps(&self) -> Apps<'_> {
+        Apps::new(&*self.log, &self.vault)
+    }
+
+    /// Shows a person with this picture from now on.
+    ///
+    /// # Errors
+    /// As [`profiles::set_avatar`].
+    pub async fn set_avatar(
+        &self,
+        user: &UserId,
+        picture: &Blob,
+        kind: PictureType,
+        metadata: &Metadata,
+    ) -> Result<profiles::Avatar, profiles::Error> {
+        profiles::set_avatar(&*self.log, user, picture, kind, metadata).await
     }
 
     /// Creates an agent.

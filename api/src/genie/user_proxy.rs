@@ -118,9 +118,8 @@ async fn change(State(app): State<App>, caller: Caller, request: Request) -> Res
     let mut position = changed.map_err(Error::from)?.position;
     let mut told = json!({ "ok": true, "success": true });
     if let Some((file, kind)) = picture {
-        let (log, size) = (&*app.log, file.blob.size);
-        let set = profiles::set_avatar(log, &caller.user, &file.blob, kind, &metadata).await;
-        let avatar = set.map_err(not_set)?;
+        let (user, size) = (&caller.user, file.blob.size);
+        let avatar = app.set_avatar(user, &file.blob, kind, &metadata).await.map_err(not_set)?;
         position = position.max(avatar.position);
         app.caught_up("uploads", avatar.position).await;
         told["file"] = json!({

@@ -16,7 +16,7 @@ use axum::{
     routing::{get, post},
 };
 use commands::{
-    apps::{Apps, Error as Refused, Written},
+    apps::{Error as Refused, Written},
     execute::Error as Executed,
 };
 use domain::{
@@ -94,7 +94,7 @@ async fn create(State(app): State<App>, holder: Holder, body: Fields) -> Result<
     let id = AppId(Uuid::new_v4());
     let comment = saving.comment.unwrap_or_else(|| "First version".to_owned());
     let written = Written { patch, draft: saving.draft, comment };
-    let (apps, metadata) = (Apps::new(&*app.log, &app.vault), holder.metadata());
+    let (apps, metadata) = (app.apps(), holder.metadata());
     let created = apps.create(id, holder.user.clone(), written, &metadata).await;
     let mut position = created.map_err(|error| refused(error, Some(&body)))?;
     if saving.is_published && !saving.draft {
@@ -125,7 +125,7 @@ async fn update(
     let (patch, saving) = (Box::new(body.parse::<Patch>()?), body.parse::<Saving>()?);
     let written =
         Written { patch, draft: saving.draft, comment: saving.comment.unwrap_or_default() };
-    let saved = Apps::new(&*app.log, &app.vault).save(id, written, &holder.metadata()).await;
+    let saved = app.apps().save(id, written, &holder.metadata()).await;
     let position = saved.map_err(|error| refused(error, Some(&body)))?;
     app.caught_up("apps", position).await;
     Ok(Reply(StatusCode::CREATED, find(&app, &holder, id).await?))
@@ -138,7 +138,7 @@ async fn remove(
 ) -> std::result::Result<StatusCode, Fault> {
     let id = parse(&id)?;
     owned(&app, &holder, id, StatusCode::NOT_FOUND).await?;
-    let deleted = Apps::new(&*app.log, &app.vault).delete(id, &holder.metadata()).await;
+    let deleted = app.apps().delete(id, &holder.metadata()).await;
     let position = deleted.map_err(|error| refused(error, None))?;
     app.caught_up("apps", position).await;
     Ok(StatusCode::OK)
