@@ -151,6 +151,13 @@ impl Actor {
     pub(crate) async fn run(mut self, mut words: mpsc::Receiver<Word>) {
         let why = self.work(&mut words).await;
         words.close();
+        // What was acknowledged before the end does not come again, heard of or not.
+        while let Ok(word) = words.try_recv() {
+            if let Word::Ack(ids) = word {
+                let now = self.now();
+                ids.into_iter().for_each(|id| self.delivery.ack(id, now));
+            }
+        }
         for call in self.calls.values() {
             let _gone = call.out.try_send(Err(why.clone()));
         }
