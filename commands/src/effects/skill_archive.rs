@@ -17,6 +17,7 @@ const TOTAL: u64 = 64 << 20;
 pub const MAIN_BYTES: u64 = 1 << 20;
 /// Entries of an archive, folders and what is ignored included.
 const ENTRIES: usize = 4_000;
+
 /// What lay in an archive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unpacked {

@@ -82,66 +82,49 @@ fn numbered(number: i32) -> String {
     strategy.name().to_owned()
 }
 
-impl From<create_req::Settings> for Wire {
-    fn from(wire: create_req::Settings) -> Self {
-        use create_req::settings::{CheckpointAfter, MessageTimeout};
-        #[expect(deprecated, reason = "older clients send the number only")]
-        let number = wire.named_consumer_strategy;
-        Self {
-            resolve_links: wire.resolve_links,
-            extra_statistics: wire.extra_statistics,
-            max_retry_count: wire.max_retry_count,
-            message_timeout: match wire.message_timeout {
-                Some(MessageTimeout::MessageTimeoutTicks(ticks)) => ticks / TICKS,
-                Some(MessageTimeout::MessageTimeoutMs(millis)) => millis.into(),
-                None => 0,
-            },
-            checkpoint_after: match wire.checkpoint_after {
-                Some(CheckpointAfter::CheckpointAfterTicks(ticks)) => ticks / TICKS,
-                Some(CheckpointAfter::CheckpointAfterMs(millis)) => millis.into(),
-                None => 0,
-            },
-            min_checkpoint_count: wire.min_checkpoint_count,
-            max_checkpoint_count: wire.max_checkpoint_count,
-            max_subscriber_count: wire.max_subscriber_count,
-            live_buffer_size: wire.live_buffer_size,
-            read_batch_size: wire.read_batch_size,
-            history_buffer_size: wire.history_buffer_size,
-            strategy: match wire.consumer_strategy {
-                name if name.is_empty() => numbered(number),
-                name => name,
-            },
+/// The messages that create and that change a group have the same fields, except for how they name the strategy.
+macro_rules! wire {
+    ($request:ident, $strategy:expr) => {
+        impl From<$request::Settings> for Wire {
+            fn from(wire: $request::Settings) -> Self {
+                use $request::settings::{CheckpointAfter, MessageTimeout};
+                let strategy: fn(&$request::Settings) -> String = $strategy;
+                Self {
+                    strategy: strategy(&wire),
+                    resolve_links: wire.resolve_links,
+                    extra_statistics: wire.extra_statistics,
+                    max_retry_count: wire.max_retry_count,
+                    message_timeout: match wire.message_timeout {
+                        Some(MessageTimeout::MessageTimeoutTicks(ticks)) => ticks / TICKS,
+                        Some(MessageTimeout::MessageTimeoutMs(millis)) => millis.into(),
+                        None => 0,
+                    },
+                    checkpoint_after: match wire.checkpoint_after {
+                        Some(CheckpointAfter::CheckpointAfterTicks(ticks)) => ticks / TICKS,
+                        Some(CheckpointAfter::CheckpointAfterMs(millis)) => millis.into(),
+                        None => 0,
+                    },
+                    min_checkpoint_count: wire.min_checkpoint_count,
+                    max_checkpoint_count: wire.max_checkpoint_count,
+                    max_subscriber_count: wire.max_subscriber_count,
+                    live_buffer_size: wire.live_buffer_size,
+                    read_batch_size: wire.read_batch_size,
+                    history_buffer_size: wire.history_buffer_size,
+                }
+            }
         }
-    }
+    };
 }
 
-impl From<update_req::Settings> for Wire {
-    fn from(wire: update_req::Settings) -> Self {
-        use update_req::settings::{CheckpointAfter, MessageTimeout};
-        Self {
-            resolve_links: wire.resolve_links,
-            extra_statistics: wire.extra_statistics,
-            max_retry_count: wire.max_retry_count,
-            message_timeout: match wire.message_timeout {
-                Some(MessageTimeout::MessageTimeoutTicks(ticks)) => ticks / TICKS,
-                Some(MessageTimeout::MessageTimeoutMs(millis)) => millis.into(),
-                None => 0,
-            },
-            checkpoint_after: match wire.checkpoint_after {
-                Some(CheckpointAfter::CheckpointAfterTicks(ticks)) => ticks / TICKS,
-                Some(CheckpointAfter::CheckpointAfterMs(millis)) => millis.into(),
-                None => 0,
-            },
-            min_checkpoint_count: wire.min_checkpoint_count,
-            max_checkpoint_count: wire.max_checkpoint_count,
-            max_subscriber_count: wire.max_subscriber_count,
-            live_buffer_size: wire.live_buffer_size,
-            read_batch_size: wire.read_batch_size,
-            history_buffer_size: wire.history_buffer_size,
-            strategy: numbered(wire.named_consumer_strategy),
-        }
+wire!(create_req, |wire| {
+    #[expect(deprecated, reason = "older clients send the number only")]
+    let number = wire.named_consumer_strategy;
+    match wire.consumer_strategy.as_str() {
+        "" => numbered(number),
+        name => name.to_owned(),
     }
-}
+});
+wire!(update_req, |wire| numbered(wire.named_consumer_strategy));
 
 /// The filter in these options, as events keep it; `None` when everything passes.
 pub(crate) fn filter(
