@@ -1,13 +1,11 @@
 //! `GET /metrics`, in the text format of Prometheus. Open to everybody who reaches the port: it tells numbers, and
 //! nothing about people.
 
-use crate::app::App;
+use crate::{app::App, openapi::Documented};
 use axum::{
-    Router,
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::IntoResponse,
-    routing::get,
 };
 use commands::{
     publish,
@@ -22,6 +20,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// How long the log may take to say where it ends.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -30,8 +29,8 @@ const SECONDS: &[f64] =
     &[0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0];
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new().route("/metrics", get(scrape))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(scrape)).tagged("Operations")
 }
 
 /// Whose routes a request went to.
@@ -59,7 +58,7 @@ impl Dialect {
             "v1" => Self::Native,
             "genie" => Self::Genie,
             "llmstack" => Self::LlmStack,
-            "livez" | "readyz" | "metrics" => Self::Operations,
+            "livez" | "readyz" | "metrics" | "openapi" | "docs" => Self::Operations,
             _ => Self::Sage,
         }
     }
@@ -131,6 +130,13 @@ impl Metrics {
     }
 }
 
+/// Tells numbers about this node, in the text format of Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    responses((status = 200, description = "The numbers.", body = String)),
+    security(()),
+)]
 async fn scrape(State(app): State<App>) -> impl IntoResponse {
     let mut page = Page::default();
     process(&mut page);

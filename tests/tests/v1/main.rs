@@ -3,6 +3,7 @@
 
 mod broker;
 mod events;
+mod openapi;
 mod operations;
 mod problems;
 mod runs;
