@@ -50,7 +50,7 @@ pub(super) fn write(app: &App, page: &mut Page, depth: Option<&Depth>) {
 fn queues(page: &mut Page, depth: Option<&Depth>) {
     let name = "annals_queue_jobs";
     page.head(name, Kind::Gauge, "Jobs that wait or are worked on, on whatever node.");
-    for depth in depth {
+    if let Some(depth) = depth {
         for queue in Queue::ALL {
             for (state, status) in [("waiting", "queued"), ("working", "processing")] {
                 let key = (queue.as_str().to_owned(), status.to_owned());
@@ -62,7 +62,7 @@ fn queues(page: &mut Page, depth: Option<&Depth>) {
     let name = "annals_documents_unfinished";
     let help = "Documents that wait or are read, on whatever node; counted up to 10000.";
     page.head(name, Kind::Gauge, help);
-    for Depth { documents, .. } in depth {
+    if let Some(Depth { documents, .. }) = depth {
         page.line(name, &[("state", "waiting")], documents.waiting);
         page.line(name, &[("state", "working")], documents.working);
     }

@@ -3,9 +3,11 @@
 
 mod broker;
 mod events;
+mod metrics_page;
 mod operations;
 mod problems;
 mod runs;
+mod traces;
 mod uploads;
 
 use annals_tests::app::Person;
