@@ -45,20 +45,23 @@ pub struct Telemetry(Option<SdkTracerProvider>);
 /// # Errors
 /// When what is said of the collector makes no sense.
 pub fn start(json: Option<bool>, usual: &str, traced: bool) -> Result<Telemetry> {
-    let exported = if traced && wanted() { Some(exporting()?) } else { None };
-    let spans = exported.as_ref().map(|provider| {
-        tracing_opentelemetry::layer()
-            .with_tracer(provider.tracer("annals"))
-            .with_location(false)
-            .with_threads(false)
-            .with_target(false)
-            .with_tracked_inactivity(false)
-            .with_filter(filter_fn(is_exported))
-    });
     let serving = usual.starts_with("info");
     let json = json.unwrap_or_else(|| serving && !io::stderr().is_terminal());
-    tracing_subscriber::registry().with(spans).with(lines(json, usual)).init();
-    Ok(Telemetry(exported))
+    let logging = tracing_subscriber::registry().with(lines(json, usual));
+    if !traced || !wanted() {
+        logging.init();
+        return Ok(Telemetry(None));
+    }
+    let provider = exporting()?;
+    let spans = tracing_opentelemetry::layer()
+        .with_tracer(provider.tracer("annals"))
+        .with_location(false)
+        .with_threads(false)
+        .with_target(false)
+        .with_tracked_inactivity(false)
+        .with_filter(filter_fn(is_exported));
+    logging.with(spans).init();
+    Ok(Telemetry(Some(provider)))
 }
 
 impl Telemetry {
@@ -125,4 +128,20 @@ fn resource() -> Resource {
     let builder = Resource::builder();
     let builder = if unknown { builder.with_service_name("annals") } else { builder };
     builder.with_attributes([instance, version]).build()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tracing::{info_span, subscriber::with_default};
+
+    #[test]
+    fn without_an_exporter_no_span_is_made_and_log_lines_know_none() {
+        let logging = tracing_subscriber::registry().with(lines(true, "trace"));
+        with_default(logging, || {
+            assert!(info_span!(target: trace::TARGET, "request").is_disabled());
+            assert!(!info_span!("somebody else's").is_disabled());
+            assert_eq!(trace::or_current(Some("as it came".to_owned())).as_deref(), Some("as it came"));
+        });
+    }
 }
