@@ -26,6 +26,7 @@ pub mod mcp;
 pub mod metrics;
 pub mod models;
 pub mod observe;
+pub mod openapi;
 pub mod probes;
 pub mod queues;
 pub mod sage;

@@ -8,13 +8,11 @@ mod page;
 mod process;
 mod work;
 
-use crate::app::App;
+use crate::{app::App, openapi::Documented};
 use axum::{
-    Router,
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::IntoResponse,
-    routing::get,
 };
 use commands::pulse::Histogram;
 use page::{Kind, Page};
@@ -26,6 +24,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tokio::time::timeout;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// How long log and database may take to answer.
 const DEADLINE: Duration = Duration::from_secs(2);
@@ -37,8 +36,8 @@ const SECONDS: &[f64] =
 const CLASSES: [&str; 5] = ["1xx", "2xx", "3xx", "4xx", "5xx"];
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new().route("/metrics", get(scrape))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(scrape)).tagged("Operations")
 }
 
 /// Whose routes a request went to.
@@ -66,7 +65,7 @@ impl Dialect {
             "v1" => Self::Native,
             "genie" => Self::Genie,
             "llmstack" => Self::LlmStack,
-            "livez" | "readyz" | "metrics" => Self::Operations,
+            "livez" | "readyz" | "metrics" | "openapi" | "docs" => Self::Operations,
             _ => Self::Sage,
         }
     }
@@ -138,6 +137,13 @@ impl Metrics {
     }
 }
 
+/// Tells numbers about this node, in the text format of Prometheus.
+#[utoipa::path(
+    get,
+    path = "/metrics",
+    responses((status = 200, description = "The numbers.", body = String)),
+    security(()),
+)]
 async fn scrape(State(app): State<App>) -> impl IntoResponse {
     let (head, depth, statuses) = tokio::join!(
         timeout(DEADLINE, app.log.head()),

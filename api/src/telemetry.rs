@@ -141,7 +141,10 @@ mod tests {
         with_default(logging, || {
             assert!(info_span!(target: trace::TARGET, "request").is_disabled());
             assert!(!info_span!("somebody else's").is_disabled());
-            assert_eq!(trace::or_current(Some("as it came".to_owned())).as_deref(), Some("as it came"));
+            assert_eq!(
+                trace::or_current(Some("as it came".to_owned())).as_deref(),
+                Some("as it came")
+            );
         });
     }
 }

@@ -17,7 +17,7 @@ use crate::{
     bench,
     compose::{Store, Tenancy},
     config::Config,
-    eval, event_store, serve, telemetry,
+    eval, event_store, openapi, serve, telemetry,
 };
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -86,6 +86,11 @@ enum Command {
         #[arg(long)]
         folder: Option<PathBuf>,
     },
+    /// Print the OpenAPI document of a dialect.
+    Openapi {
+        /// Which one.
+        dialect: openapi::Name,
+    },
     /// Read a file for a server that gave it to this process.
     #[command(hide = true, name = reader::SUBCOMMAND)]
     Extract,
@@ -98,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Extract => return reader::serve(),
         Command::Completions { shell } => Some(manual::completions(shell)),
         Command::Man { ref folder } => Some(manual::page(folder.as_deref())),
+        Command::Openapi { dialect } => Some(manual::document(dialect)),
         _ => None,
     };
     match printed {
@@ -199,6 +205,7 @@ async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
         | Command::Doctor(_)
         | Command::Completions { .. }
         | Command::Man { .. }
+        | Command::Openapi { .. }
         | Command::Copy(_)
         | Command::Bench(_)
         | Command::Eval(_)

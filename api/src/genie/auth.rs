@@ -25,6 +25,7 @@ use domain::{
 use projections::profiles;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 /// How long an access token lives.
 const ACCESS: TimeDelta = TimeDelta::minutes(15);
@@ -58,7 +59,7 @@ struct Data<T> {
 }
 
 /// A login's tokens; `expires` is how long the first one lives, in milliseconds.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub struct Tokens {
     access_token: String,
     refresh_token: String,

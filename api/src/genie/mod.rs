@@ -3,6 +3,7 @@
 mod auth;
 mod captions;
 mod credentials;
+mod document;
 pub mod envelope;
 mod fans;
 mod goose;
@@ -33,28 +34,36 @@ use axum::{
     response::Response,
 };
 
+pub use document::document;
+use envelope::Failed;
 pub use envelope::{Fault, Result};
+use utoipa_axum::router::OpenApiRouter;
+
+/// The table of contents, without prefix.
+fn resources() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .merge(auth::routes().into())
+        .merge(captions::routes().into())
+        .merge(credentials::routes().into())
+        .merge(fans::routes().into())
+        .merge(goose::routes().into())
+        .merge(items::routes().into())
+        .merge(invites::routes().into())
+        .merge(onboarding::routes().into())
+        .merge(posts::routes().into())
+        .merge(skills::routes().into())
+        .merge(stream_chat::routes().into())
+        .merge(queue::routes().into())
+        .merge(register::routes())
+        .merge(usage::routes().into())
+        .merge(user_proxy::routes().into())
+        .merge(rbac_sync::routes().into())
+        .merge(impersonate::routes().into())
+}
 
 /// All routes of the dialect but those that another one serves, too, without prefix, each failing in the dialect's shape.
-pub fn routes(app: &App) -> Router<App> {
-    Router::new()
-        .merge(auth::routes())
-        .merge(captions::routes())
-        .merge(credentials::routes())
-        .merge(fans::routes())
-        .merge(goose::routes())
-        .merge(items::routes())
-        .merge(invites::routes())
-        .merge(onboarding::routes())
-        .merge(posts::routes())
-        .merge(skills::routes())
-        .merge(stream_chat::routes())
-        .merge(queue::routes())
-        .merge(register::routes(app))
-        .merge(usage::routes())
-        .merge(user_proxy::routes())
-        .merge(rbac_sync::routes())
-        .merge(impersonate::routes())
+pub fn routes() -> Router<App> {
+    Router::from(resources())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }

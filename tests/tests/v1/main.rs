@@ -4,6 +4,7 @@
 mod broker;
 mod events;
 mod metrics_page;
+mod openapi;
 mod operations;
 mod problems;
 mod runs;
