@@ -43,7 +43,7 @@ fn table(router: &str) -> Result<Vec<(String, Vec<String>)>> {
 }
 
 fn documented(name: Name) -> Result<Served> {
-    let document: Value = serde_json::from_str(&name.json()?)?;
+    let document = name.document()?;
     let paths = document["paths"].as_object().context("no paths")?;
     let of = |(path, item): (&String, &Value)| {
         let methods = item.as_object().into_iter().flatten();
