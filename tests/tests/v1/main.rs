@@ -7,6 +7,7 @@ mod metrics_page;
 mod openapi;
 mod operations;
 mod problems;
+mod reference;
 mod runs;
 mod traces;
 mod uploads;

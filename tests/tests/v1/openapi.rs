@@ -67,9 +67,8 @@ async fn documents_tell_what_is_served_and_nothing_else() {
             continue;
         }
         let own = ["/sage", "/llmstack", "/genie"].into_iter();
-        let under = own.filter_map(|prefix| Some((prefix, path.strip_prefix(prefix)?)));
-        let (dialect, path) =
-            under.filter(|(_, rest)| rest.starts_with('/')).next().unwrap_or(("", path));
+        let mut under = own.filter_map(|prefix| Some((prefix, path.strip_prefix(prefix)?)));
+        let (dialect, path) = under.find(|(_, rest)| rest.starts_with('/')).unwrap_or(("", path));
         if !NOTHING.contains(&path) {
             let all = methods.iter().map(|method| format!("{method} {path}"));
             served.entry(dialect).or_default().extend(all);
