@@ -35,5 +35,5 @@ pub(super) fn page(folder: Option<&Path>) -> Result<()> {
 
 /// The OpenAPI document of a dialect to standard output.
 pub(super) fn document(dialect: Name) -> Result<()> {
-    Ok(writeln!(io::stdout(), "{:#}", dialect.document()?)?)
+    Ok(writeln!(io::stdout(), "{}", dialect.json()?)?)
 }

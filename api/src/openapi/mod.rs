@@ -64,6 +64,14 @@ impl Name {
         };
         serde_json::to_value(told).map(share::shared)
     }
+
+    /// The document as JSON text, for people to read.
+    ///
+    /// # Errors
+    /// As [`Name::document`].
+    pub fn json(self) -> serde_json::Result<String> {
+        serde_json::to_string_pretty(&self.document()?)
+    }
 }
 
 /// The routes: the documents, and pages to read them in.
