@@ -1,5 +1,6 @@
 //! The native API: what happened, and every run of every dialect. Correct statuses, problem details, cursors.
 
+mod document;
 mod events;
 mod problem;
 mod runs;
@@ -15,13 +16,18 @@ use axum::{
     response::Response,
     routing::any,
 };
+pub use document::document;
+use utoipa_axum::router::OpenApiRouter;
+
+/// The table of contents, without prefix.
+fn resources() -> OpenApiRouter<App> {
+    OpenApiRouter::default().merge(events::routes()).merge(runs::routes())
+}
 
 /// All routes, with their prefix.
 pub fn routes() -> Router<App> {
     let unknown = async || Error::NoSuchPath;
-    let below = Router::new()
-        .merge(events::routes())
-        .merge(runs::routes())
+    let below = Router::from(resources())
         .fallback(unknown)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed);
     Router::new()

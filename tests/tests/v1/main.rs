@@ -3,9 +3,13 @@
 
 mod broker;
 mod events;
+mod metrics_page;
+mod openapi;
 mod operations;
 mod problems;
+mod reference;
 mod runs;
+mod traces;
 mod uploads;
 
 use annals_tests::app::Person;
