@@ -35,6 +35,7 @@ pub mod skill_book;
 pub mod skill_shelf;
 pub mod surroundings;
 pub mod team;
+mod telemetry;
 pub mod tool_sources;
 pub mod undertaker;
 pub mod v1;

@@ -1,5 +1,6 @@
 //! The GenieHelper dialect: bare objects on success, one error shape.
 
+mod answers;
 mod auth;
 mod captions;
 mod credentials;
@@ -42,23 +43,23 @@ use utoipa_axum::router::OpenApiRouter;
 /// The table of contents, without prefix.
 fn resources() -> OpenApiRouter<App> {
     OpenApiRouter::default()
-        .merge(auth::routes().into())
-        .merge(captions::routes().into())
-        .merge(credentials::routes().into())
-        .merge(fans::routes().into())
-        .merge(goose::routes().into())
-        .merge(items::routes().into())
-        .merge(invites::routes().into())
-        .merge(onboarding::routes().into())
-        .merge(posts::routes().into())
-        .merge(skills::routes().into())
-        .merge(stream_chat::routes().into())
-        .merge(queue::routes().into())
+        .merge(auth::routes())
+        .merge(captions::routes())
+        .merge(credentials::routes())
+        .merge(fans::routes())
+        .merge(goose::routes())
+        .merge(items::routes())
+        .merge(invites::routes())
+        .merge(onboarding::routes())
+        .merge(posts::routes())
+        .merge(skills::routes())
+        .merge(stream_chat::routes())
+        .merge(queue::routes())
         .merge(register::routes())
-        .merge(usage::routes().into())
-        .merge(user_proxy::routes().into())
-        .merge(rbac_sync::routes().into())
-        .merge(impersonate::routes().into())
+        .merge(usage::routes())
+        .merge(user_proxy::routes())
+        .merge(rbac_sync::routes())
+        .merge(impersonate::routes())
 }
 
 /// All routes of the dialect but those that another one serves, too, without prefix, each failing in the dialect's shape.
@@ -70,12 +71,12 @@ pub fn routes() -> Router<App> {
 
 /// `GET /api/skills`, which another dialect serves at the same path.
 pub fn skill_list() -> Router<App> {
-    skills::list_routes().layer(middleware::from_fn(enter))
+    Router::from(skills::list_routes()).layer(middleware::from_fn(enter))
 }
 
 /// `GET /api/skills/{id}`, where another dialect has paths, too.
 pub fn one_skill() -> Router<App> {
-    skills::one_routes().layer(middleware::from_fn(enter))
+    Router::from(skills::one_routes()).layer(middleware::from_fn(enter))
 }
 
 /// What answers paths below the dialect's own prefix that nobody serves.

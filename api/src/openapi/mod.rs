@@ -77,6 +77,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Path)]
 struct Wish {
     /// Which document.
+    #[param(inline)]
     document: Name,
 }
 

@@ -3,10 +3,12 @@
 
 mod broker;
 mod events;
+mod metrics_page;
 mod openapi;
 mod operations;
 mod problems;
 mod runs;
+mod traces;
 mod uploads;
 
 use annals_tests::app::Person;
