@@ -2,6 +2,8 @@
 
 mod events;
 mod problem;
+mod run_events;
+mod run_list;
 mod runs;
 
 use crate::{
@@ -22,6 +24,8 @@ pub fn routes() -> Router<App> {
     let below = Router::new()
         .merge(events::routes())
         .merge(runs::routes())
+        .merge(run_list::routes())
+        .merge(run_events::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed);
     Router::new()
