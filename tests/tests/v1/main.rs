@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod broker;
+mod console;
 mod events;
 mod operations;
 mod problems;
+mod run_list;
 mod runs;
 mod uploads;
 
