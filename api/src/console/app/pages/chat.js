@@ -315,7 +315,9 @@ class Chat {
     this.busy(false);
     this.told.textContent = "";
     if (lively && known) {
-      this.told.textContent = this.stopping ? "Stopped." : "The answer is complete.";
+      // Who sees the page sees that.
+      if (this.stopping) this.told.textContent = "Stopped.";
+      else fill(this.told, h("span", { class: "hidden" }, "The answer is complete."));
       this.refresh();
     } else if (!known && lively) this.show(this.session);
     this.stopping = false;

@@ -107,7 +107,7 @@ export class Detail {
     const fact = (name, value) => value !== null && value !== undefined && value !== "" && [h("dt", {}, name), h("dd", {}, value)];
     fill(this.facts,
       fact("State", stateTag(run.state)), fact("Asked", time(run.requested_at)), fact("Took", duration(length / 1000)),
-      fact("Came through", surfaces[run.surface] ?? run.surface), person.admin && fact("Owner", run.owner),
+      fact("Came through", surfaces[run.surface] ?? run.surface), person.admin && fact("Owner", run.owner === person.userid ? "You" : h("span", { class: "mono" }, run.owner)),
       fact("Attempts", String(run.attempts)), fact("Lines", number(timeline.lines.length)),
       run.usage.total_tokens > 0 && fact("Tokens", `${number(run.usage.prompt_tokens)} in, ${number(run.usage.completion_tokens)} out`),
       run.parent && fact("Works for", h("a", { href: href(`runs/${run.parent}`) }, "another run")),
@@ -140,7 +140,7 @@ export class Detail {
 
   /** Round times along the axis. */
   marks(length) {
-    const raw = length / 4;
+    const raw = length / 6;
     const unit = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].map((one) => one * unit).find((one) => one >= raw) ?? raw;
     return Array.from({ length: Math.floor((length * 0.94) / step) + 1 }, (_, n) => n * step);
