@@ -3,6 +3,8 @@
 //! Exit codes: 0 when it is done; 1 when it failed, or `verify` found a difference; 2 when the command line or the
 //! configuration cannot be understood, or `verify` could not look.
 
+mod archive;
+mod backup;
 mod copy;
 mod doctor;
 mod events;
@@ -10,6 +12,7 @@ mod invite;
 mod manual;
 mod progress;
 pub(crate) mod rebuild;
+mod restore;
 mod user;
 mod verify;
 
@@ -17,7 +20,7 @@ use crate::{
     bench,
     compose::{Store, Tenancy},
     config::Config,
-    eval, event_store, serve,
+    eval, event_store, openapi, serve, telemetry,
 };
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -25,7 +28,7 @@ use commands::effects::extract::reader;
 use domain::Metadata;
 pub(crate) use progress::Progress;
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::PathBuf,
     process::ExitCode,
 };
@@ -64,6 +67,10 @@ enum Command {
     Copy(copy::Arguments),
     /// Check that the log is what was written, and that every read model is what the log says.
     Verify,
+    /// Save log, secrets and files, as they are at one moment, in one file; beside a running server, or alone.
+    Backup(backup::Arguments),
+    /// Put a backup into an empty database, prove its log, and fold the read models from it.
+    Restore(restore::Arguments),
     /// Create people, give them tokens and roles.
     #[command(subcommand)]
     User(user::Command),
@@ -86,6 +93,11 @@ enum Command {
         #[arg(long)]
         folder: Option<PathBuf>,
     },
+    /// Print the OpenAPI document of a dialect.
+    Openapi {
+        /// Which one.
+        dialect: openapi::Name,
+    },
     /// Read a file for a server that gave it to this process.
     #[command(hide = true, name = reader::SUBCOMMAND)]
     Extract,
@@ -98,6 +110,7 @@ pub fn main() -> ExitCode {
         Command::Extract => return reader::serve(),
         Command::Completions { shell } => Some(manual::completions(shell)),
         Command::Man { ref folder } => Some(manual::page(folder.as_deref())),
+        Command::Openapi { dialect } => Some(manual::document(dialect)),
         _ => None,
     };
     match printed {
@@ -126,13 +139,19 @@ pub fn main() -> ExitCode {
         Command::Doctor(_) => "off",
         _ => "warn,sqlx=error",
     };
-    log_to_stderr(config.log_json, usual);
+    let traced = matches!(command, Command::Serve | Command::Log);
+    let telemetry = match telemetry::start(config.log_json, usual, traced) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return fail(&error, TROUBLE),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into(), TROUBLE),
     };
     let trouble = if matches!(command, Command::Verify) { TROUBLE } else { 1 };
-    match runtime.block_on(run(command, config)) {
+    let ended = runtime.block_on(run(command, config));
+    telemetry.stop();
+    match ended {
         Ok(code) => code,
         // Whoever read the output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -152,6 +171,14 @@ async fn run(command: Command, config: Config) -> Result<ExitCode> {
         Command::Bench(arguments) => bench::run(&config, arguments).await,
         Command::Eval(command) => eval::run(&config, command).await,
         Command::Copy(arguments) => copy::run(arguments).await.map(|()| ExitCode::SUCCESS),
+        Command::Restore(arguments) => {
+            let stopped = serve::stop_signal()?;
+            tokio::select! {
+                restored = restore::run(&config, arguments) => restored.map(|()| ExitCode::SUCCESS),
+                // Nothing is committed before all of it is there.
+                () = stopped => Ok(ExitCode::from(INTERRUPTED)),
+            }
+        }
         other => beside(other, &config).await,
     }
 }
@@ -170,7 +197,7 @@ async fn beside(command: Command, config: &Config) -> Result<ExitCode> {
         _ => ExitCode::from(INTERRUPTED),
     };
     let outcome = tokio::select! {
-        outcome = with_store(command, &store) => outcome,
+        outcome = with_store(command, &store, config) => outcome,
         () = &mut stopped => Ok(interrupted),
     };
     let closed = store.close().await.context("the database did not stop");
@@ -178,11 +205,12 @@ async fn beside(command: Command, config: &Config) -> Result<ExitCode> {
     closed.map(|()| code)
 }
 
-async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
+async fn with_store(command: Command, store: &Store, config: &Config) -> Result<ExitCode> {
     match command {
         Command::Events(arguments) => events::run(store, arguments).await?,
         Command::Rebuild(arguments) => rebuild::run(store, arguments).await?,
         Command::Verify => return verify::run(store).await,
+        Command::Backup(arguments) => backup::run(store, config, arguments).await?,
         Command::User(command) => user::run(store, command).await?,
         Command::Invite(command) => invite::run(store, command).await?,
         Command::Migrate => writeln!(io::stdout(), "the database is up to date")?,
@@ -193,7 +221,9 @@ async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
         | Command::Doctor(_)
         | Command::Completions { .. }
         | Command::Man { .. }
+        | Command::Openapi { .. }
         | Command::Copy(_)
+        | Command::Restore(_)
         | Command::Bench(_)
         | Command::Eval(_)
         | Command::Extract => {}
@@ -216,17 +246,4 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
 /// Metadata of what an operator does on the command line.
 fn operator() -> Metadata {
     Metadata::system(Uuid::now_v7())
-}
-
-/// As `RUST_LOG` says, else as is `usual`. Servers, whose lines are read by machines, write JSON where there is no terminal.
-fn log_to_stderr(json: Option<bool>, usual: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let serving = usual.starts_with("info");
-    if json.unwrap_or_else(|| serving && !io::stderr().is_terminal()) {
-        lines.json().init();
-    } else {
-        lines.with_ansi(io::stderr().is_terminal()).init();
-    }
 }

@@ -1,5 +1,6 @@
 //! The native API: what happened, and every run of every dialect. Correct statuses, problem details, cursors.
 
+mod document;
 mod events;
 mod problem;
 mod run_events;
@@ -17,15 +18,22 @@ use axum::{
     response::Response,
     routing::any,
 };
+pub use document::document;
+use utoipa_axum::router::OpenApiRouter;
 
-/// All routes, with their prefix.
-pub fn routes() -> Router<App> {
-    let unknown = async || Error::NoSuchPath;
-    let below = Router::new()
+/// The table of contents, without prefix.
+fn resources() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
         .merge(events::routes())
         .merge(runs::routes())
         .merge(run_list::routes())
         .merge(run_events::routes())
+}
+
+/// All routes, with their prefix.
+pub fn routes() -> Router<App> {
+    let unknown = async || Error::NoSuchPath;
+    let below = Router::from(resources())
         .fallback(unknown)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed);
     Router::new()

@@ -3,12 +3,15 @@
 use crate::{
     app::App,
     core::{Caller, Error, Problem, Query},
+    openapi::Documented,
 };
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use projections::conversations::{self, ListedRun, RunListing};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// Runs of a page, unless the client asks for another number.
@@ -21,23 +24,29 @@ const STATES: &[&str] = &["running", "completed", "interrupted", "replaced", "fa
 const SURFACES: &[&str] = &["sage_chat", "sage_stream", "sage_web_stream", "llmstack", "genie"];
 
 /// The routes.
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/runs", get(list))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(list)).tagged("Runs")
 }
 
 /// A slip in a name is refused: a filter that is passed over shows too much.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
+    /// `running`, `completed`, `interrupted`, `replaced` or `failed`.
     state: Option<String>,
+    /// `sage_chat`, `sage_stream`, `sage_web_stream`, `llmstack` or `genie`.
     surface: Option<String>,
     /// The `next` of the page before.
     before: Option<i64>,
-    /// From 1 to 200; 50 when left out.
+    /// Most runs of the page; 50 unless it is named.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
+/// A page of runs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RunPage)]
 struct Page {
     /// The last requested first.
     runs: Vec<Listed>,
@@ -46,7 +55,8 @@ struct Page {
 }
 
 /// A run as the list shows it; `GET /v1/runs/{id}` has the rest.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedRun)]
 struct Listed {
     id: Uuid,
     /// `running`, `completed`, `interrupted`, `replaced` or `failed`.
@@ -70,6 +80,15 @@ struct Listed {
     ended_at: Option<DateTime<Utc>>,
 }
 
+/// Lists runs, the last one first.
+///
+/// One's own of whatever dialect; everybody's for administrators. Those of deleted conversations are gone.
+#[utoipa::path(
+    get,
+    path = "/runs",
+    params(Wanted),
+    responses((status = 200, description = "The page.", body = Page)),
+)]
 async fn list(
     State(app): State<App>,
     caller: Caller,

@@ -4,10 +4,13 @@
 mod broker;
 mod console;
 mod events;
+mod metrics_page;
+mod openapi;
 mod operations;
 mod problems;
 mod run_list;
 mod runs;
+mod traces;
 mod uploads;
 
 use annals_tests::app::Person;
