@@ -10,6 +10,8 @@ const PAGE = 500;
 const MOST = 20000;
 const AGAIN = 1000;
 const SPEEDS = [[1, "1×"], [2, "2×"], [8, "8×"]];
+/** Lines that are no part of what was said. */
+const QUIET = new Set(["token_usage", "stream_end"]);
 const PLAY = "M7 5l12 7-12 7z";
 const PAUSE = "M8 5v14M16 5v14";
 
@@ -81,7 +83,7 @@ export class Detail {
     this.play = h("button", { type: "button", class: "first play", onclick: () => this.toggle() });
     this.speeds = h("div", { class: "segments", role: "group", "aria-label": "Speed" },
       SPEEDS.map(([speed, label]) => h("button", { type: "button", data: { speed }, onclick: () => this.paced(speed) }, label)),
-      h("button", { type: "button", onclick: () => { this.playing = false; this.seek(this.time.length()); this.live = true; } }, "All"));
+      h("button", { type: "button", onclick: () => { this.playing = false; this.seek(this.time.length()); this.live = true; } }, "Instant"));
     this.talkPlace = h("div", { class: "messages", tabIndex: 0, role: "region", "aria-label": "The stream as it was sent" });
     this.dialog = h("dialog", { "aria-labelledby": "replayed-passage", onclick: (event) => { if (event.target === this.dialog) this.dialog.close(); } });
     fill(this.place,
@@ -149,6 +151,7 @@ export class Detail {
   afresh() {
     this.talk?.close();
     fill(this.talkPlace);
+    this.rawPlace = null;
     this.told = 0;
     this.talk = new Talk(this.talkPlace, this.run.session_id, { drawn: () => {}, passage: (passage, count) => this.passage(passage, count) });
     for (const message of this.time.asked) this.talk.take({ ...message, session_id: this.run.session_id });
@@ -161,10 +164,17 @@ export class Detail {
     const { lines } = this.time;
     if (this.told > 0 && this.told <= lines.length && lines[this.told - 1].now > this.now) this.afresh();
     while (this.told < lines.length && lines[this.told].now <= this.now) {
-      this.talk.take(lines[this.told].line);
+      const { line } = lines[this.told];
+      if (!this.talk.take(line) && !QUIET.has(line.type)) this.raw(line);
       this.told += 1;
     }
     this.placed();
+  }
+
+  /** Dialects other than Sage's have lines of their own shapes. */
+  raw(line) {
+    this.rawPlace ??= this.talkPlace.appendChild(h("pre", { class: "raw" }));
+    this.rawPlace.append(`${typeof line === "string" ? line : JSON.stringify(line)}\n`);
   }
 
   placed() {
