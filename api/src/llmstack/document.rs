@@ -29,8 +29,12 @@ fn dialect() -> Dialect {
         logins: vec![("token", api_token())],
         further_logins: vec![("key", SecurityScheme::ApiKey(key))],
         failures: FAILURES,
-        shapes: [schemas::<Detail<'static>>(), schemas::<Message<'static>>(), schemas::<Refusal<'static>>()]
-            .concat(),
+        shapes: [
+            schemas::<Detail<'static>>(),
+            schemas::<Message<'static>>(),
+            schemas::<Refusal<'static>>(),
+        ]
+        .concat(),
     }
 }
 
