@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    audit::Search,
+    audit::{self, Search},
     core::{Caller, Error, Problem, Query, run_stream::Framing},
     openapi::Documented,
 };
@@ -45,6 +45,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
+    /// The event with this id, a UUID.
+    id: Option<String>,
     /// The stream, such as `conversation-0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1`.
     stream: Option<String>,
     /// One, or several separated by commas.
@@ -56,6 +58,9 @@ struct Wanted {
     /// The request that it goes back to, a UUID; also as `correlation_id`.
     #[serde(alias = "correlation_id")]
     correlation: Option<String>,
+    /// The event or command that directly caused it, a UUID; also as `causation_id`.
+    #[serde(alias = "causation_id")]
+    causation: Option<String>,
     /// From this position on.
     from: Option<u64>,
     /// Only what comes after this position.
@@ -74,7 +79,7 @@ struct Wanted {
 /// Something that happened.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "a shape for the document; the bytes are those of the log")]
-struct Event {
+pub(super) struct Event {
     /// Its own id.
     id: Uuid,
     /// Where in the log, counted from 1.
@@ -130,7 +135,15 @@ async fn page(
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Error> {
     administrators_only(&caller)?;
-    let (search, after) = wanted.parse()?;
+    let (search, mut after) = wanted.parse()?;
+    if let (Some(id), None) = (search.id, &app.config.eventstore_url) {
+        // An index leads there; what it does not know is nowhere.
+        let found = audit::position_of(&app.db, id).await?;
+        after = match found {
+            Some(position) => after.max(Position(position.0.saturating_sub(1))),
+            None => app.head().await?,
+        };
+    }
     let limit = match wanted.limit {
         None => PAGE,
         Some(limit @ 1..=1_000) => usize::try_from(limit).unwrap_or(LONGEST_PAGE),
@@ -261,6 +274,8 @@ impl Wanted {
         let id = |text: &str| text.parse::<Uuid>().ok();
         let correlation =
             parse("correlation", "has to be a UUID", self.correlation.as_deref(), id)?;
+        let causation = parse("causation", "has to be a UUID", self.causation.as_deref(), id)?;
+        let id = parse("id", "has to be a UUID", self.id.as_deref(), id)?;
         let time = |text: &str| {
             // An unescaped plus in a query is a blank.
             let time = DateTime::parse_from_rfc3339(&text.replace(' ', "+")).ok()?;
@@ -271,7 +286,7 @@ impl Wanted {
         let until = parse("until", fits, self.until.as_deref(), time)?;
         let filter = Filter { categories: list(&self.category), kinds: list(&self.r#type) };
         let actor = self.actor.as_deref().map(Into::into);
-        let search = Search { stream, filter, actor, correlation, since, until };
+        let search = Search { id, stream, filter, actor, correlation, causation, since, until };
         let from = self.from.map(|from| from.saturating_sub(1));
         let after = [self.after, self.cursor, from].into_iter().flatten().max();
         Ok((search, Position(after.unwrap_or(0))))

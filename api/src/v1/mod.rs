@@ -3,6 +3,8 @@
 mod document;
 mod events;
 mod problem;
+mod run_events;
+mod run_list;
 mod runs;
 
 use crate::{
@@ -22,7 +24,11 @@ use utoipa_axum::router::OpenApiRouter;
 
 /// The table of contents, without prefix.
 fn resources() -> OpenApiRouter<App> {
-    OpenApiRouter::default().merge(events::routes()).merge(runs::routes())
+    OpenApiRouter::default()
+        .merge(events::routes())
+        .merge(runs::routes())
+        .merge(run_list::routes())
+        .merge(run_events::routes())
 }
 
 /// All routes, with their prefix.

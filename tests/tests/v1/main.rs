@@ -2,12 +2,14 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod broker;
+mod console;
 mod events;
 mod metrics_page;
 mod openapi;
 mod operations;
 mod problems;
 mod reference;
+mod run_list;
 mod runs;
 mod traces;
 mod uploads;
