@@ -14,6 +14,7 @@ pub mod peer;
 pub mod ranged;
 pub mod run_snapshot;
 pub mod run_stream;
+pub mod shape;
 pub mod site;
 pub mod stored_file;
 pub mod throttle;
