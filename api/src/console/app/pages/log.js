@@ -10,7 +10,7 @@ const WINDOW = 2000;
 const PAGE = 200;
 const EFFECTS = 50;
 const FILTERS = [
-  ["stream", "Stream", "run-0197…"], ["category", "Category", "run, conversation"], ["type", "Type", "RunEnded"],
+  ["stream", "Stream", "run-0197…"], ["category", "Category", "run, login"], ["type", "Type", "RunEnded"],
   ["actor", "Actor", "user id"], ["correlation", "Request", "correlation id"],
 ];
 
