@@ -4,7 +4,7 @@ use super::{
     Progress,
     archive::{
         Contents, Entry, FILES, FORMAT, Head, KEY, MANIFEST, MARK, Manifest, SETTINGS, TABLES,
-        Table, Tally, Writing, hex,
+        Table, Tally, WAITING, Writing, hex,
     },
     progress::Bar,
 };
@@ -28,8 +28,6 @@ use tokio::sync::mpsc;
 
 /// Rows are written together up to so many bytes.
 const PIECE: usize = 4 << 20;
-/// Chunks of a file that may wait for the disk.
-const WAITING: usize = 16;
 /// Everything that is read is as it was at one moment, however long reading it takes.
 const BEGIN: &str = "begin isolation level repeatable read read only";
 const NO_HURRY: &str =
@@ -139,7 +137,8 @@ async fn files(blobs: &Blobs, writing: &Writing) -> Result<Contents> {
     let mut all = blobs.all();
     while let Some(blob) = all.try_next().await? {
         let (send, body) = mpsc::channel(WAITING);
-        let entry = Entry { name: format!("{FILES}{}", blob.hash.0), size: blob.size, body };
+        let entry =
+            Entry { name: format!("{FILES}{}", blob.hash.0), size: blob.size, body, place: 0 };
         writing.add(entry).await?;
         file(blobs, &blob, &send).await?;
         contents.count += 1;

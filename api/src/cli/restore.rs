@@ -56,9 +56,8 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<()> {
     let path = &arguments.file;
     let progress = Progress::new();
     let bar = progress.bar("checking");
-    // How much the file unpacks to is not known before its end.
-    let packed = fs::metadata(path).with_context(|| path.display().to_string())?.len();
-    let manifest = archive::check(path, |read| bar.at(read, read.max(packed))).await?;
+    let size = fs::metadata(path).with_context(|| path.display().to_string())?.len();
+    let manifest = archive::check(path, |read| bar.at(read, size)).await?;
     drop(bar);
     own_key(config, &manifest, path).await?;
 

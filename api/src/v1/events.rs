@@ -181,9 +181,7 @@ async fn page(
     responses((
         status = 200,
         description = "The events.",
-        body = String,
-        content_type = "text/event-stream",
-        example = json!(LIVE),
+        content(("text/event-stream", example = json!(LIVE))),
     )),
 )]
 async fn stream(

@@ -10,6 +10,7 @@ mod runs;
 use crate::{
     app::App,
     core::{Error, context},
+    openapi,
 };
 use axum::{
     Router,
@@ -40,6 +41,13 @@ pub fn routes() -> Router<App> {
         .nest("/v1", below)
         // Belongs to no nest, though everybody would think so.
         .route("/v1/", any(unknown))
+        .layer(middleware::from_fn(enter))
+}
+
+/// The documents and their pages, failing as the native API does.
+pub fn documents() -> Router<App> {
+    Router::from(openapi::routes())
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }
 

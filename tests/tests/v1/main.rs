@@ -8,6 +8,7 @@ mod metrics_page;
 mod openapi;
 mod operations;
 mod problems;
+mod reference;
 mod run_list;
 mod runs;
 mod traces;
