@@ -37,3 +37,4 @@ pub mod team;
 pub mod tool_sources;
 pub mod undertaker;
 pub mod v1;
+pub mod vitals;

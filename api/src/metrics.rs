@@ -99,6 +99,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Streams that clients are reading.
+    pub fn open_streams(&self) -> u64 {
+        self.streams.load(Relaxed)
+    }
+
     /// How long this process has been counting.
     pub fn uptime(&self) -> Duration {
         self.since.elapsed()
@@ -142,13 +147,17 @@ async fn scrape(State(app): State<App>) -> impl IntoResponse {
     ([(header::CONTENT_TYPE, kind)], page.0)
 }
 
+/// Bytes of memory this process has; `None` on systems that do not tell.
+pub fn resident_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(resident.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
 /// What the system knows about the process; on systems that do not tell, nothing.
 fn process(page: &mut Page) {
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = resident.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
-    if let Some(kilobytes) = kilobytes {
-        page.gauge("process_resident_memory_bytes", "Resident memory.", kilobytes * 1024);
+    if let Some(bytes) = resident_memory() {
+        page.gauge("process_resident_memory_bytes", "Resident memory.", bytes);
     }
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The second field may hold anything in parentheses; user and system time are the 12th and 13th after it.
@@ -217,7 +226,7 @@ async fn read_models(app: &App, page: &mut Page) {
 
 fn runs(app: &App, page: &mut Page) {
     page.gauge("annals_runs_performing", "Runs performed by this node.", app.reply.performing());
-    let streams = app.metrics.streams.load(Relaxed);
+    let streams = app.metrics.open_streams();
     page.gauge("annals_http_open_streams", "Streams that clients are reading.", streams);
 }
 

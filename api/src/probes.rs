@@ -20,7 +20,7 @@ pub fn routes() -> Router<App> {
 
 /// The broker's state is told but decides nothing: while it is away events wait in the log, and a node that serves
 /// everything else must not be taken out of service for it.
-fn broker(app: &App) -> Option<Value> {
+pub(crate) fn broker(app: &App) -> Option<Value> {
     let Status { state, position } = app.publisher.as_ref()?.status();
     let (name, reason) = match state {
         State::Starting => ("starting", None),

@@ -45,9 +45,7 @@ pub mod workspace_files;
 
 pub use checkpoints::peek as reached;
 pub use compare::{Comparison, Difference, compare};
-pub use rebuild::{
-    Claimed, FoldError, RebuildProgress, RebuildRow, Rebuilt, rebuild, rebuilds,
-};
+pub use rebuild::{Claimed, FoldError, RebuildProgress, RebuildRow, Rebuilt, rebuild, rebuilds};
 pub use runner::{
     Batch, Delivery, Failure, Feed, FeedError, Interest, NameTaken, Page, Projections, Status,
 };

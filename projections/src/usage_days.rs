@@ -45,7 +45,9 @@ impl Projection for UsageDays {
             let Ok(run) = recorded.stream.key().parse::<Uuid>() else { return Ok(()) };
             let clean = storable(recorded);
             let (messages, usage) = match codec::decode::<Event>(&clean.kind, &clean.data)? {
-                Event::RunRequested(request) => return requested(db, recorded, run, &request).await,
+                Event::RunRequested(request) => {
+                    return requested(db, recorded, run, &request).await;
+                }
                 Event::TurnCompleted { message, usage, .. } => {
                     (i64::from(message.is_some()), vec![usage])
                 }

@@ -1,12 +1,16 @@
 //! The native API: what happened, and every run of every dialect. Correct statuses, problem details, cursors.
 
+mod documents;
 mod events;
 mod problem;
+mod read_models;
 mod runs;
+mod system;
+mod usage;
 
 use crate::{
     app::App,
-    core::{Error, context},
+    core::{Caller, Error, Problem, context},
 };
 use axum::{
     Router,
@@ -15,6 +19,7 @@ use axum::{
     response::Response,
     routing::any,
 };
+use serde_json::{Value, json};
 
 /// All routes, with their prefix.
 pub fn routes() -> Router<App> {
@@ -22,6 +27,10 @@ pub fn routes() -> Router<App> {
     let below = Router::new()
         .merge(events::routes())
         .merge(runs::routes())
+        .merge(documents::routes())
+        .merge(usage::routes())
+        .merge(read_models::routes())
+        .merge(system::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed);
     Router::new()
@@ -29,6 +38,16 @@ pub fn routes() -> Router<App> {
         // Belongs to no nest, though everybody would think so.
         .route("/v1/", any(unknown))
         .layer(middleware::from_fn(enter))
+}
+
+fn administrators_only(caller: &Caller) -> Result<(), Error> {
+    if caller.admin { Ok(()) } else { Err(Error::Forbidden) }
+}
+
+/// A parameter of the query that does not fit, and what would.
+fn bad(name: &str, fits: &str, input: Value) -> Error {
+    let loc = vec![json!("query"), json!(name)];
+    Error::Invalid(vec![Problem { kind: "value_error", loc, msg: format!("{name} {fits}"), input }])
 }
 
 async fn enter(request: Request, next: Next) -> Response {

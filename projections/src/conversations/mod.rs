@@ -3,6 +3,7 @@
 //! Lines of running turns are not projected: a turn's message is inserted when the turn is over, and a reader who wants
 //! the turn in flight folds the run's own stream.
 
+mod performing;
 mod queries;
 
 use crate::{ApplyError, Projection, column, runner::storable};
@@ -13,6 +14,7 @@ use domain::{
     run::{self, Outcome},
 };
 use futures::future::BoxFuture;
+pub use performing::{Load, Performed, load_of_nodes, performed};
 pub use queries::{
     Conversation, Found, Listing, Page, RunRow, Snapshot, Sort, going_on, history, latest_run,
     listed, orphans, other_titles, owner_of_session, run, snapshot,

@@ -29,11 +29,10 @@ impl Claim {
         by: Option<&UserId>,
     ) -> Result<Self, FoldError> {
         let mut db = pool.acquire().await?.detach();
-        let mine: bool =
-            sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
-                .bind(format!("{LOCK}{name}"))
-                .fetch_one(&mut db)
-                .await?;
+        let mine: bool = sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
+            .bind(format!("{LOCK}{name}"))
+            .fetch_one(&mut db)
+            .await?;
         if !mine {
             if let Err(error) = db.close().await {
                 tracing::debug!(%error, "a connection did not close cleanly");
