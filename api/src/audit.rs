@@ -4,6 +4,7 @@ use chrono::{DateTime, Utc};
 use commands::log::{Batch, Direction, EventLog, Filter, ReadError};
 use domain::{Position, Recorded, Revision, StreamId};
 use serde::Deserialize;
+use sqlx::PgPool;
 use std::{
     borrow::Cow,
     sync::Arc,
@@ -21,6 +22,8 @@ const HEAVIEST: usize = 16 << 20;
 /// Which events to find. Empty lists and `None` mean "any"; all given conditions must hold.
 #[derive(Debug, Clone, Default)]
 pub struct Search {
+    /// The one with this id.
+    pub id: Option<Uuid>,
     /// Of this stream.
     pub stream: Option<StreamId>,
     /// Of these categories and types.
@@ -29,6 +32,8 @@ pub struct Search {
     pub actor: Option<Box<str>>,
     /// Going back to this request.
     pub correlation: Option<Uuid>,
+    /// Directly caused by this event or command.
+    pub causation: Option<Uuid>,
     /// Recorded at this time or later.
     pub since: Option<DateTime<Utc>>,
     /// Recorded before this time.
@@ -49,7 +54,8 @@ pub struct Found {
 impl Search {
     /// Whether this event is one of those looked for.
     pub fn admits(&self, event: &Recorded) -> bool {
-        self.stream.as_ref().is_none_or(|stream| *stream == event.stream)
+        self.id.is_none_or(|id| id == event.id)
+            && self.stream.as_ref().is_none_or(|stream| *stream == event.stream)
             && self.filter.admits(event)
             && self.since.is_none_or(|since| event.recorded_at >= since)
             && self.until.is_none_or(|until| event.recorded_at < until)
@@ -62,8 +68,10 @@ impl Search {
             #[serde(borrow)]
             actor: Cow<'a, str>,
             correlation_id: Uuid,
+            #[serde(default)]
+            causation_id: Option<Uuid>,
         }
-        if self.actor.is_none() && self.correlation.is_none() {
+        if self.actor.is_none() && self.correlation.is_none() && self.causation.is_none() {
             return true;
         }
         let Ok(origin) = serde_json::from_str::<Origin<'_>>(event.metadata.get()) else {
@@ -71,6 +79,7 @@ impl Search {
         };
         self.actor.as_deref().is_none_or(|actor| origin.actor == actor)
             && self.correlation.is_none_or(|id| origin.correlation_id == id)
+            && self.causation.is_none_or(|id| origin.causation_id == Some(id))
     }
 
     /// The first `limit` events after `after` that are looked for, or as many as turn up within `patience`.
@@ -112,6 +121,9 @@ impl Search {
                 }
                 weight += event.weight();
                 found.events.push(event);
+                if self.id.is_some() {
+                    return Ok(found);
+                }
             }
             at = step.scanned;
             if begun.elapsed() >= patience && at < head {
@@ -143,6 +155,18 @@ impl Search {
         let scanned = events.last().filter(|_| !over).map_or(head, |last| last.position);
         Ok(commands::log::Page { events, scanned })
     }
+}
+
+/// Where the event with this id stands, in a log that lies in this database.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn position_of(db: &PgPool, id: Uuid) -> sqlx::Result<Option<Position>> {
+    let position: Option<i64> = sqlx::query_scalar("select position from events where id = $1")
+        .bind(id)
+        .fetch_optional(db)
+        .await?;
+    Ok(position.map(|position| Position(u64::try_from(position).unwrap_or(0))))
 }
 
 /// The last position before `time`: times never go backwards along positions.

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod colliding;
 pub mod compose;
 pub mod config;
+pub mod console;
 pub mod core;
 pub mod datasource_search;
 pub mod desk;

@@ -5,6 +5,7 @@ use crate::{
     colliding,
     compose::Node,
     config::Config,
+    console,
     core::context,
     drain_body,
     event_store::{self, People},
@@ -88,6 +89,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(probes::routes())
         .merge(metrics::routes())
+        .merge(console::routes())
         .merge(at_root)
         .merge(one.clone().layer(middleware::from_fn(colliding::one)))
         .merge(genie.clone())

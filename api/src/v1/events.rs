@@ -3,7 +3,7 @@
 use super::{administrators_only, bad};
 use crate::{
     app::App,
-    audit::Search,
+    audit::{self, Search},
     core::{Caller, Error, Query, run_stream::Framing},
 };
 use axum::{
@@ -44,6 +44,8 @@ pub(super) fn routes() -> Router<App> {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
+    /// The event with this id.
+    id: Option<String>,
     stream: Option<String>,
     /// One, or several separated by commas.
     category: Option<String>,
@@ -52,6 +54,8 @@ struct Wanted {
     actor: Option<String>,
     #[serde(alias = "correlation_id")]
     correlation: Option<String>,
+    #[serde(alias = "causation_id")]
+    causation: Option<String>,
     /// From this position on.
     from: Option<u64>,
     /// Only what comes after this position.
@@ -69,7 +73,15 @@ async fn page(
     Query(wanted): Query<Wanted>,
 ) -> Result<Response, Error> {
     administrators_only(&caller)?;
-    let (search, after) = wanted.parse()?;
+    let (search, mut after) = wanted.parse()?;
+    if let (Some(id), None) = (search.id, &app.config.eventstore_url) {
+        // An index leads there; what it does not know is nowhere.
+        let found = audit::position_of(&app.db, id).await?;
+        after = match found {
+            Some(position) => after.max(Position(position.0.saturating_sub(1))),
+            None => app.head().await?,
+        };
+    }
     let limit = match wanted.limit {
         None => PAGE,
         Some(limit @ 1..=1_000) => usize::try_from(limit).unwrap_or(LONGEST_PAGE),
@@ -179,6 +191,8 @@ impl Wanted {
         let id = |text: &str| text.parse::<Uuid>().ok();
         let correlation =
             parse("correlation", "has to be a UUID", self.correlation.as_deref(), id)?;
+        let causation = parse("causation", "has to be a UUID", self.causation.as_deref(), id)?;
+        let id = parse("id", "has to be a UUID", self.id.as_deref(), id)?;
         let time = |text: &str| {
             // An unescaped plus in a query is a blank.
             let time = DateTime::parse_from_rfc3339(&text.replace(' ', "+")).ok()?;
@@ -189,7 +203,7 @@ impl Wanted {
         let until = parse("until", fits, self.until.as_deref(), time)?;
         let filter = Filter { categories: list(&self.category), kinds: list(&self.r#type) };
         let actor = self.actor.as_deref().map(Into::into);
-        let search = Search { stream, filter, actor, correlation, since, until };
+        let search = Search { id, stream, filter, actor, correlation, causation, since, until };
         let from = self.from.map(|from| from.saturating_sub(1));
         let after = [self.after, self.cursor, from].into_iter().flatten().max();
         Ok((search, Position(after.unwrap_or(0))))

@@ -4,6 +4,8 @@ mod documents;
 mod events;
 mod problem;
 mod read_models;
+mod run_events;
+mod run_list;
 mod runs;
 mod system;
 mod usage;
@@ -31,6 +33,8 @@ pub fn routes() -> Router<App> {
         .merge(usage::routes())
         .merge(read_models::routes())
         .merge(system::routes())
+        .merge(run_list::routes())
+        .merge(run_events::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed);
     Router::new()

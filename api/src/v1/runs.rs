@@ -109,7 +109,7 @@ async fn stream(
 }
 
 /// The run, with everything written before this call. Somebody else's is as good as none.
-async fn find(app: &App, caller: &Caller, id: &str) -> Result<RunRow, Error> {
+pub(super) async fn find(app: &App, caller: &Caller, id: &str) -> Result<RunRow, Error> {
     let run: RunId = id.parse().map_err(|_| Error::NotFound)?;
     app.settled("conversations").await?;
     let row = conversations::run(&app.db, run).await?;

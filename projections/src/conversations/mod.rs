@@ -3,6 +3,7 @@
 //! Lines of running turns are not projected: a turn's message is inserted when the turn is over, and a reader who wants
 //! the turn in flight folds the run's own stream.
 
+mod listing;
 mod performing;
 mod queries;
 
@@ -14,6 +15,7 @@ use domain::{
     run::{self, Outcome},
 };
 use futures::future::BoxFuture;
+pub use listing::{ListedRun, RunListing, listed_runs};
 pub use performing::{Load, Performed, load_of_nodes, performed};
 pub use queries::{
     Conversation, Found, Listing, Page, RunRow, Snapshot, Sort, going_on, history, latest_run,

@@ -1,0 +1,96 @@
+//! The files of the application.
+
+use sha2::{Digest, Sha256};
+use std::{fmt::Write, sync::LazyLock};
+
+/// The page itself, with `{{root}}` and `{{assets}}` to be filled in.
+pub(super) const PAGE: &str = include_str!("app/index.html");
+
+/// A file as it is sent.
+pub(super) struct File {
+    /// Its path below the folder.
+    pub name: &'static str,
+    /// Its content type.
+    pub kind: &'static str,
+    /// What is in it.
+    pub bytes: &'static [u8],
+    /// Its strong entity tag, quotes included.
+    pub tag: String,
+}
+
+const SCRIPT: &str = "text/javascript; charset=utf-8";
+const STYLE: &str = "text/css; charset=utf-8";
+const DRAWING: &str = "image/svg+xml";
+
+/// Content type and path of each, to be found beside this file in `app`.
+macro_rules! files {
+    ($($kind:ident $name:literal)*) => {
+        [$(($name, $kind, include_bytes!(concat!("app/", $name)).as_slice())),*]
+    };
+}
+
+static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
+    let files = files! {
+        DRAWING "icon.svg"
+        STYLE "style.css"
+        SCRIPT "theme.js"
+        SCRIPT "app.js"
+        SCRIPT "api.js"
+        SCRIPT "dom.js"
+        SCRIPT "pages.js"
+    };
+    files.map(|(name, kind, bytes)| File { name, kind, bytes, tag: tag(bytes) }).into()
+});
+
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let mut all = Sha256::new();
+    for file in FILES.iter() {
+        all.update(file.name);
+        all.update(&file.tag);
+    }
+    format!("v{}", hexadecimal(&all.finalize()[..8]))
+});
+
+/// The file with this path.
+pub(super) fn find(name: &str) -> Option<&'static File> {
+    FILES.iter().find(|file| file.name == name)
+}
+
+/// What stands in the paths of all files as they are now.
+pub(super) fn version() -> &'static str {
+    &VERSION
+}
+
+/// The path without the version of another build: a page that was loaded before an upgrade still finds its modules.
+pub(super) fn unversioned(path: &str) -> &str {
+    let another = |first: &str| {
+        let digits = first.strip_prefix('v').unwrap_or_default();
+        digits.len() == 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    path.split_once('/').filter(|(first, _)| another(first)).map_or(path, |(_, rest)| rest)
+}
+
+/// The strong entity tag of these bytes, quotes included.
+pub(super) fn tag(bytes: &[u8]) -> String {
+    format!("\"{}\"", hexadecimal(&Sha256::digest(bytes)[..16]))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _infallible = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_version_is_taken_off_and_nothing_else() {
+        assert_eq!(unversioned("v0123456789abcdef/pages/chat.js"), "pages/chat.js");
+        assert_eq!(unversioned("pages/chat.js"), "pages/chat.js");
+        assert_eq!(unversioned(&format!("{}/app.js", version())), "app.js");
+    }
+}

@@ -1,0 +1,94 @@
+//! `GET /v1/runs/{id}/events`: what was recorded of a run, for its owner and administrators.
+
+use super::runs;
+use crate::{
+    app::App,
+    core::{Caller, Error, Path, Problem, Query},
+};
+use axum::{
+    Router,
+    extract::State,
+    http::{HeaderValue, header},
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use commands::{log::Direction, publish};
+use domain::{Revision, StreamId, ids::RunId, run::Run};
+use serde::Deserialize;
+use serde_json::json;
+
+/// Events of a page, unless the client asks for another number.
+const PAGE: usize = 200;
+/// Most events of a page.
+const LONGEST_PAGE: u64 = 1_000;
+/// Events read at a time.
+const STEP: usize = 100;
+/// A page ends when it weighs this much, bytes.
+const HEAVIEST: usize = 4 << 20;
+
+/// The routes.
+pub(super) fn routes() -> Router<App> {
+    Router::new().route("/runs/{id}/events", get(events))
+}
+
+/// A slip in a name is refused.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    /// Revision of the first; the `next` of the page before.
+    #[serde(default)]
+    from: u64,
+    /// From 1 to 1000; 200 when left out.
+    limit: Option<u64>,
+}
+
+/// A page of the run's own stream: `{"events": […], "next": revision}`, each as in `GET /v1/events`. `next` is where to go
+/// on, now or when more has happened.
+async fn events(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Response, Error> {
+    let limit = match wanted.limit {
+        None => PAGE,
+        Some(limit @ 1..=LONGEST_PAGE) => usize::try_from(limit).unwrap_or(PAGE),
+        Some(other) => {
+            let loc = vec![json!("query"), json!("limit")];
+            let msg = "limit has to be between 1 and 1000".to_owned();
+            let input = json!(other);
+            return Err(Error::Invalid(vec![Problem { kind: "value_error", loc, msg, input }]));
+        }
+    };
+    let run = RunId(runs::find(&app, &caller, &id).await?.run_id);
+    let stream = StreamId::of::<Run>(&run);
+    let mut body = Vec::from(br#"{"events":["#);
+    let (mut next, mut found) = (Revision(wanted.from), 0);
+    // Beyond every revision there can be: nothing is there, and the log must not be asked.
+    let possible = i64::try_from(wanted.from).is_ok();
+    'page: while possible && found < limit {
+        let step = app.log.read(&stream, next, Direction::Forward, STEP).await?;
+        let last = step.len() < STEP;
+        for event in step {
+            if found == limit || (found > 0 && body.len() + event.weight() > HEAVIEST) {
+                break 'page;
+            }
+            if found > 0 {
+                body.push(b',');
+            }
+            let shown = publish::payload(&event);
+            body.extend(shown.map_err(|error| Error::Internal(error.to_string()))?);
+            next = Revision(event.revision.0 + 1);
+            found += 1;
+        }
+        if last {
+            break;
+        }
+    }
+    body.extend(format!(r#"],"next":{next}}}"#).into_bytes());
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    Ok((headers, body).into_response())
+}
