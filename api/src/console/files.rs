@@ -37,7 +37,18 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         SCRIPT "app.js"
         SCRIPT "api.js"
         SCRIPT "dom.js"
+        SCRIPT "markdown.js"
         SCRIPT "pages.js"
+        SCRIPT "pages/chat.js"
+        SCRIPT "pages/chat_stream.js"
+        SCRIPT "pages/chat_talk.js"
+        STYLE "pages/chat.css"
+        SCRIPT "pages/runs.js"
+        SCRIPT "pages/runs_detail.js"
+        SCRIPT "pages/runs_timeline.js"
+        STYLE "pages/runs.css"
+        SCRIPT "pages/log.js"
+        STYLE "pages/log.css"
     };
     files.map(|(name, kind, bytes)| File { name, kind, bytes, tag: tag(bytes) }).into()
 });

@@ -71,8 +71,8 @@ impl<'a> Voice<'a> {
         Self { agent_name: &request.agent_name, session_id: &request.session_id }
     }
 
-    /// One more piece of the model's message.
-    pub fn delta(&self, message_id: &str, piece: Piece<'_>, timestamp: f64) -> Option<Line> {
+    /// One more piece of this message of the model.
+    pub fn delta(&self, message: &Message, piece: Piece<'_>) -> Option<Line> {
         let (content, reasoning_content, tool_calls) = match piece {
             Piece::Text(text) | Piece::Summary(text) | Piece::Suggestion(text) => {
                 (Some(text), None, None)
@@ -85,11 +85,11 @@ impl<'a> Voice<'a> {
             content,
             reasoning_content,
             tool_calls,
-            message_id,
+            message_id: &message.message_id,
             kind: piece.kind(),
-            timestamp,
+            timestamp: message.timestamp,
             agent_name: self.agent_name,
-            metadata: &Map::new(),
+            metadata: &message.metadata,
             session_id: self.session_id,
         })
     }
@@ -222,7 +222,8 @@ mod tests {
 
     #[test]
     fn keys_come_in_the_order_of_the_contract_and_nulls_are_left_out() {
-        let line = VOICE.delta("m", Piece::Text("é"), 1.5).map(|line| line.get().to_owned());
+        let message = Message { message_id: "m".to_owned(), timestamp: 1.5, ..Message::default() };
+        let line = VOICE.delta(&message, Piece::Text("é")).map(|line| line.get().to_owned());
         let line = line.unwrap_or_default();
         let keys = [
             "role",

@@ -193,7 +193,8 @@ impl Performance<'_> {
         match self.turn(recorder, &stage.choice, request, aim).await {
             Turn::Done { said, usage } => {
                 let step = (aim == Aim::Summary).then(|| "force_summary".to_owned());
-                self.complete(recorder, said, TurnUsage { model, usage, step }).await;
+                let usage = TurnUsage { model, usage, step };
+                self.complete(recorder, said, usage, &stage.background).await;
                 Ok(())
             }
             Turn::Failed { said, error } => Err(Ending::Failed(Some(said), error)),
@@ -218,7 +219,13 @@ impl Performance<'_> {
     }
 
     /// Writes what completes a turn.
-    async fn complete(&mut self, recorder: &Recorder, mut said: Said, usage: TurnUsage) {
+    async fn complete(
+        &mut self,
+        recorder: &Recorder,
+        mut said: Said,
+        usage: TurnUsage,
+        background: &Background,
+    ) {
         let turn = self.active.turns;
         let mut entries = Vec::new();
         if !said.spoke {
@@ -228,7 +235,11 @@ impl Performance<'_> {
         // As upstream: a response without tool calls is closed by a lone newline.
         if said.message.tool_calls.is_empty() {
             let piece = match usage.step {
-                None => Piece::Text("\n"),
+                None => {
+                    // On the last line, because clients keep the metadata of the last one.
+                    said.message.metadata = background.citations();
+                    Piece::Text("\n")
+                }
                 Some(_) => Piece::Summary("\n"),
             };
             entries.extend(self.say(&mut said, piece).map(|line| Entry::Lines(vec![line])));

@@ -23,6 +23,23 @@ pub(super) struct Background {
     pub remembered: Vec<String>,
 }
 
+/// Characters of a passage that are kept with an answer.
+const CITED: usize = 2_000;
+
+impl Background {
+    /// What an answer was made from, for the metadata of its message: `{"citations": [{"title", "heading", "content"}]}`, or
+    /// nothing.
+    pub fn citations(&self) -> Map<String, Value> {
+        let citation = |passage: &Passage| {
+            let content: String = passage.text.chars().take(CITED).collect();
+            json!({"title": passage.document, "heading": passage.title, "content": content})
+        };
+        let all: Vec<Value> = self.passages.iter().map(citation).collect();
+        let named = (!all.is_empty()).then(|| ("citations".to_owned(), Value::Array(all)));
+        named.into_iter().collect()
+    }
+}
+
 /// The last thing the user said, without control tags.
 pub(super) fn question(request: &Request) -> String {
     let last = request.messages.iter().rev().find(|message| message.role == "user");

@@ -110,8 +110,7 @@ impl Performance<'_> {
 
     pub(super) fn say(&self, said: &mut Said, piece: Piece<'_>) -> Option<Line> {
         said.add(piece);
-        let voice = Voice::of(&self.active.request);
-        voice.delta(&said.message.message_id, piece, said.message.timestamp)
+        Voice::of(&self.active.request).delta(&said.message, piece)
     }
 
     /// One line per piece, as clients are used to.
