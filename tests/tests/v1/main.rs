@@ -5,8 +5,10 @@ mod broker;
 mod events;
 mod operations;
 mod problems;
+mod read_models;
 mod runs;
 mod uploads;
+mod usage;
 
 use annals_tests::app::Person;
 use reqwest::StatusCode;

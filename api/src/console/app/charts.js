@@ -4,16 +4,6 @@
 
 import { fill, h, number, s } from "./dom.js";
 
-/** Styles of a page that has its own. Resolves when they are there, so that nothing is shown without them. */
-export function styled(name) {
-  const href = new URL(`pages/${name}.css`, import.meta.url).href;
-  if (document.querySelector(`link[href="${href}"]`)) return Promise.resolve();
-  return new Promise((resolve) => {
-    const link = h("link", { rel: "stylesheet", href, onload: resolve, onerror: resolve });
-    document.head.append(link);
-  });
-}
-
 /** 1234567 as 1.2M. */
 export function short(value) {
   const sizes = [[1e9, "B"], [1e6, "M"], [1e3, "k"]];
@@ -136,8 +126,8 @@ export function bars({ title, series, rows, format = number, signal }) {
         });
         return s("g", { class: "column" }, s("rect", { class: "reach", x: x(at), width: step, y: ABOVE, height: HEIGHT - ABOVE - BELOW }), parts);
       }),
-      rows.map((row, at) => (at % every === 0 && (at + 0.5) * step < width - room - 8
-        ? s("text", { class: "label", x: x(at) + step / 2, y: HEIGHT - 7, "text-anchor": at === 0 && step < 40 ? "start" : "middle" }, row.label) : null)),
+      rows.map((row, at) => (at % every === 0 && (at + 0.5) * step < width - room - 14
+        ? s("text", { class: "label", x: x(at) + step / 2, y: HEIGHT - 7, "text-anchor": "middle" }, row.label) : null)),
     );
     walker.again();
   };
@@ -185,8 +175,8 @@ export function meter({ name, used, limit, note }) {
 }
 
 const PLOT = 84;
-/** How long a plot looks back, ms. */
-export const SPAN = 3 * 60_000;
+/** How long a plot looks back: at first, and when there is more to see, ms. */
+const SPANS = [45_000, 3 * 60_000];
 
 /** A line that grows to the right as time goes by. `format` says a value; `least` is what the scale shows at least. */
 export class Plot {
@@ -214,7 +204,7 @@ export class Plot {
   /** Takes a value; `null` where there is none, which leaves a gap. */
   push(time, value, note = "") {
     this.points.push({ time, value });
-    while (this.points.length > 0 && this.points[0].time < time - SPAN) this.points.shift();
+    while (this.points[0].time < time - SPANS[1]) this.points.shift();
     this.now.textContent = value === null ? "–" : this.format(value);
     this.note.textContent = note;
     this.draw();
@@ -222,7 +212,8 @@ export class Plot {
 
   x(time) {
     const end = this.points.at(-1).time;
-    return this.width - ((end - time) / SPAN) * this.width;
+    const span = Math.max(SPANS[0], end - this.points[0].time);
+    return this.width - ((end - time) / span) * this.width;
   }
 
   y(value) {
@@ -249,12 +240,12 @@ export class Plot {
       const [first, last] = [run[0].split(",")[0], run.at(-1).split(",")[0]];
       return `M${first},${PLOT - 4}L${run.join("L")}L${last},${PLOT - 4}Z`;
     };
-    this.cursor = s("line", { class: "cursor", y1: 0, y2: PLOT, x1: -9, x2: -9 });
+    this.cursor = s("line", { class: "cursor", y1: 0, y2: PLOT, x1: 0, x2: 0, visibility: "hidden" });
     fill(this.svg,
       s("line", { class: "grid", x1: 0, x2: this.width, y1: this.y(this.top), y2: this.y(this.top) }),
       s("line", { class: "axis", x1: 0, x2: this.width, y1: this.y(0), y2: this.y(0) }),
       lines.map((run) => [s("path", { class: "area", d: area(run) }), s("path", { class: "line", d: `M${run.join("L")}` })]),
-      s("text", { class: "label", x: 2, y: this.y(this.top) + 12 }, this.format(this.top)),
+      s("text", { class: "label", x: 2, y: this.y(this.top) + 12 }, this.format(this.top).replace(".0 ", " ")),
       this.cursor);
     this.walker.again();
   }
@@ -262,14 +253,14 @@ export class Plot {
   told(at) {
     if (at === null || this.width === 0) {
       this.tip.hide();
-      this.cursor?.setAttribute("x1", -9);
-      this.cursor?.setAttribute("x2", -9);
+      this.cursor?.setAttribute("visibility", "hidden");
       this.said.textContent = "";
       return;
     }
     const { time, value } = this.points[at];
     const x = this.x(time);
     for (const end of ["x1", "x2"]) this.cursor.setAttribute(end, x);
+    this.cursor.removeAttribute("visibility");
     const clock = new Date(time).toLocaleTimeString();
     const text = value === null ? "no value" : this.format(value);
     this.tip.show(x, value === null ? 20 : this.y(value), [[null, text], [null, clock]]);

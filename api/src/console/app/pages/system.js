@@ -1,8 +1,9 @@
 // System: what an operator watches, as it goes on, and rebuilding what is read.
 
-import { Plot, short, styled } from "../charts.js";
+import { Plot, short } from "../charts.js";
 import { native } from "../api.js";
 import { bytes, duration, fill, h, notice, number, time } from "../dom.js";
+import { Rows, headed, said, sure, tag, watch } from "../rows.js";
 
 /** Between two looks, ms. */
 const PACE = 2000;
@@ -11,33 +12,7 @@ const PATIENCE = 10_000;
 
 const rate = (value) => `${value < 10 ? Number(value.toFixed(1)) : short(value)}/s`;
 const millis = (value) => (value < 1000 ? `${value < 10 ? value.toFixed(1) : Math.round(value)} ms` : `${(value / 1000).toFixed(1)} s`);
-const tag = (kind, text) => h("span", { class: `tag ${kind}` }, text);
 const brief = (id) => id.slice(-8);
-
-/** Ages change with every look: what is on the screen is changed, not made anew, so that focus and selection stay. */
-class Rows {
-  constructor(body, build) {
-    Object.assign(this, { body, build, known: new Map() });
-  }
-
-  show(list, key) {
-    const left = new Set(this.known.keys());
-    list.forEach((one, at) => {
-      const id = key(one);
-      left.delete(id);
-      if (!this.known.has(id)) this.known.set(id, this.build(one));
-      const row = this.known.get(id);
-      if (this.body.children[at] !== row.element) this.body.insertBefore(row.element, this.body.children[at] ?? null);
-      row.update(one);
-    });
-    for (const id of left) {
-      this.known.get(id).element.remove();
-      this.known.delete(id);
-    }
-  }
-}
-
-const cells = (names) => h("tr", {}, names.map((name) => h("th", { scope: "col", class: name.startsWith("#") ? "number" : "" }, name.replace("#", ""))));
 
 class System {
   constructor(place, context) {
@@ -47,8 +22,8 @@ class System {
     this.plots = {
       events: plot("Events written", rate, 1),
       lag: plot("Projection lag", (value) => number(Math.round(value)), 10),
-      append: plot("Append, mean", millis, 1),
-      ping: plot("Database answers in", millis, 2),
+      append: plot("Append time", millis, 1),
+      ping: plot("Database ping", millis, 2),
       memory: plot("Memory", bytes, 50e6),
       streams: plot("Open streams", (value) => number(Math.round(value)), 4),
     };
@@ -59,45 +34,31 @@ class System {
     this.runs = h("tbody", {});
     this.models = h("tbody", {});
     this.noRuns = h("p", { class: "faint" }, "No run goes on.");
-    this.runTable = h("div", { class: "wide", hidden: true }, h("table", {}, h("thead", {}, cells(["Run", "Of", "Through", "Node", "#Attempt", "Since"])), this.runs));
-    this.dialog = h("dialog", { "aria-labelledby": "rebuild-title" });
+    this.runTable = h("div", { class: "wide", hidden: true }, h("table", {}, headed(["Run", "Of", "Through", "Node", "#Attempt", "Since"]), this.runs));
+    this.place = place;
     fill(place,
       h("div", { class: "head" }, h("h1", {}, "System"), this.state), this.told,
       h("div", { class: "panels" },
         h("div", { class: "cards plots" }, Object.values(this.plots).map((one) => one.element)),
         this.facts,
-        h("section", {}, h("h2", {}, "Nodes"), h("div", { class: "wide" }, h("table", {}, h("thead", {}, cells(["Node", "State", "#Runs", "#Last beat", "Since"])), this.nodes))),
+        h("section", {}, h("h2", {}, "Nodes"), h("div", { class: "wide" }, h("table", {}, headed(["Node", "State", "#Runs", "#Last beat", "Since"]), this.nodes))),
         h("section", {}, h("h2", {}, "Runs that go on"), this.noRuns, this.runTable),
         h("section", {}, h("h2", {}, "Read models"),
           h("p", { class: "faint lead" }, "Tables made from the log. A rebuild makes one anew beside the old, which serves until the new one takes its place."),
-          h("div", { class: "wide" }, h("table", { class: "models" }, h("thead", {}, cells(["Name", "State", "#Position", "#Behind", "Rebuild"])), this.models)))),
-      this.dialog);
+          h("div", { class: "wide" }, h("table", { class: "models" }, headed(["Name", "State", "#Position", "#Behind", "Rebuild"]), this.models)))));
     this.nodeRows = new Rows(this.nodes, (one) => this.node(one));
     this.runRows = new Rows(this.runs, (one) => this.run(one));
     this.modelRows = new Rows(this.models, (one) => this.model(one));
   }
 
-  /** Looks as long as somebody does. */
-  watch() {
+  begin() {
     const { signal } = this.context;
-    let timer = null;
-    let looking = false;
-    const look = async () => {
-      clearTimeout(timer);
-      if (looking || signal.aborted || document.hidden) return;
-      looking = true;
-      await this.look();
-      looking = false;
-      if (!signal.aborted && !document.hidden) timer = setTimeout(look, PACE);
-    };
+    this.again = watch(() => this.look(), () => PACE, signal);
+    // What was between is not known.
     document.addEventListener("visibilitychange", () => {
-      // What was between is not known.
       this.before = null;
-      look();
     }, { signal });
-    signal.addEventListener("abort", () => clearTimeout(timer));
-    this.again = look;
-    return look();
+    return this.again();
   }
 
   async look() {
@@ -128,9 +89,9 @@ class System {
     const { open, idle, limit } = system.database.connections;
     plots.events.push(now, written, `Head of the log: ${number(system.log.head)}`);
     plots.lag.push(now, behind.lag, behind.lag > 0 ? `${behind.name} is furthest behind` : "All have caught up");
-    plots.append.push(now, mean, appends > 0 ? `${number(appends)} on this node since the last look` : "Nothing was written");
+    plots.append.push(now, mean, appends > 0 ? `Mean of ${number(appends)} on this node` : "Nothing was written");
     plots.ping.push(now, system.database.ping_seconds === null ? null : 1000 * system.database.ping_seconds, `${open - idle} of ${limit} connections at work`);
-    plots.memory.push(now, system.resident_memory_bytes, `This node, up for ${uptime(system.uptime_seconds)}`);
+    plots.memory.push(now, system.resident_memory_bytes, `This node, up ${uptime(system.uptime_seconds)}`);
     plots.streams.push(now, system.open_streams, "Read from this node");
     this.before = { now, node: system.node, log: system.log };
 
@@ -190,7 +151,7 @@ class System {
 
   model({ name }) {
     const [state, position, behind, last] = [h("td", {}), h("td", { class: "number" }), h("td", { class: "number" }), h("div", { class: "last" })];
-    const button = h("button", { type: "button", "aria-label": `Rebuild ${name}`, onclick: () => this.confirm(name, button) }, "Rebuild");
+    const button = h("button", { type: "button", "aria-label": `Rebuild ${name}`, onclick: () => this.rebuild(name, button) }, "Rebuild");
     const element = h("tr", {}, h("th", { scope: "row" }, name), state, position, behind, h("td", {}, h("div", { class: "rebuild" }, last, button)));
     let bar = null;
     let running = false;
@@ -217,19 +178,12 @@ class System {
     } };
   }
 
-  confirm(name, button) {
-    const close = h("button", { type: "button", autofocus: true, onclick: () => this.dialog.close() }, "Cancel");
-    const go = h("button", { type: "button", class: "first", onclick: () => {
-      this.dialog.close();
-      this.rebuild(name, button);
-    } }, "Rebuild");
-    fill(this.dialog, h("h2", { id: "rebuild-title" }, `Rebuild ${name}?`),
-      h("p", {}, "It is made anew from the whole log, which takes the database some work. What is there now is read until the new tables are complete; nothing is lost if this is broken off."),
-      h("div", { class: "buttons" }, close, go));
-    this.dialog.showModal();
-  }
-
   async rebuild(name, button) {
+    const wanted = await sure(this.place, {
+      title: `Rebuild ${name}?`, action: "Rebuild",
+      text: "It is made anew from the whole log, which gives the database some work. What is there now is read until the new tables are complete; if this is broken off, nothing is lost.",
+    });
+    if (!wanted || this.context.signal.aborted) return;
     button.disabled = true;
     try {
       const model = await native(`/v1/read-models/${name}/rebuild`, { method: "POST", signal: this.context.signal });
@@ -246,13 +200,6 @@ class System {
 function uptime(seconds) {
   if (seconds < 5400) return duration(seconds);
   return seconds < 129_600 ? `${Math.round(seconds / 3600)} h` : `${Math.round(seconds / 86_400)} days`;
-}
-
-/** Fills an element if what it says has changed. */
-function said(element, text, build) {
-  if (element.dataset.shown === text) return;
-  element.dataset.shown = text;
-  fill(element, build());
 }
 
 function health({ failure, unavailable, heartbeat_age_seconds: silence, lag }) {
@@ -277,8 +224,7 @@ function outcome(name, rebuild) {
 export default {
   title: "System",
   async mount(place, context) {
-    await styled("panels");
     const system = new System(place, context);
-    await system.watch();
+    await system.begin();
   },
 };

@@ -1,6 +1,6 @@
 // Usage: what runs cost, by day and by person, and what the subscription leaves.
 
-import { bars, meter, short, styled } from "../charts.js";
+import { bars, meter, short } from "../charts.js";
 import { native } from "../api.js";
 import { empty, fill, h, number } from "../dom.js";
 
@@ -30,14 +30,18 @@ function days(shown) {
 class Usage {
   constructor(place, context) {
     this.context = context;
-    const { query, person } = context;
-    this.to = query.get("to") || today();
-    this.from = query.get("from") || iso(at(this.to) - 29 * DAY);
-    this.user = person.admin ? query.get("user") ?? "" : "";
-    this.measure = query.get("measure") in MEASURES ? query.get("measure") : "tokens";
+    this.wanted(context.query);
     this.body = h("div", { class: "panels" });
     this.told = h("p", { class: "hidden", role: "status" });
     fill(place, h("div", { class: "head" }, h("h1", {}, "Usage"), h("p", {}, "Days are those of UTC.")), this.controls(), this.told, this.body);
+  }
+
+  /** What the address asks for. */
+  wanted(query) {
+    this.to = query.get("to") || today();
+    this.from = query.get("from") || iso(at(this.to) - 29 * DAY);
+    this.user = this.context.person.admin ? query.get("user") ?? "" : "";
+    this.measure = query.get("measure") in MEASURES ? query.get("measure") : "tokens";
   }
 
   controls() {
@@ -180,7 +184,7 @@ class Usage {
     const ends = cycle && new Date(cycle.end).toLocaleDateString(undefined, { day: "numeric", month: "long" });
     return h("section", { class: "card" },
       h("div", { class: "section-head" }, h("h2", {}, own ? "Your quotas" : "Quotas"), h("span", { class: "faint" }, [`Plan: ${tier}`, ends && `begins anew on ${ends}`].filter(Boolean).join(" · "))),
-      known || h("p", { class: "warn" }, "What was used cannot be read at the moment."),
+      !known && h("p", { class: "warn" }, "What was used cannot be read at the moment."),
       h("div", { class: "quotas" }, actions.map(({ action, limit, used }) => meter({ name: WORK[action] ?? action, used, limit, note: limit === 0 && "Not part of this plan." }))));
   }
 }
@@ -188,15 +192,12 @@ class Usage {
 export default {
   title: "Usage",
   async mount(place, context) {
-    await styled("panels");
     const usage = new Usage(place, context);
     await usage.load();
     return {
       leave() {},
       move({ query }) {
-        usage.to = query.get("to") || today();
-        usage.from = query.get("from") || iso(at(usage.to) - 29 * DAY);
-        usage.user = context.person.admin ? query.get("user") ?? "" : "";
+        usage.wanted(query);
         usage.load();
       },
     };
