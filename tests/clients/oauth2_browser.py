@@ -11,86 +11,17 @@ import json
 import os
 import queue
 import secrets
-import socket
-import struct
-import subprocess
 import sys
-import tempfile
 import threading
-import time
 import urllib.parse
 import urllib.request
 
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "browser"))
+
+from devtools import DEADLINE, Browser, DevTools, Wrong  # noqa: E402
+
 CALLBACK_PORT = 8765
 CALLBACK = f"http://127.0.0.1:{CALLBACK_PORT}/callback"
-DEADLINE = 30
-
-
-class DevTools:
-    """Just enough of a WebSocket to talk to one tab."""
-
-    def __init__(self, url):
-        parts = urllib.parse.urlsplit(url)
-        self.socket = socket.create_connection((parts.hostname, parts.port), timeout=DEADLINE)
-        key = base64.b64encode(secrets.token_bytes(16)).decode()
-        self.socket.sendall(
-            f"GET {parts.path} HTTP/1.1\r\nHost: {parts.netloc}\r\nUpgrade: websocket\r\n"
-            f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode())
-        self.file = self.socket.makefile("rb")
-        while self.file.readline().strip():
-            pass
-        self.last = 0
-
-    def call(self, method, **params):
-        self.last += 1
-        data = json.dumps({"id": self.last, "method": method, "params": params}).encode()
-        mask = secrets.token_bytes(4)
-        size = struct.pack("!B", 128 | len(data)) if len(data) < 126 else struct.pack("!BH", 254, len(data))
-        self.socket.sendall(b"\x81" + size + mask + bytes(b ^ mask[i % 4] for i, b in enumerate(data)))
-        while True:
-            answer = json.loads(self.frame())
-            if answer.get("id") == self.last:
-                if "error" in answer:
-                    raise RuntimeError(answer["error"])
-                return answer["result"]
-
-    def frame(self):
-        text = b""
-        while True:
-            first, size = self.file.read(2)
-            size &= 127
-            if size == 126:
-                (size,) = struct.unpack("!H", self.file.read(2))
-            elif size == 127:
-                (size,) = struct.unpack("!Q", self.file.read(8))
-            text += self.file.read(size)
-            if first & 128:
-                return text
-
-    def evaluate(self, script):
-        return self.call("Runtime.evaluate", expression=script, returnByValue=True)["result"].get("value")
-
-    def until(self, what, script):
-        ends = time.monotonic() + DEADLINE
-        while time.monotonic() < ends:
-            try:
-                if self.evaluate(script):
-                    return
-            except RuntimeError:
-                pass  # Between two pages.
-            time.sleep(0.05)
-        step(what, False, f"{self.evaluate('location.href')}\n{self.evaluate('document.body.innerText')}")
-
-    def type(self, selector, text):
-        self.evaluate(f"document.querySelector({json.dumps(selector)}).focus(), "
-                      f"document.querySelector({json.dumps(selector)}).select()")
-        self.call("Input.insertText", text=text)
-
-    def click(self, selector):
-        box = f"document.querySelector({json.dumps(selector)}).getBoundingClientRect()"
-        x, y = self.evaluate(f"[{box}.x + {box}.width / 2, {box}.y + {box}.height / 2]")
-        for kind in ["mousePressed", "mouseReleased"]:
-            self.call("Input.dispatchMouseEvent", type=kind, x=x, y=y, button="left", clickCount=1)
 
 
 def step(name, good, detail=""):
@@ -170,24 +101,11 @@ def flow(base, username, password, tab, arrived):
 def main(base, username, password):
     arrived = queue.Queue()
     listen(arrived)
-    with tempfile.TemporaryDirectory() as profile:
-        chromium = subprocess.Popen(
-            [os.environ.get("CHROMIUM", "chromium"), "--headless=new", "--no-sandbox", "--disable-gpu",
-             "--no-first-run", "--no-proxy-server", "--remote-debugging-port=0",
-             f"--user-data-dir={profile}", "about:blank"],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    with Browser() as browser:
         try:
-            port = os.path.join(profile, "DevToolsActivePort")
-            ends = time.monotonic() + DEADLINE
-            while not (os.path.exists(port) and open(port).read().strip()):
-                step("the browser starts", False) if time.monotonic() > ends else time.sleep(0.1)
-            number = open(port).read().split()[0]
-            with urllib.request.urlopen(f"http://127.0.0.1:{number}/json/list", timeout=10) as tabs:
-                tab = next(tab for tab in json.load(tabs) if tab["type"] == "page")
-            flow(base, username, password, DevTools(tab["webSocketDebuggerUrl"]), arrived)
-        finally:
-            chromium.terminate()
-            chromium.wait(DEADLINE)
+            flow(base, username, password, DevTools(browser.address()), arrived)
+        except Wrong as wrong:
+            step("the pages", False, wrong)
 
 
 if __name__ == "__main__":

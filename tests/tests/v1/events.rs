@@ -199,3 +199,46 @@ impl Sse {
         tokio::time::timeout(Duration::from_secs(20), rest).await.is_ok()
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_is_found_by_its_id_and_by_its_cause() {
+    let (app, admin) = world().await;
+    given(&*app.app.log, "note-1", "Noted", 3).await;
+    let cause =
+        fetch(&admin, "/v1/events?stream=note-1", StatusCode::OK).await["events"][1].clone();
+    let id = cause["id"].as_str().unwrap();
+    let metadata = json!({"actor": "ann", "correlation_id": Uuid::nil(), "causation_id": id});
+    let effect = NewEvent {
+        id: Uuid::new_v4(),
+        kind: "Followed".into(),
+        data: RawValue::from_string(DATA.to_owned()).unwrap(),
+        metadata: RawValue::from_string(metadata.to_string()).unwrap(),
+    };
+    let found_by = effect.id;
+    let stream = "note-2".parse().unwrap();
+    let append = Append { stream, expected: Expected::Any, events: vec![effect] };
+    app.app.log.append(append).await.unwrap();
+    given(&*app.app.log, "note-1", "Noted", 2).await;
+    let ids = |page: &Value| -> Vec<String> {
+        let events = page["events"].as_array().unwrap().iter();
+        events.map(|event| event["id"].as_str().unwrap().to_owned()).collect()
+    };
+    let page = fetch(&admin, &format!("/v1/events?id={found_by}"), StatusCode::OK).await;
+    assert_eq!((ids(&page), &page["next"]), (vec![found_by.to_string()], &Value::Null));
+    let path = format!("/v1/events?causation={id}&after={}", cause["position"]);
+    assert_eq!(ids(&fetch(&admin, &path, StatusCode::OK).await), [found_by.to_string()]);
+    // All conditions hold together, and what nobody wrote is nowhere.
+    for none in [
+        format!("/v1/events?id={found_by}&type=Noted"),
+        format!("/v1/events?id={found_by}&after={}", u32::MAX),
+        format!("/v1/events?id={}", Uuid::from_u128(7)),
+        format!("/v1/events?causation={}", Uuid::from_u128(7)),
+    ] {
+        let page = fetch(&admin, &none, StatusCode::OK).await;
+        assert_eq!((ids(&page), &page["next"]), (vec![], &Value::Null), "{none}");
+    }
+    for odd in ["id=odd", "causation=odd"] {
+        fetch(&admin, &format!("/v1/events?{odd}"), StatusCode::UNPROCESSABLE_ENTITY).await;
+    }
+    app.stop().await.unwrap();
+}

@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod broker;
+mod console;
 mod events;
 mod operations;
 mod problems;
 mod read_models;
+mod run_list;
 mod runs;
 mod uploads;
 mod usage;

@@ -104,7 +104,7 @@ async fn a_rebuild_that_fails_says_why_and_leaves_the_rows() {
     assert_eq!(rebuild(&admin, "users").await.0, 202);
     let failed = until(&admin, "users", "failed").await;
     let reason = failed["rebuild"]["failure"].as_str().unwrap();
-    assert!(reason.contains("users"), "{reason}");
+    assert!(reason.contains("depend"), "{reason}");
     json(&admin, "/v1/system", StatusCode::OK).await;
     app.stop().await.unwrap();
 }

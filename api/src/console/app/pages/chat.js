@@ -196,7 +196,8 @@ class Chat {
     if (session === null) {
       this.named("New conversation");
       fill(this.messages, this.welcome());
-      this.text.focus();
+      // On a phone a keyboard would cover half of the page.
+      if (!matchMedia("(pointer: coarse)").matches) this.text.focus();
       return;
     }
     this.loading = true;
