@@ -17,8 +17,9 @@ use commands::{
     },
     intake::{Due, Upload},
     log::EventLog,
-    nodes,
+    nodes, pulse,
     reactors::ingest::{Backlog, BacklogError, Ingest, Limits, Nodes},
+    trace,
 };
 use domain::{
     Position,
@@ -33,7 +34,12 @@ use projections::{
     },
 };
 use sqlx::PgPool;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tracing::{Instrument, field};
 use uuid::Uuid;
 
 /// How long the vector of a question is waited for; then its words have to do.
@@ -137,13 +143,26 @@ impl Library {
     /// # Errors
     /// When the database does not answer.
     pub async fn answer(&self, db: &PgPool, wish: Wish<'_>) -> sqlx::Result<Vec<Hit>> {
-        let Wish { knowledge_bases, text, filter, ratio, top_k } = wish;
-        if text.trim().is_empty() || knowledge_bases.is_empty() {
+        if wish.text.trim().is_empty() || wish.knowledge_bases.is_empty() {
             return Ok(Vec::new());
         }
+        let span = tracing::info_span!(
+            target: trace::TARGET,
+            "retrieval",
+            otel.kind = "internal",
+            gen_ai.operation.name = "retrieval",
+            annals.retrieval.hits = field::Empty,
+        );
+        let found = self.search(db, wish).instrument(span.clone()).await?;
+        span.record("annals.retrieval.hits", i64::try_from(found.len()).unwrap_or(i64::MAX));
+        Ok(found)
+    }
+
+    async fn search(&self, db: &PgPool, wish: Wish<'_>) -> sqlx::Result<Vec<Hit>> {
+        let Wish { knowledge_bases, text, filter, ratio, top_k } = wish;
         let (rankings, vector) = match ratio {
             Some(ratio) if ratio <= 0.0 => (Rankings::Words, None),
-            Some(_) | None => (Rankings::Both, self.vector(text).await),
+            Some(_) | None => (Rankings::Both, timed("embed", self.vector(text)).await),
         };
         let vector = vector.as_deref().map(|values| QueryVector {
             model: self.embedder.model(),
@@ -152,7 +171,8 @@ impl Library {
         });
         let depth = if self.reranker.is_some() { top_k.max(RERANKED) } else { top_k };
         let question = Question { knowledge_bases, text, vector, filter, rankings, top_k: depth };
-        let hits = retrieval::retrieve(db, question).await?;
+        let stage = if rankings == Rankings::Words { "lexical" } else { "fused" };
+        let hits = timed(stage, retrieval::retrieve(db, question)).await?;
         Ok(self.reranked(text, hits, top_k).await)
     }
 
@@ -160,7 +180,7 @@ impl Library {
     async fn reranked(&self, text: &str, mut hits: Vec<Hit>, top_k: usize) -> Vec<Hit> {
         if let Some(reranker) = self.reranker.as_ref().filter(|_| !hits.is_empty()) {
             let texts: Vec<&str> = hits.iter().map(|hit| hit.text.as_str()).collect();
-            match reranker.order(text, &texts).await {
+            match timed("rerank", reranker.order(text, &texts)).await {
                 Ok(order) => {
                     let mut left: Vec<Option<Hit>> = hits.into_iter().map(Some).collect();
                     let take = |(at, score): (usize, f64)| Some(Hit { score, ..left[at].take()? });
@@ -332,6 +352,14 @@ impl Nodes for Alive {
             }
         })
     }
+}
+
+/// Measures one stage of a question.
+async fn timed<T>(stage: &str, work: impl Future<Output = T>) -> T {
+    let begun = Instant::now();
+    let done = work.await;
+    pulse::RETRIEVAL_SECONDS.time(stage, begun.elapsed());
+    done
 }
 
 /// `kdb_` and the first 8 hex digits of the id's SHA-1, as clients know it.

@@ -11,7 +11,7 @@ use crate::{
     event_store::{self, People},
     genie, listen, llmstack,
     metrics::{self, Dialect},
-    observe, probes, sage, v1,
+    observe, openapi, probes, sage, v1,
 };
 use anyhow::{Context, Result, bail};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
@@ -72,11 +72,11 @@ pub async fn run(
 
 /// All routes: every dialect at the root and alone under its prefix.
 pub fn router(app: App) -> Router {
-    let sage = sage::routes(&app)
+    let sage = sage::routes()
         .layer(middleware::map_response(|response| observe::speaks(Dialect::Sage, response)));
-    let genie = genie::routes(&app)
+    let genie = genie::routes()
         .layer(middleware::map_response(|response| observe::speaks(Dialect::Genie, response)));
-    let llmstack = llmstack::routes(&app)
+    let llmstack = llmstack::routes()
         .layer(middleware::map_response(|response| observe::speaks(Dialect::LlmStack, response)));
     let speaks_genie =
         || middleware::map_response(|response| observe::speaks(Dialect::Genie, response));
@@ -90,6 +90,7 @@ pub fn router(app: App) -> Router {
         .merge(probes::routes())
         .merge(metrics::routes())
         .merge(console::routes())
+        .merge(openapi::routes())
         .merge(at_root)
         .merge(one.clone().layer(middleware::from_fn(colliding::one)))
         .merge(genie.clone())

@@ -29,6 +29,9 @@ use crate::{
 };
 use std::sync::Arc;
 
+/// What is told of a run that somebody stopped.
+pub const STOPPED: &str = "The run was stopped";
+
 /// What the steps of apps work with, besides models.
 #[derive(Clone)]
 pub struct Workshop {

@@ -1,6 +1,9 @@
 //! Load, decide, append; begin again if another writer was faster.
 
-use crate::log::{Append, AppendError, Direction, EventLog, ReadError};
+use crate::{
+    log::{Append, AppendError, Direction, EventLog, ReadError},
+    trace,
+};
 use domain::{
     Decider, Expected, Metadata, NewEvent, Position, Recorded, Refusal, Revision, StreamId, codec,
 };
@@ -215,7 +218,9 @@ pub fn unpack<D: Decider>(recorded: &Recorded) -> Result<D::Event, Failure> {
 
 fn pack<E: serde::Serialize>(events: &[E], metadata: &Metadata) -> Result<Vec<NewEvent>, Failure> {
     let unencodable = |error: serde_json::Error| Failure::Unencodable(error.to_string().into());
-    let metadata: Box<RawValue> = to_raw_value(metadata).map_err(unencodable)?;
+    let traceparent = trace::or_current(metadata.traceparent.clone());
+    let metadata = Metadata { traceparent, ..metadata.clone() };
+    let metadata: Box<RawValue> = to_raw_value(&metadata).map_err(unencodable)?;
     let mut packed = Vec::with_capacity(events.len());
     for event in events {
         let (kind, data) = codec::encode(event).map_err(unencodable)?;

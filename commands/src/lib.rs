@@ -33,6 +33,7 @@ pub mod skill_learning;
 pub mod skill_texts;
 pub mod skills;
 pub mod taxonomy;
+pub mod trace;
 pub mod usage;
 pub mod versions;
 pub mod workspaces;

@@ -130,7 +130,7 @@ pub struct Metadata {
     /// The event or command that directly caused this one.
     #[serde(rename = "causation_id", default, skip_serializing_if = "Option::is_none")]
     pub causation: Option<Uuid>,
-    /// W3C trace context of the request, if it carried one.
+    /// W3C trace context of what wrote it: of the span where traces are exported, else of the request, if it carried one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub traceparent: Option<String>,
 }

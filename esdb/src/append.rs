@@ -17,7 +17,10 @@ use crate::{
         },
     },
 };
-use commands::log::{Append, AppendError, Direction, EventLog};
+use commands::{
+    log::{Append, AppendError, Direction, EventLog},
+    pulse,
+};
 use domain::{Expected, NewEvent, Revision, StreamId, ids::UserId};
 use futures::{Stream, StreamExt};
 use tonic::Status;
@@ -77,6 +80,21 @@ pub(crate) async fn append(
 
 /// Appends, and tells a conflict from a failure.
 pub(crate) async fn write(
+    log: &dyn EventLog,
+    stream: StreamId,
+    belief: Belief,
+    events: Vec<NewEvent>,
+) -> Result<Ended, AppendError> {
+    let ended = checked(log, stream, belief, events).await;
+    pulse::ESDB_APPENDS.add(match &ended {
+        Ok(Ended::Written(..)) => "written",
+        Ok(Ended::Conflict(_)) => "conflict",
+        Err(_) => "refused",
+    });
+    ended
+}
+
+async fn checked(
     log: &dyn EventLog,
     stream: StreamId,
     belief: Belief,

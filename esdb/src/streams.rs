@@ -25,7 +25,10 @@ use crate::{
     },
 };
 use async_stream::{stream, try_stream};
-use commands::log::{Direction, EventLog};
+use commands::{
+    log::{Direction, EventLog},
+    pulse,
+};
 use futures::{FutureExt, StreamExt, stream::BoxStream};
 use std::{pin::pin, sync::Arc};
 use tokio_util::sync::CancellationToken;
@@ -123,6 +126,12 @@ pub(crate) fn until<T: Send + 'static>(
     answers.boxed()
 }
 
+/// A subscription, which counts as long as it is read.
+fn counted(answers: Answers<ReadResp>) -> Answers<ReadResp> {
+    let open = pulse::ESDB_CATCH_UP.raise();
+    answers.map(move |answer| (&open, answer).1).boxed()
+}
+
 fn answers(log: Arc<dyn EventLog>, options: Options) -> Result<Answers<ReadResp>, Status> {
     let direction = match ReadDirection::try_from(options.read_direction) {
         Ok(ReadDirection::Forwards) => Direction::Forward,
@@ -163,7 +172,7 @@ fn answers(log: Arc<dyn EventLog>, options: Options) -> Result<Answers<ReadResp>
                     let why = "what a persistent subscription has set aside is read, not followed";
                     return Err(Status::unimplemented(why));
                 }
-                return Ok(follow::source(log, source, wish(from)));
+                return Ok(counted(follow::source(log, source, wish(from))));
             }
             Ok(match (View::links(&source), source) {
                 (Some(view), _) => read::all(log, view, wish(from)).boxed(),
@@ -184,7 +193,7 @@ fn answers(log: Arc<dyn EventLog>, options: Options) -> Result<Answers<ReadResp>
             };
             let view = View::Events(filter);
             Ok(match subscribes {
-                true => follow::all(log, view, wish(from)).boxed(),
+                true => counted(follow::all(log, view, wish(from)).boxed()),
                 false => read::all(log, view, wish(from)).boxed(),
             })
         }

@@ -345,3 +345,25 @@ pub async fn unfinished(db: &PgPool, limit: i64) -> sqlx::Result<Vec<DocumentId>
     .await?;
     Ok(ids.into_iter().map(DocumentId::from).collect())
 }
+
+/// Documents that are not read yet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, FromRow)]
+pub struct Depth {
+    /// Not begun, or not again.
+    pub waiting: i64,
+    /// In work.
+    pub working: i64,
+}
+
+/// How many documents wait or are in work, of 10,000 at most: beyond that the number says no more.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn depth(db: &PgPool) -> sqlx::Result<Depth> {
+    sqlx::query_as(
+        "select count(*) filter (where status = 0) as waiting, count(*) filter (where status = 1) as working
+         from (select status from documents where status < 2 and not gone limit 10000) unfinished",
+    )
+    .fetch_one(db)
+    .await
+}

@@ -288,3 +288,13 @@ pub async fn counts(
     .await?;
     Ok(rows.into_iter().map(|(queue, status, jobs)| ((queue, status), jobs)).collect())
 }
+
+/// How many jobs stand how, by queue and status, as it is counted along: no job is looked at.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn standing(db: &PgPool) -> sqlx::Result<BTreeMap<(String, String), i64>> {
+    let rows: Vec<(String, String, i64)> =
+        sqlx::query_as("select queue, status, jobs from job_counts").fetch_all(db).await?;
+    Ok(rows.into_iter().map(|(queue, status, jobs)| ((queue, status), jobs)).collect())
+}

@@ -4,6 +4,7 @@ pub mod app;
 pub mod audit;
 pub mod binary;
 pub mod chance;
+pub mod collector;
 pub mod database;
 pub mod files;
 pub mod fold;

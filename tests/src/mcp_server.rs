@@ -55,6 +55,8 @@ struct Known {
     sessions: HashMap<String, mpsc::UnboundedSender<Value>>,
     streams: HashMap<String, mpsc::UnboundedReceiver<Value>>,
     methods: Vec<String>,
+    /// Traces that calls belonged to, by their messages and by their headers.
+    traces: Vec<[Option<String>; 2]>,
     /// Whether `patient` has been called.
     hung: bool,
 }
@@ -111,6 +113,11 @@ impl McpServer {
         self.world.known().methods.clone()
     }
 
+    /// Traces that the calls of tools belonged to, by `_meta` of each message and by its headers.
+    pub fn traces(&self) -> Vec<[Option<String>; 2]> {
+        self.world.known().traces.clone()
+    }
+
     /// Waits until it has been asked for `method`.
     pub async fn asked_for(&self, method: &str) {
         let mut seen = self.world.0.seen.subscribe();
@@ -165,7 +172,12 @@ impl World {
     }
 
     /// The answer to a request; `None` to a notification.
-    async fn answer(&self, message: &Value) -> Option<Value> {
+    async fn answer(&self, headers: &HeaderMap, message: &Value) -> Option<Value> {
+        if message["method"] == "tools/call" {
+            let told = message["params"]["_meta"]["traceparent"].as_str().map(str::to_owned);
+            let sent = headers.get("traceparent").and_then(|value| value.to_str().ok());
+            self.known().traces.push([told, sent.map(str::to_owned)]);
+        }
         let method = message["method"].as_str().unwrap_or_default().to_owned();
         self.known().methods.push(method.clone());
         self.0.seen.send_modify(|seen| *seen += 1);
@@ -228,7 +240,7 @@ async fn streamable(
         Some(id) if world.known().sessions.contains_key(&id) => id,
         _ => return StatusCode::NOT_FOUND.into_response(),
     };
-    match world.answer(&message).await {
+    match world.answer(&headers, &message).await {
         Some(answer) => ([("mcp-session-id", id)], Json(answer)).into_response(),
         None => StatusCode::ACCEPTED.into_response(),
     }
@@ -265,7 +277,7 @@ async fn message(
     let send = world.known().sessions.get(&id).cloned();
     let Some(send) = send.filter(|_| world.admits(&headers)) else { return StatusCode::NOT_FOUND };
     tokio::spawn(async move {
-        if let Some(answer) = world.answer(&message).await {
+        if let Some(answer) = world.answer(&headers, &message).await {
             drop(send.send(answer));
         }
     });

@@ -1,6 +1,7 @@
-//! Completions and manual pages, from the definition of the command line.
+//! Completions and manual pages, from the definition of the command line; documents of the APIs, from their routers.
 
 use super::Arguments;
+use crate::openapi::Name;
 use anyhow::{Context, Result};
 use clap::CommandFactory;
 use clap_complete::Shell;
@@ -30,4 +31,9 @@ pub(super) fn page(folder: Option<&Path>) -> Result<()> {
             clap_mangen::generate_to(Arguments::command(), folder).with_context(place)
         }
     }
+}
+
+/// The OpenAPI document of a dialect to standard output.
+pub(super) fn document(dialect: Name) -> Result<()> {
+    Ok(writeln!(io::stdout(), "{}", dialect.json()?)?)
 }

@@ -17,7 +17,7 @@ use crate::{
     bench,
     compose::{Store, Tenancy},
     config::Config,
-    eval, event_store, serve,
+    eval, event_store, openapi, serve, telemetry,
 };
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
@@ -25,7 +25,7 @@ use commands::effects::extract::reader;
 use domain::Metadata;
 pub(crate) use progress::Progress;
 use std::{
-    io::{self, IsTerminal, Write},
+    io::{self, Write},
     path::PathBuf,
     process::ExitCode,
 };
@@ -86,6 +86,11 @@ enum Command {
         #[arg(long)]
         folder: Option<PathBuf>,
     },
+    /// Print the OpenAPI document of a dialect.
+    Openapi {
+        /// Which one.
+        dialect: openapi::Name,
+    },
     /// Read a file for a server that gave it to this process.
     #[command(hide = true, name = reader::SUBCOMMAND)]
     Extract,
@@ -98,6 +103,7 @@ pub fn main() -> ExitCode {
         Command::Extract => return reader::serve(),
         Command::Completions { shell } => Some(manual::completions(shell)),
         Command::Man { ref folder } => Some(manual::page(folder.as_deref())),
+        Command::Openapi { dialect } => Some(manual::document(dialect)),
         _ => None,
     };
     match printed {
@@ -126,13 +132,19 @@ pub fn main() -> ExitCode {
         Command::Doctor(_) => "off",
         _ => "warn,sqlx=error",
     };
-    log_to_stderr(config.log_json, usual);
+    let traced = matches!(command, Command::Serve | Command::Log);
+    let telemetry = match telemetry::start(config.log_json, usual, traced) {
+        Ok(telemetry) => telemetry,
+        Err(error) => return fail(&error, TROUBLE),
+    };
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into(), TROUBLE),
     };
     let trouble = if matches!(command, Command::Verify) { TROUBLE } else { 1 };
-    match runtime.block_on(run(command, config)) {
+    let ended = runtime.block_on(run(command, config));
+    telemetry.stop();
+    match ended {
         Ok(code) => code,
         // Whoever read the output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
@@ -193,6 +205,7 @@ async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
         | Command::Doctor(_)
         | Command::Completions { .. }
         | Command::Man { .. }
+        | Command::Openapi { .. }
         | Command::Copy(_)
         | Command::Bench(_)
         | Command::Eval(_)
@@ -216,17 +229,4 @@ fn fail(error: &anyhow::Error, code: u8) -> ExitCode {
 /// Metadata of what an operator does on the command line.
 fn operator() -> Metadata {
     Metadata::system(Uuid::now_v7())
-}
-
-/// As `RUST_LOG` says, else as is `usual`. Servers, whose lines are read by machines, write JSON where there is no terminal.
-fn log_to_stderr(json: Option<bool>, usual: &str) {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(usual));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    let serving = usual.starts_with("info");
-    if json.unwrap_or_else(|| serving && !io::stderr().is_terminal()) {
-        lines.json().init();
-    } else {
-        lines.with_ansi(io::stderr().is_terminal()).init();
-    }
 }

@@ -10,6 +10,7 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
+use commands::trace::{self, Traceparent};
 use domain::{Metadata, ids::UserId};
 use futures::FutureExt;
 use std::{
@@ -71,7 +72,7 @@ impl Context {
             on_behalf_of: None,
             correlation: self.request_id,
             causation: None,
-            traceparent: self.traceparent.clone(),
+            traceparent: trace::or_current(self.traceparent.clone()),
         }
     }
 }
@@ -120,13 +121,11 @@ fn locale(headers: &HeaderMap) -> Locale {
     if wish.to_ascii_lowercase().starts_with("en") { Locale::English } else { Locale::Chinese }
 }
 
+/// What is malformed, or said twice, is as if it were not there.
 fn traceparent(headers: &HeaderMap) -> Option<String> {
-    let text = headers.get("traceparent")?.to_str().ok()?;
-    let parts: Vec<&str> = text.split('-').collect();
-    let hex = |part: &str, len| part.len() == len && part.bytes().all(|b| b.is_ascii_hexdigit());
-    let well_formed = matches!(parts[..], [version, trace, span, flags]
-        if hex(version, 2) && hex(trace, 32) && hex(span, 16) && hex(flags, 2));
-    well_formed.then(|| text.to_owned())
+    let mut said = headers.get_all(trace::TRACEPARENT).iter();
+    let (Some(text), None) = (said.next(), said.next()) else { return None };
+    Traceparent::parse(text.to_str().ok()?).map(|parsed| parsed.text())
 }
 
 #[cfg(test)]
@@ -180,5 +179,8 @@ mod tests {
         assert_eq!(traceparent(&headers("traceparent", "00-zz-1-01")), None);
         let good = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         assert_eq!(traceparent(&headers("traceparent", good)).as_deref(), Some(good));
+        let mut twice = headers("traceparent", good);
+        twice.append("traceparent", HeaderValue::from_static(good));
+        assert_eq!(traceparent(&twice), None);
     }
 }

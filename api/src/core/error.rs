@@ -13,9 +13,10 @@ use domain::{Kind, Refusal};
 use serde::Serialize;
 use serde_json::Value;
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// One thing wrong with an input, and where.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, Serialize, ToSchema)]
 pub struct Problem {
     /// Stable code, for example `missing`, `json_invalid`, `int_parsing`.
     #[serde(rename = "type")]

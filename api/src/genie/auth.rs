@@ -1,16 +1,15 @@
 //! `/auth/*` and `/users/me`, as the identity provider of this API's clients serves them; also below its proxy's prefix.
 
-use super::{Fault, Result, ids::shown};
+use super::{Failed, Fault, Result, answers::Data, ids::shown};
 use crate::{
     app::App,
     config::AuthMode,
     core::{Caller, Context, Error, Json, extract::OptionalJson, peer::Peer},
+    openapi::Documented,
 };
 use axum::{
-    Router,
     extract::{FromRequestParts, Request, State},
     http::StatusCode,
-    routing::{get, post},
 };
 use chrono::{DateTime, TimeDelta, Utc};
 use commands::{
@@ -18,13 +17,14 @@ use commands::{
     identity::{self, Authenticated, OpenedLogin},
 };
 use domain::{
-    ids::{LoginId, UserId},
+    ids::{LoginId, UploadId, UserId},
     login::{Audience, CloseReason},
     profile::Profile,
 };
 use projections::profiles;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// How long an access token lives.
 const ACCESS: TimeDelta = TimeDelta::minutes(15);
@@ -32,39 +32,54 @@ const ACCESS: TimeDelta = TimeDelta::minutes(15);
 const REFRESH: TimeDelta = TimeDelta::days(7);
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    Router::new().merge(below("")).merge(below("/api/directus"))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(login))
+        .routes(routes!(refresh))
+        .routes(routes!(logout))
+        .routes(routes!(me))
+        .also("/api/directus/auth/login", routes!(login))
+        .also("/api/directus/auth/refresh", routes!(refresh))
+        .also("/api/directus/auth/logout", routes!(logout))
+        .also("/api/directus/users/me", routes!(me))
+        .tagged("Logins")
 }
 
-fn below(prefix: &str) -> Router<App> {
-    Router::new()
-        .route(&format!("{prefix}/auth/login"), post(login))
-        .route(&format!("{prefix}/auth/refresh"), post(refresh))
-        .route(&format!("{prefix}/auth/logout"), post(logout))
-        .route(&format!("{prefix}/users/me"), get(me))
-}
-
-#[derive(Deserialize)]
+/// Who logs in.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Login)]
 struct LoginBody {
+    /// Their address, or their name.
     #[serde(default)]
+    #[schema(required)]
     email: String,
     #[serde(default)]
+    #[schema(required, value_type = String, format = Password)]
     password: Option<Sensitive>,
 }
 
-#[derive(Serialize)]
-struct Data<T> {
-    data: T,
-}
-
-/// A login's tokens; `expires` is how long the first one lives, in milliseconds.
-#[derive(Serialize)]
-pub struct Tokens {
+/// The tokens of a login.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Tokens {
+    /// Goes into `Authorization`, after `Bearer`.
     access_token: String,
+    /// Good for new tokens, once.
     refresh_token: String,
+    /// For how many milliseconds the access token is good.
     expires: i64,
 }
 
+/// Logs somebody in.
+#[utoipa::path(
+    post,
+    path = "/auth/login",
+    request_body = LoginBody,
+    responses(
+        (status = 200, description = "They are logged in.", body = Data<Tokens>),
+        (status = 401, description = "Name or password are wrong, or the account is suspended.", body = Failed),
+    ),
+    security(()),
+)]
 async fn login(
     State(app): State<App>,
     peer: Peer,
@@ -92,7 +107,7 @@ async fn login(
 ///
 /// # Errors
 /// When the log does not answer.
-pub async fn open(app: &App, who: &Authenticated) -> std::result::Result<Tokens, Fault> {
+pub(super) async fn open(app: &App, who: &Authenticated) -> std::result::Result<Tokens, Fault> {
     let (metadata, now) = (Context::current().metadata(who.user.clone()), Utc::now());
     let opened = app.identity.open_login(who, Audience::Genie, now + REFRESH, &metadata).await;
     tokens(app, who, &opened.map_err(told)?, now).await
@@ -157,12 +172,28 @@ pub fn access_token(
     Ok(token.expose().to_owned())
 }
 
-#[derive(Default, Deserialize)]
+/// Which login is meant.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = Refresh)]
 struct RefreshBody {
+    /// As the last answer had it.
     #[serde(default)]
     refresh_token: Option<String>,
 }
 
+/// Gives new tokens for a refresh token.
+///
+/// The old one is spent. Whoever shows it again ends the login, since one of the two has stolen it.
+#[utoipa::path(
+    post,
+    path = "/auth/refresh",
+    request_body = RefreshBody,
+    responses(
+        (status = 200, description = "The next tokens.", body = Data<Tokens>),
+        (status = 401, description = "The refresh token is not good, or no longer.", body = Failed),
+    ),
+    security(()),
+)]
 async fn refresh(State(app): State<App>, Json(body): Json<RefreshBody>) -> Result<Data<Tokens>> {
     let Some(token) = body.refresh_token.filter(|token| !token.is_empty()) else {
         return Err(Fault::invalid("refresh_token is required"));
@@ -182,6 +213,14 @@ async fn refresh(State(app): State<App>, Json(body): Json<RefreshBody>) -> Resul
     Ok(axum::Json(Data { data: tokens(&app, &who, &opened, now).await? }))
 }
 
+/// Ends a login, by its refresh token or by the access token that calls.
+#[utoipa::path(
+    post,
+    path = "/auth/logout",
+    request_body(content = Option<RefreshBody>, content_type = "application/json"),
+    responses((status = 204, description = "It has ended.")),
+    security((), ("bearer" = [])),
+)]
 async fn logout(
     State(app): State<App>,
     request: Request,
@@ -209,21 +248,49 @@ async fn logout(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn me(State(app): State<App>, caller: Caller) -> Result<Data<Value>> {
-    let person = caller.person.as_ref();
+/// The person who calls.
+#[derive(Serialize, ToSchema)]
+struct Me {
+    id: String,
+    email: Option<String>,
+    /// Their name for logging in, while they have given none.
+    first_name: String,
+    last_name: Option<String>,
+    /// A file.
+    #[schema(value_type = Option<uuid::Uuid>)]
+    avatar: Option<UploadId>,
+    /// `Administrator`, `Creator` or `Viewer`.
+    role: &'static str,
+    /// Always `active`: others cannot call.
+    status: &'static str,
+    /// `null` for those whom only a proxy knows.
+    subscription_tier: Option<String>,
+    admin_access: bool,
+    /// The administrator who acts as this person.
+    impersonated_by: Option<String>,
+}
+
+/// Tells who is calling.
+#[utoipa::path(
+    get,
+    path = "/users/me",
+    responses((status = 200, description = "The person.", body = Data<Me>)),
+)]
+async fn me(State(app): State<App>, caller: Caller) -> Result<Data<Me>> {
     let Profile { details, avatar } = profiles::of(&app.db, &caller.user).await?;
-    let data = json!({
-        "id": shown(&caller.user),
-        "email": person.and_then(|person| person.email.as_deref()),
-        "first_name": details.first_name.as_deref().unwrap_or(&caller.username),
-        "last_name": details.last_name,
-        "avatar": avatar,
-        "role": caller.role.as_str(),
-        "status": "active",
-        "subscription_tier": person.map(|person| person.tier.as_str()),
-        "admin_access": caller.admin,
-        "impersonated_by": caller.impersonator.as_ref().map(shown),
-    });
+    let (person, impersonator) = (caller.person, caller.impersonator);
+    let data = Me {
+        id: shown(&caller.user),
+        email: person.as_ref().and_then(|person| person.email.clone()),
+        first_name: details.first_name.unwrap_or(caller.username),
+        last_name: details.last_name,
+        avatar,
+        role: caller.role.as_str(),
+        status: "active",
+        subscription_tier: person.map(|person| person.tier.to_string()),
+        admin_access: caller.admin,
+        impersonated_by: impersonator.as_ref().map(shown),
+    };
     Ok(axum::Json(Data { data }))
 }
 

@@ -1,11 +1,17 @@
 //! `POST /api/captions/generate`: a caption for a post, as far as the subscription allows.
 
-use super::{Fault, Result, roles::Writer, usage};
+use super::{
+    Failed, Fault, Result,
+    answers::{Done, done},
+    roles::Writer,
+    usage,
+};
 use crate::{
     app::App,
     core::{Context, extract::OptionalJson},
+    openapi::Documented,
 };
-use axum::{Router, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode};
 use chrono::{TimeDelta, Utc};
 use commands::{
     captions::{self, Length, Platform, Wish},
@@ -13,45 +19,69 @@ use commands::{
 };
 use domain::{Metadata, ids::UserId, quota::Action};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// How long a caption can be on its way: longer than it may take.
 const HOLD: TimeDelta = TimeDelta::minutes(2);
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    Router::new().route("/api/captions/generate", post(generate))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(generate)).tagged("Captions")
 }
 
-#[derive(Default, Deserialize)]
+/// Which caption is wanted.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = CaptionWish)]
 struct Body {
+    /// Where it is to appear; `onlyfans` unless it is named.
     #[serde(default)]
     platform: Option<String>,
+    /// How it sounds; `playful` unless it is named.
     #[serde(default)]
+    #[schema(max_length = 200)]
     tone: Option<String>,
+    /// What it is about.
     #[serde(default)]
+    #[schema(max_length = 500)]
     topic: Option<String>,
+    /// `short`, `medium` or `long`.
     #[serde(default)]
     length: Option<String>,
+    /// Whose account it is for.
     #[serde(default, alias = "platformUsername")]
+    #[schema(max_length = 200)]
     platform_username: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A caption.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Caption)]
 struct Generated {
-    ok: bool,
-    success: bool,
+    /// Of the work that was counted.
     id: String,
     caption: String,
+    /// Who wrote it.
     model: String,
     platform: &'static str,
 }
 
+/// Writes a caption for a post, and counts it.
+#[utoipa::path(
+    post,
+    path = "/api/captions/generate",
+    request_body(content = Option<Body>, content_type = "application/json"),
+    responses(
+        (status = 200, description = "The caption.", body = Done<Generated>),
+        (status = 500, description = "The model wrote none (`generation_failed`); nothing is counted.", body = Failed),
+    ),
+)]
 async fn generate(
     State(app): State<App>,
     Writer(caller): Writer,
     OptionalJson(body): OptionalJson<Body>,
-) -> Result<Generated> {
+) -> Result<Done<Generated>> {
     let wish = wish(body)?;
     let (action, user, metadata) = (Action::PostCreations, &caller.user, caller.metadata());
     let id = Uuid::now_v7().to_string();
@@ -77,7 +107,7 @@ async fn generate(
     held.confirm().await?;
     let (id, platform) = (std::mem::take(&mut held.id), wish.platform.name);
     let (caption, model) = (caption.text, caption.model);
-    Ok(axum::Json(Generated { ok: true, success: true, id, caption, model, platform }))
+    Ok(done(Generated { id, caption, model, platform }))
 }
 
 fn wish(body: Body) -> std::result::Result<Wish, Fault> {

@@ -1,15 +1,19 @@
 //! `/api/credentials`: keeping and showing what somebody logs in with at a platform.
 
-use super::{Fault, Result, ids, roles, webhook::Either};
+use super::{
+    Failed, Fault, Result,
+    answers::{Done, Named, done},
+    ids, roles,
+    webhook::Either,
+};
 use crate::{
     app::App,
     core::{Caller, Context, Error, Json, Path},
+    openapi::Documented,
 };
 use axum::{
-    Router,
     extract::State,
     http::{HeaderName, StatusCode, header},
-    routing::{delete, post},
 };
 use commands::{
     connections::{self, Account},
@@ -21,8 +25,11 @@ use domain::{
     ids::{ConnectionId, UserId},
     quota::Limit,
 };
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
 
 /// Bytes of one set of credentials.
 const LARGEST: usize = 64 << 10;
@@ -30,36 +37,73 @@ const LARGEST: usize = 64 << 10;
 const LONGEST_NAME: usize = 200;
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/credentials/store", post(store))
-        .route("/api/credentials/reveal", post(reveal))
-        .route("/api/credentials/create-profile", post(create))
-        .route("/api/credentials/update-profile-creds", post(store))
-        .route("/api/credentials/{id}", delete(shred))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(store))
+        .routes(routes!(reveal))
+        .routes(routes!(create))
+        .routes(routes!(shred))
+        .also("/api/credentials/update-profile-creds", routes!(store))
+        .tagged("Credentials")
 }
 
-#[derive(Deserialize)]
+/// What somebody logs in with at a platform.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Credentials)]
 struct StoreBody {
+    /// The connection; also as `profileId` or `id`. A new one has none.
     #[serde(default, alias = "creatorProfileId", alias = "profileId", alias = "id")]
+    #[schema(value_type = Option<Uuid>)]
     creator_profile_id: Option<String>,
+    /// Fields of any kind, at most 64 KiB.
     #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     credentials: Option<Value>,
+    /// Sealed by another server; only other servers send it.
     #[serde(default, alias = "encryptedCredentials")]
+    #[schema(value_type = Option<String>)]
     encrypted_credentials: Option<Value>,
     #[serde(default)]
+    #[schema(max_length = 200)]
     platform: Option<String>,
+    /// Also as `username`.
     #[serde(default, alias = "platformUsername", alias = "username")]
+    #[schema(max_length = 200)]
     platform_username: Option<String>,
+    /// Whose they are; only other servers say so.
     #[serde(default, rename = "userId", alias = "user_id")]
+    #[schema(value_type = Option<String>)]
     user: Option<UserId>,
 }
 
+/// Credentials that are kept.
+#[derive(Serialize, ToSchema)]
+#[schema(as = StoredCredentials)]
+struct Stored {
+    id: Uuid,
+    /// As `id`.
+    #[serde(rename = "creatorProfileId")]
+    creator_profile_id: Uuid,
+    /// Whether the connection was there before.
+    updated: bool,
+}
+
+/// Keeps the credentials of a connection, sealed.
+#[utoipa::path(
+    post,
+    path = "/api/credentials/store",
+    request_body = StoreBody,
+    responses(
+        (status = 200, description = "They are kept.", body = Done<Stored>),
+        (status = 403, description = "The subscription allows no more connections (`tier_limit_reached`), or somebody else acts as the caller.", body = Failed),
+    ),
+    security(("bearer" = []), ("session" = []), ("token" = []), ("secret" = [])),
+)]
 async fn store(
     State(app): State<App>,
     caller: Either,
     Json(body): Json<StoreBody>,
-) -> Result<Value> {
+) -> Result<Done<Stored>> {
     let (by, metadata) = who(&caller)?;
     if let Either::Person(caller) = &caller {
         roles::in_person(caller)?;
@@ -83,38 +127,71 @@ async fn store(
     let limit = limit(&app, &caller).await?;
     let stored = app.connections.store(id, by, limit, &credentials, username, &metadata).await;
     stored.map_err(told)?;
-    Ok(axum::Json(json!({
-        "ok": true, "success": true, "creatorProfileId": id, "id": id, "updated": true,
-    })))
+    Ok(done(Stored { id: id.0, creator_profile_id: id.0, updated: true }))
 }
 
-#[derive(Deserialize)]
+/// Whose credentials are wanted.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = CredentialsWish)]
 struct RevealBody {
+    /// The connection; also as `profileId` or `id`.
     #[serde(default, alias = "creatorProfileId", alias = "profileId", alias = "id")]
+    #[schema(required, value_type = Uuid)]
     creator_profile_id: Option<String>,
 }
 
+/// Credentials, opened.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = RevealedCredentials)]
+struct Revealed {
+    creator_profile_id: Uuid,
+    #[schema(value_type = Object)]
+    credentials: Map<String, Value>,
+}
+
+type Uncached<T> = ([(HeaderName, &'static str); 1], axum::Json<Done<T>>);
+
+/// Shows the credentials of a connection, and records that it did.
+#[utoipa::path(
+    post,
+    path = "/api/credentials/reveal",
+    request_body = RevealBody,
+    responses(
+        (status = 200, description = "The credentials.", body = Done<Revealed>),
+        (status = 500, description = "They cannot be opened (`decrypt_failed`).", body = Failed),
+    ),
+    security(("bearer" = []), ("session" = []), ("token" = []), ("secret" = [])),
+)]
 async fn reveal(
     State(app): State<App>,
     caller: Either,
     Json(body): Json<RevealBody>,
-) -> std::result::Result<([(HeaderName, &'static str); 1], axum::Json<Value>), Fault> {
+) -> std::result::Result<Uncached<Revealed>, Fault> {
     let (by, metadata) = who(&caller)?;
     let id = connection(body.creator_profile_id.as_deref())?;
     let found = app.connections.reveal(id, by, &metadata).await.map_err(told)?;
     let credentials: Map<String, Value> =
         serde_json::from_str(found.expose()).map_err(|_| undecryptable())?;
-    let body = json!({
-        "ok": true, "success": true, "creatorProfileId": id, "credentials": credentials,
-    });
-    Ok(([(header::CACHE_CONTROL, "no-store")], axum::Json(body)))
+    let revealed = Revealed { creator_profile_id: id.0, credentials };
+    Ok(([(header::CACHE_CONTROL, "no-store")], done(revealed)))
 }
 
+/// Connects the caller with a platform.
+#[utoipa::path(
+    post,
+    path = "/api/credentials/create-profile",
+    request_body = StoreBody,
+    responses(
+        (status = 200, description = "They are connected.", body = Done<Stored>),
+        (status = 403, description = "The subscription allows no more connections (`tier_limit_reached`), or somebody else acts as the caller.", body = Failed),
+    ),
+)]
 async fn create(
     State(app): State<App>,
     caller: Caller,
     Json(body): Json<StoreBody>,
-) -> Result<Value> {
+) -> Result<Done<Stored>> {
     writer(&caller)?;
     roles::in_person(&caller)?;
     let Some(platform) = platform(body.platform)? else {
@@ -126,19 +203,25 @@ async fn create(
     let (limit, metadata) = (limit_of(&app, &caller.user).await?, caller.metadata());
     let connected = app.connections.connect(account, limit, &credentials, &metadata).await;
     let (id, updated) = connected.map_err(told)?;
-    Ok(axum::Json(json!({
-        "ok": true, "success": true, "id": id, "creatorProfileId": id, "updated": updated,
-    })))
+    Ok(done(Stored { id: id.0, creator_profile_id: id.0, updated }))
 }
 
+/// Destroys the credentials of a connection, for good.
+#[utoipa::path(
+    delete,
+    path = "/api/credentials/{id}",
+    params(("id" = Uuid, Path, description = "The connection.")),
+    responses((status = 200, description = "Nobody can open them any more.", body = Done<Named>)),
+    security(("bearer" = []), ("session" = []), ("token" = []), ("secret" = [])),
+)]
 async fn shred(
     State(app): State<App>,
     caller: Either,
     Path(id): Path<ConnectionId>,
-) -> Result<Value> {
+) -> Result<Done<Named>> {
     let (by, metadata) = who(&caller)?;
     app.connections.shred(id, by, &metadata).await.map_err(told)?;
-    Ok(axum::Json(json!({ "ok": true, "success": true, "id": id })))
+    Ok(done(Named { id: id.0 }))
 }
 
 fn who(caller: &Either) -> std::result::Result<(By, Metadata), Fault> {

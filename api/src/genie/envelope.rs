@@ -7,8 +7,10 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use domain::Kind;
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 use std::borrow::Cow;
+use utoipa::ToSchema;
 
 /// What handlers of this dialect return.
 pub type Result<T> = std::result::Result<Json<T>, Fault>;
@@ -65,12 +67,25 @@ impl IntoResponse for Fault {
     }
 }
 
+/// Why it did not work.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Failed<'a> {
+    /// Always `false`.
+    ok: bool,
+    /// Always `false`.
+    success: bool,
+    /// Stable code.
+    error: &'a str,
+    /// For people.
+    message: &'a str,
+    /// Further fields, such as `reason` and `details`.
+    #[serde(flatten)]
+    extra: Map<String, Value>,
+}
+
 fn failure(status: StatusCode, error: &str, message: &str, extra: Map<String, Value>) -> Response {
-    let mut body = json!({ "ok": false, "success": false, "error": error, "message": message });
-    if let Value::Object(fields) = &mut body {
-        fields.extend(extra);
-    }
-    (status, Json(body)).into_response()
+    let failed = Failed { ok: false, success: false, error, message, extra };
+    (status, Json(failed)).into_response()
 }
 
 /// Failures that are not the dialect's own, in its shape.

@@ -1,16 +1,19 @@
 //! `/api/fans`: whom creators know, and what they know of them.
 
-use super::{Fault, Result, roles::Writer, usage::iso};
+mod shapes;
+
+use super::{
+    Fault, Result,
+    answers::{Counts, Data, Done, Named, Page, done},
+    roles::Writer,
+    usage::iso,
+};
 use crate::{
     app::App,
     core::{Caller, Error, Json, Path, Query},
+    openapi::Documented,
 };
-use axum::{
-    Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::{extract::State, http::StatusCode};
 use chrono::Utc;
 use commands::fans::{self, Record};
 use domain::{
@@ -18,8 +21,11 @@ use domain::{
     ids::FanId,
 };
 use projections::fans::{self as read_model, Filter, Memory, Order, Row};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use shapes::{
+    Known, ListQuery, MemoryBody, ShowQuery, Shown, ShownAccount, ShownMemory, ShownPurchase,
+    ShownSubscription, Upserted,
+};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Fans listed at once, if nobody says.
 const PAGE: i64 = 50;
@@ -29,50 +35,34 @@ const MOST: i64 = 200;
 const LONGEST: usize = 200;
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/fans", get(list).post(upsert))
-        .route("/api/fans/{id}", get(show))
-        .route("/api/fans/{id}/memories", post(remember))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list, upsert))
+        .routes(routes!(show))
+        .routes(routes!(remember))
+        .tagged("Fans")
 }
 
-#[derive(Deserialize)]
-struct ListQuery {
-    #[serde(default)]
-    limit: Option<u32>,
-    #[serde(default)]
-    offset: Option<u32>,
-    #[serde(default)]
-    sort: Option<String>,
-    #[serde(default)]
-    platform: Option<String>,
-    #[serde(default, alias = "lifecycle_stage", alias = "lifecycleStage")]
-    stage: Option<String>,
-    #[serde(default, alias = "q")]
-    search: Option<String>,
-    #[serde(default, alias = "minSpend")]
-    min_spend: Option<String>,
-    #[serde(default)]
-    include: Option<String>,
-}
-
+/// Lists the fans that the caller knows.
+#[utoipa::path(
+    get,
+    path = "/api/fans",
+    params(ListQuery),
+    responses((status = 200, description = "The page.", body = Done<Page<Shown>>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: Caller,
     Query(query): Query<ListQuery>,
-) -> Result<Value> {
+) -> Result<Done<Page<Shown>>> {
     let order = order(query.sort.as_deref().unwrap_or("-total_spend"))?;
     let limit = query.limit.map_or(PAGE, i64::from).min(MOST);
     let offset = query.offset.map_or(0, i64::from);
     let seen = Seen::by(&caller, query.include.as_deref())?;
     let filter = filter(query)?;
     let page = read_model::page(&app.db, &caller.user, &filter, order, (offset, limit)).await?;
-    Ok(axum::Json(json!({
-        "ok": true,
-        "success": true,
-        "data": shown(&app, page.rows, seen).await?,
-        "meta": { "total_count": page.total, "filter_count": page.fitting },
-    })))
+    let meta = Counts { total_count: page.total, filter_count: page.fitting };
+    Ok(done(Page { data: shown(&app, page.rows, seen).await?, meta }))
 }
 
 fn order(sort: &str) -> std::result::Result<Order, Fault> {
@@ -134,7 +124,7 @@ impl Seen {
     }
 }
 
-async fn shown(app: &App, rows: Vec<Row>, seen: Seen) -> std::result::Result<Vec<Value>, Fault> {
+async fn shown(app: &App, rows: Vec<Row>, seen: Seen) -> std::result::Result<Vec<Shown>, Fault> {
     let memories = match seen.memories {
         true => {
             let ids: Vec<_> = rows.iter().map(|row| row.fan_id).collect();
@@ -145,74 +135,72 @@ async fn shown(app: &App, rows: Vec<Row>, seen: Seen) -> std::result::Result<Vec
     Ok(rows.into_iter().map(|row| fan(row, seen, memories.as_deref())).collect())
 }
 
-fn fan(row: Row, seen: Seen, memories: Option<&[Memory]>) -> Value {
+fn fan(row: Row, seen: Seen, memories: Option<&[Memory]>) -> Shown {
     let (id, details) = (row.fan_id, row.details.0);
-    let mut fan = json!({
-        "id": id,
-        "display_name": details.display_name,
-        "aliases": details.aliases,
-        "lifecycle_stage": details.lifecycle_stage,
-        "total_spend": decimal(details.total_spend),
-        "currency": details.currency,
-        "message_count": details.message_count,
-        "last_contact_at": details.last_contact_at.map(iso),
-        "notes": details.notes,
-        "platform_accounts": row.accounts.0.iter().map(account).collect::<Vec<_>>(),
-        "date_created": iso(row.created_at),
-        "date_updated": iso(row.updated_at),
+    let purchases = details.purchases.into_iter().map(|purchase| ShownPurchase {
+        title: purchase.title,
+        amount: decimal(purchase.amount),
+        at: purchase.at.map(iso),
     });
-    if seen.sentiment {
-        fan["sentiment"] = json!(details.sentiment);
-    }
-    if seen.purchases {
-        let purchases = details.purchases.iter().map(|purchase| {
-            let (amount, at) = (decimal(purchase.amount), purchase.at.map(iso));
-            json!({ "title": purchase.title, "amount": amount, "at": at })
-        });
-        fan["purchases"] = purchases.collect();
-    }
-    if let Some(memories) = memories {
+    let memories = memories.map(|memories| {
         let own = memories.iter().filter(|memory| memory.fan_id == id);
-        fan["memories"] = own
-            .map(|memory| json!({ "text": memory.text, "date": iso(memory.noted_at) }))
-            .collect();
+        let told = |memory: &Memory| {
+            let (text, date) = (memory.text.clone(), iso(memory.noted_at));
+            ShownMemory { text, date }
+        };
+        own.map(told).collect()
+    });
+    Shown {
+        id,
+        display_name: details.display_name,
+        aliases: details.aliases,
+        lifecycle_stage: details.lifecycle_stage.as_str(),
+        total_spend: decimal(details.total_spend),
+        currency: details.currency,
+        message_count: details.message_count,
+        last_contact_at: details.last_contact_at.map(iso),
+        notes: details.notes,
+        platform_accounts: row.accounts.0.into_iter().map(account).collect(),
+        date_created: iso(row.created_at),
+        date_updated: iso(row.updated_at),
+        sentiment: seen.sentiment.then_some(details.sentiment),
+        purchases: seen.purchases.then(|| purchases.collect()),
+        memories,
     }
-    fan
 }
 
-fn account(account: &Account) -> Value {
-    let subscription = account.subscription.as_ref().map(|subscription| {
-        json!({ "status": subscription.status, "renews_at": subscription.renews_at.map(iso) })
-    });
-    json!({
-        "platform": account.platform,
-        "platform_fan_id": account.platform_fan_id,
-        "handle": account.handle,
-        "subscription": subscription,
-    })
+fn account(account: Account) -> ShownAccount {
+    ShownAccount {
+        platform: account.platform,
+        platform_fan_id: account.platform_fan_id,
+        handle: account.handle,
+        subscription: account.subscription.map(|subscription| ShownSubscription {
+            status: subscription.status,
+            renews_at: subscription.renews_at.map(iso),
+        }),
+    }
 }
 
 /// Hundredths as a decimal number, which the nearest float prints exactly up to many billions.
-fn decimal(money: Money) -> Value {
-    json!(money.to_string().parse::<f64>().unwrap_or_default())
+fn decimal(money: Money) -> f64 {
+    money.to_string().parse().unwrap_or_default()
 }
 
-#[derive(Deserialize)]
-struct ShowQuery {
-    #[serde(default)]
-    include: Option<String>,
-}
-
+/// Gets a fan.
+#[utoipa::path(
+    get,
+    path = "/api/fans/{id}",
+    params(("id" = uuid::Uuid, Path, description = "The fan."), ShowQuery),
+    responses((status = 200, description = "The fan.", body = Done<Data<Shown>>)),
+)]
 async fn show(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<FanId>,
     Query(query): Query<ShowQuery>,
-) -> Result<Value> {
+) -> Result<Done<Data<Shown>>> {
     let seen = Seen::by(&caller, query.include.as_deref())?;
-    Ok(axum::Json(
-        json!({ "ok": true, "success": true, "data": one(&app, &caller, id, seen).await? }),
-    ))
+    Ok(done(Data { data: one(&app, &caller, id, seen).await? }))
 }
 
 async fn one(
@@ -220,42 +208,55 @@ async fn one(
     caller: &Caller,
     id: FanId,
     seen: Seen,
-) -> std::result::Result<Value, Fault> {
+) -> std::result::Result<Shown, Fault> {
     let row = read_model::one(&app.db, &caller.user, id).await?.ok_or(Error::NotFound)?;
-    Ok(shown(app, vec![row], seen).await?.pop().unwrap_or_default())
+    Ok(shown(app, vec![row], seen).await?.pop().ok_or(Error::NotFound)?)
 }
 
+/// Writes down what is known of a fan.
+///
+/// A fan is known by `id` or by one of their accounts; what is not named stays as it is. Somebody new needs a name or an account.
+#[utoipa::path(
+    post,
+    path = "/api/fans",
+    request_body = Known,
+    responses(
+        (status = 200, description = "The fan was known.", body = Done<Upserted>),
+        (status = 201, description = "The fan is new.", body = Done<Upserted>),
+    ),
+)]
 async fn upsert(
     State(app): State<App>,
     Writer(caller): Writer,
     Json(record): Json<Record>,
-) -> std::result::Result<(StatusCode, axum::Json<Value>), Fault> {
+) -> std::result::Result<(StatusCode, axum::Json<Done<Upserted>>), Fault> {
     let known = record.read().map_err(|unreadable| Fault::invalid(unreadable.to_string()))?;
     let upserted = app.fans.upsert(&caller.user, known, Utc::now(), &caller.metadata()).await;
     let upserted = upserted.map_err(told)?;
     app.caught_up("fans", upserted.position).await;
     let fan = one(&app, &caller, upserted.id, Seen::by(&caller, None)?).await?;
     let status = if upserted.created { StatusCode::CREATED } else { StatusCode::OK };
-    let answer = json!({ "ok": true, "success": true, "created": upserted.created, "data": fan });
-    Ok((status, axum::Json(answer)))
+    Ok((status, done(Upserted { created: upserted.created, data: fan })))
 }
 
-#[derive(Deserialize)]
-struct MemoryBody {
-    #[serde(default, alias = "memory", alias = "content")]
-    text: String,
-}
-
+/// Notes something about a fan.
+#[utoipa::path(
+    post,
+    path = "/api/fans/{id}/memories",
+    params(("id" = uuid::Uuid, Path, description = "The fan.")),
+    request_body = MemoryBody,
+    responses((status = 200, description = "It is noted.", body = Done<Named>)),
+)]
 async fn remember(
     State(app): State<App>,
     Writer(caller): Writer,
     Path(id): Path<FanId>,
     Json(body): Json<MemoryBody>,
-) -> Result<Value> {
+) -> Result<Done<Named>> {
     let (by, metadata) = (caller.user.clone(), caller.metadata());
     let remembered = app.fans.remember(id, by, body.text, Utc::now(), &metadata).await;
     app.caught_up("fans", remembered.map_err(told)?).await;
-    Ok(axum::Json(json!({ "ok": true, "success": true, "id": id })))
+    Ok(done(Named { id: id.0 }))
 }
 
 fn told(error: fans::Error) -> Fault {

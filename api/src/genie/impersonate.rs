@@ -2,14 +2,16 @@
 
 use super::{
     Fault, Result,
+    answers::{Done, Nothing, done},
     auth::{access_token, told},
     ids::{self, shown},
 };
 use crate::{
     app::App,
     core::{Caller, Error, Json},
+    openapi::Documented,
 };
-use axum::{Router, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode};
 use chrono::{TimeDelta, Utc};
 use commands::identity;
 use domain::{
@@ -17,8 +19,9 @@ use domain::{
     login::{Audience, CloseReason},
     user::EmailAddress,
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// How long it lasts at most.
 const LIFE: TimeDelta = TimeDelta::minutes(30);
@@ -26,21 +29,61 @@ const LIFE: TimeDelta = TimeDelta::minutes(30);
 const REASON: usize = 500;
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    Router::new().route("/api/impersonate", post(begin).delete(end))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(begin, end)).tagged("Logins")
 }
 
-#[derive(Deserialize)]
+/// As whom to act.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Impersonation)]
 struct Body {
+    /// Also as `targetUserId` or `user_id`.
     #[serde(default, rename = "userId", alias = "targetUserId", alias = "user_id")]
+    #[schema(value_type = Option<String>)]
     user: Option<UserId>,
+    /// Instead of `userId`.
     #[serde(default)]
     email: Option<String>,
+    /// Why.
     #[serde(default)]
+    #[schema(max_length = 500)]
     reason: Option<String>,
 }
 
-async fn begin(State(app): State<App>, caller: Caller, Json(body): Json<Body>) -> Result<Value> {
+/// A token to act with.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ImpersonationToken)]
+struct Begun {
+    access_token: String,
+    /// For how many milliseconds it is good.
+    expires: i64,
+    impersonating: Impersonated,
+    /// The administrator.
+    impersonated_by: String,
+}
+
+/// Whom somebody acts as.
+#[derive(Serialize, ToSchema)]
+struct Impersonated {
+    id: String,
+    email: Option<String>,
+    first_name: String,
+    role: &'static str,
+    tier: String,
+}
+
+/// Lets an administrator act as somebody else for half an hour.
+#[utoipa::path(
+    post,
+    path = "/api/impersonate",
+    request_body = Body,
+    responses((status = 200, description = "What to act with.", body = Done<Begun>)),
+)]
+async fn begin(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<Body>,
+) -> Result<Done<Begun>> {
     if caller.impersonator.is_some() {
         let message = "One can act as one person at a time";
         return Err(Fault::new(StatusCode::FORBIDDEN, "impersonation_forbidden", message));
@@ -74,27 +117,28 @@ async fn begin(State(app): State<App>, caller: Caller, Json(body): Json<Body>) -
     })?;
     app.caught_up("logins", Some(opened.position)).await;
     let token = access_token(&app, &who, opened.login, Some(&caller.user), ends)?;
-    Ok(axum::Json(json!({
-        "ok": true,
-        "success": true,
-        "access_token": token,
-        "expires": LIFE.num_milliseconds(),
-        "impersonating": {
-            "id": shown(&who.user),
-            "email": who.account.email,
-            "first_name": who.account.username,
-            "role": who.role.as_str(),
-            "tier": who.account.tier,
-        },
-        "impersonated_by": shown(&caller.user),
-    })))
+    let impersonating = Impersonated {
+        id: shown(&who.user),
+        email: who.account.email.map(|email| email.to_string()),
+        first_name: who.account.username.to_string(),
+        role: who.role.as_str(),
+        tier: who.account.tier.to_string(),
+    };
+    let (expires, impersonated_by) = (LIFE.num_milliseconds(), shown(&caller.user));
+    Ok(done(Begun { access_token: token, expires, impersonating, impersonated_by }))
 }
 
-async fn end(State(app): State<App>, caller: Caller) -> Result<Value> {
+/// Ends acting as somebody else.
+#[utoipa::path(
+    delete,
+    path = "/api/impersonate",
+    responses((status = 200, description = "The token is good for nothing any more.", body = Done<Nothing>)),
+)]
+async fn end(State(app): State<App>, caller: Caller) -> Result<Done<Nothing>> {
     let Some(login) = caller.login.filter(|_| caller.impersonator.is_some()) else {
         return Err(Fault::invalid("This token acts as nobody else"));
     };
     let closed = app.identity.close_login(login, CloseReason::SignedOut, &caller.metadata()).await;
     app.caught_up("logins", closed.map_err(told)?).await;
-    Ok(axum::Json(json!({ "ok": true, "success": true })))
+    Ok(done(Nothing {}))
 }

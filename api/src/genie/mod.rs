@@ -1,8 +1,10 @@
 //! The GenieHelper dialect: bare objects on success, one error shape.
 
+mod answers;
 mod auth;
 mod captions;
 mod credentials;
+mod document;
 pub mod envelope;
 mod fans;
 mod goose;
@@ -33,11 +35,14 @@ use axum::{
     response::Response,
 };
 
+pub use document::document;
+use envelope::Failed;
 pub use envelope::{Fault, Result};
+use utoipa_axum::router::OpenApiRouter;
 
-/// All routes of the dialect but those that another one serves, too, without prefix, each failing in the dialect's shape.
-pub fn routes(app: &App) -> Router<App> {
-    Router::new()
+/// The table of contents, without prefix.
+fn resources() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
         .merge(auth::routes())
         .merge(captions::routes())
         .merge(credentials::routes())
@@ -50,23 +55,28 @@ pub fn routes(app: &App) -> Router<App> {
         .merge(skills::routes())
         .merge(stream_chat::routes())
         .merge(queue::routes())
-        .merge(register::routes(app))
+        .merge(register::routes())
         .merge(usage::routes())
         .merge(user_proxy::routes())
         .merge(rbac_sync::routes())
         .merge(impersonate::routes())
+}
+
+/// All routes of the dialect but those that another one serves, too, without prefix, each failing in the dialect's shape.
+pub fn routes() -> Router<App> {
+    Router::from(resources())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }
 
 /// `GET /api/skills`, which another dialect serves at the same path.
 pub fn skill_list() -> Router<App> {
-    skills::list_routes().layer(middleware::from_fn(enter))
+    Router::from(skills::list_routes()).layer(middleware::from_fn(enter))
 }
 
 /// `GET /api/skills/{id}`, where another dialect has paths, too.
 pub fn one_skill() -> Router<App> {
-    skills::one_routes().layer(middleware::from_fn(enter))
+    Router::from(skills::one_routes()).layer(middleware::from_fn(enter))
 }
 
 /// What answers paths below the dialect's own prefix that nobody serves.

@@ -2,6 +2,7 @@
 
 use super::{
     Fault, Result,
+    answers::{Done, done},
     ids::{self, shown},
     roles::Writer,
     user_proxy::not_taken,
@@ -13,13 +14,9 @@ use crate::{
         Caller, Context, Error, Json,
         upload::{self, File, Form, Incoming, Part, Rules},
     },
+    openapi::Documented,
 };
-use axum::{
-    Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::{extract::State, http::StatusCode};
 use chrono::Utc;
 use commands::{
     execute, jobs,
@@ -32,8 +29,10 @@ use domain::{
     onboarding::{Command, Onboarding, Refusal, Station},
     upload::{self as uploaded, Upload},
 };
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// One archive per upload.
@@ -42,28 +41,71 @@ const RULES: Rules = Rules { file_bytes: ARCHIVE, files: 1 };
 const PRIORITY: i32 = 10;
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    let both = || get(show).patch(go);
-    Router::new()
-        .route("/api/onboarding", both())
-        .route("/api/onboarding/state", both())
-        .route("/api/onboarding/zip-upload", post(take_in))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(show, go))
+        .routes(routes!(take_in))
+        .also("/api/onboarding/state", routes!(show, go))
+        .tagged("Onboarding")
 }
 
-async fn show(State(app): State<App>, caller: Caller) -> Result<Value> {
+/// Where somebody is on the way in.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+#[schema(as = Onboarding)]
+struct Shown {
+    /// `EXTENSION_INSTALL`, `DATA_COLLECTION`, `PROCESSING` or `COMPLETE`.
+    state: &'static str,
+    user_id: String,
+}
+
+/// Tells where the caller is on the way in.
+#[utoipa::path(
+    get,
+    path = "/api/onboarding",
+    responses((status = 200, description = "Where they are.", body = Shown)),
+)]
+async fn show(State(app): State<App>, caller: Caller) -> Result<Shown> {
     let state = app.load::<Onboarding>(&caller.user).await?.state().station.as_str();
-    Ok(axum::Json(json!({ "state": state, "userId": shown(&caller.user) })))
+    Ok(axum::Json(Shown { state, user_id: shown(&caller.user) }))
 }
 
-#[derive(Deserialize)]
+/// Where somebody is to be.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = OnboardingStep)]
 struct Body {
+    /// `EXTENSION_INSTALL`, `DATA_COLLECTION`, `PROCESSING` or `COMPLETE`.
     #[serde(default)]
+    #[schema(required)]
     state: Option<String>,
+    /// Who; the caller, unless it is another server or an administrator who says so.
     #[serde(default, rename = "userId", alias = "user_id")]
+    #[schema(value_type = Option<String>)]
     user: Option<UserId>,
 }
 
-async fn go(State(app): State<App>, by: Either, Json(body): Json<Body>) -> Result<Value> {
+/// Somebody who has moved on.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OnboardingMove)]
+struct Moved {
+    state: &'static str,
+    /// As `state`.
+    onboarding_state: &'static str,
+    #[serde(rename = "previousState")]
+    previous_state: &'static str,
+    #[serde(rename = "userId")]
+    user_id: String,
+}
+
+/// Moves somebody on; administrators and other servers also to places that are not next.
+#[utoipa::path(
+    patch,
+    path = "/api/onboarding",
+    request_body = Body,
+    responses((status = 200, description = "They are there.", body = Done<Moved>)),
+    security(("bearer" = []), ("session" = []), ("token" = []), ("secret" = [])),
+)]
+async fn go(State(app): State<App>, by: Either, Json(body): Json<Body>) -> Result<Done<Moved>> {
     let Some(to) = body.state.as_deref().and_then(Station::named) else {
         let known = "EXTENSION_INSTALL, DATA_COLLECTION, PROCESSING or COMPLETE";
         return Err(Fault::invalid(format!("state has to be {known}")));
@@ -87,21 +129,47 @@ async fn go(State(app): State<App>, by: Either, Json(body): Json<Body>) -> Resul
     let before = app.load::<Onboarding>(&user).await?.state().station;
     let command = Command::Move { to, freely };
     app.execute::<Onboarding>(&user, &command, &metadata).await.map_err(told)?;
-    Ok(axum::Json(json!({
-        "ok": true,
-        "success": true,
-        "state": to.as_str(),
-        "onboarding_state": to.as_str(),
-        "previousState": before.as_str(),
-        "userId": shown(&user),
-    })))
+    Ok(done(Moved {
+        state: to.as_str(),
+        onboarding_state: to.as_str(),
+        previous_state: before.as_str(),
+        user_id: shown(&user),
+    }))
 }
 
+/// An export of what somebody has elsewhere.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape for the document; the form is read part by part")]
+struct Export {
+    /// A ZIP archive.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+}
+
+/// An export that is read.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Import {
+    job_id: Uuid,
+    file_path: String,
+    file_id: Uuid,
+    /// Always `PROCESSING`.
+    state: &'static str,
+    queue: &'static str,
+}
+
+/// Takes an export in, and begins to read it.
+#[utoipa::path(
+    post,
+    path = "/api/onboarding/zip-upload",
+    request_body(content = Export, content_type = "multipart/form-data"),
+    responses((status = 200, description = "It is being read.", body = Done<Import>)),
+)]
 async fn take_in(
     State(app): State<App>,
     Writer(caller): Writer,
     incoming: Incoming,
-) -> Result<Value> {
+) -> Result<Done<Import>> {
     let mut form = incoming.open(&app.library.blobs, RULES);
     let (file, wish) = match receive(&app, &caller, &mut form).await {
         Ok(received) => received,
@@ -139,15 +207,13 @@ async fn take_in(
     let queued = app.jobs.enqueue(wish.job, request, Utc::now(), &metadata).await;
     let queued = queued.map_err(not_queued)?;
     app.caught_up("jobs", queued.position).await;
-    Ok(axum::Json(json!({
-        "ok": true,
-        "success": true,
-        "jobId": wish.job,
-        "filePath": format!("uploads/{}", wish.file),
-        "fileId": wish.file,
-        "state": Station::Processing.as_str(),
-        "queue": Operation::OnboardingImport.queue().as_str(),
-    })))
+    Ok(done(Import {
+        job_id: wish.job.0,
+        file_path: format!("uploads/{}", wish.file),
+        file_id: wish.file.0,
+        state: Station::Processing.as_str(),
+        queue: Operation::OnboardingImport.queue().as_str(),
+    }))
 }
 
 /// What is asked of the onboarding.

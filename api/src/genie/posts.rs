@@ -1,7 +1,10 @@
 //! `/api/posts`: posts that wait for their time, and what became of them.
 
+mod shapes;
+
 use super::{
-    Fault, Result,
+    Failed, Fault, Result,
+    answers::{Counts, Done, Page, done},
     ids::shown,
     roles::Writer,
     usage::{self, iso},
@@ -9,13 +12,11 @@ use super::{
 use crate::{
     app::App,
     core::{Caller, Error, Json, Path, Query},
+    openapi::Documented,
 };
 use axum::{
-    Router,
     extract::State,
     http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
 use commands::{captions::Platform, posts, usage::Plan};
@@ -25,8 +26,9 @@ use domain::{
     post_queue,
 };
 use projections::posts::{self as read_model, Row, Wanted};
-use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use shapes::{Body, Cancelled, ListQuery, Quota, Scheduled, Shown, Single};
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// Characters of a post.
@@ -47,35 +49,33 @@ const AHEAD: TimeDelta = TimeDelta::days(366);
 const ACTION: &str = "scheduled_queue_size";
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/posts/schedule", post(schedule))
-        .route("/api/posts", get(list))
-        .route("/api/posts/{id}", get(show).delete(cancel))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(schedule))
+        .routes(routes!(list))
+        .routes(routes!(show, cancel))
+        .tagged("Posts")
 }
 
-#[derive(Deserialize)]
-struct Body {
-    #[serde(default)]
-    platform: Option<String>,
-    #[serde(default, alias = "contentText", alias = "caption", alias = "content")]
-    content_text: Option<String>,
-    #[serde(default, alias = "scheduledTime", alias = "scheduled_at", alias = "scheduledAt")]
-    scheduled_time: Option<String>,
-    #[serde(default, alias = "mediaId")]
-    media_id: Option<String>,
-    #[serde(default, alias = "clipJobId")]
-    clip_job_id: Option<String>,
-    #[serde(default, alias = "platformMeta")]
-    platform_meta: Option<Map<String, Value>>,
-}
-
+/// Schedules a post, or keeps a draft.
+///
+/// Under one `Idempotency-Key` there is one post, however often it is sent.
+#[utoipa::path(
+    post,
+    path = "/api/posts/schedule",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The client's name for the request, 1 to 200 characters.")),
+    request_body = Body,
+    responses(
+        (status = 201, description = "It waits for its time.", body = Done<Scheduled>),
+        (status = 403, description = "As many posts wait as the subscription allows (`tier_limit_reached`).", body = Failed),
+    ),
+)]
 async fn schedule(
     State(app): State<App>,
     Writer(caller): Writer,
     headers: HeaderMap,
     Json(body): Json<Body>,
-) -> std::result::Result<Response, Fault> {
+) -> std::result::Result<(StatusCode, axum::Json<Done<Scheduled>>), Fault> {
     let (now, key) = (Utc::now(), key(&headers)?);
     let at = body.scheduled_time.as_deref().map(time).transpose()?;
     let draft = draft(&caller, body)?;
@@ -100,13 +100,9 @@ async fn schedule(
         None => app.settled("posts").await?,
     }
     let row = read_model::post(&app.db, id).await?.ok_or(Error::NotFound)?;
-    let quota = json!({
-        "limit": kept.limit,
-        "usage": kept.usage,
-        "remaining": kept.limit.remaining(kept.usage),
-    });
-    let answer = json!({ "ok": true, "success": true, "post": record(row), "quota": quota });
-    Ok((StatusCode::CREATED, axum::Json(answer)).into_response())
+    let remaining = kept.limit.remaining(kept.usage);
+    let quota = Quota { limit: kept.limit, usage: kept.usage, remaining };
+    Ok((StatusCode::CREATED, done(Scheduled { post: record(row), quota })))
 }
 
 /// The client's name for the request: the same one is the same post.
@@ -171,23 +167,18 @@ fn draft(caller: &Caller, body: Body) -> std::result::Result<Draft, Fault> {
     })
 }
 
-#[derive(Deserialize)]
-struct ListQuery {
-    #[serde(default)]
-    status: Option<String>,
-    #[serde(default)]
-    platform: Option<String>,
-    #[serde(default)]
-    limit: Option<u32>,
-    #[serde(default)]
-    offset: Option<u32>,
-}
-
+/// Lists the caller's posts.
+#[utoipa::path(
+    get,
+    path = "/api/posts",
+    params(ListQuery),
+    responses((status = 200, description = "The page, the newest first.", body = Done<Page<Shown>>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: Caller,
     Query(query): Query<ListQuery>,
-) -> Result<Value> {
+) -> Result<Done<Page<Shown>>> {
     // As others call these states.
     let status = query.status.as_deref().map(|status| match status {
         "queued" => "scheduled",
@@ -213,52 +204,65 @@ async fn list(
         limit: query.limit.unwrap_or(50).min(200).into(),
     };
     let (rows, all, matching) = read_model::page(&app.db, &caller.user, wanted).await?;
-    let data: Vec<Value> = rows.into_iter().map(record).collect();
-    Ok(axum::Json(json!({
-        "ok": true,
-        "success": true,
-        "data": data,
-        "meta": { "total_count": all, "filter_count": matching },
-    })))
+    let data = rows.into_iter().map(record).collect();
+    Ok(done(Page { data, meta: Counts { total_count: all, filter_count: matching } }))
 }
 
-async fn show(State(app): State<App>, caller: Caller, Path(id): Path<PostId>) -> Result<Value> {
+/// Gets a post.
+#[utoipa::path(
+    get,
+    path = "/api/posts/{id}",
+    params(("id" = Uuid, Path, description = "The post.")),
+    responses((status = 200, description = "The post.", body = Done<Single>)),
+)]
+async fn show(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<PostId>,
+) -> Result<Done<Single>> {
     let row = read_model::post(&app.db, id).await?;
     let row = row.filter(|row| row.status != "cancelled" && row.owner == caller.user.as_str());
     let row = row.ok_or(Error::NotFound)?;
-    Ok(axum::Json(json!({ "ok": true, "success": true, "post": record(row) })))
+    Ok(done(Single { post: record(row) }))
 }
 
+/// Cancels a post that has not been handed over.
+#[utoipa::path(
+    delete,
+    path = "/api/posts/{id}",
+    params(("id" = Uuid, Path, description = "The post.")),
+    responses((status = 200, description = "It will not appear.", body = Done<Cancelled>)),
+)]
 async fn cancel(
     State(app): State<App>,
     Writer(caller): Writer,
     Path(id): Path<PostId>,
-) -> Result<Value> {
+) -> Result<Done<Cancelled>> {
     let known = app.posts.find(id).await?.filter(|post| post.draft.owner == caller.user);
     known.ok_or(Error::NotFound)?;
     let cancelled = app.posts.cancel(id, &caller.metadata()).await.map_err(told)?;
     app.caught_up("posts", cancelled).await;
-    Ok(axum::Json(json!({ "ok": true, "success": true, "id": id, "cancelled": true })))
+    Ok(done(Cancelled { id: id.0, cancelled: true }))
 }
 
-fn record(row: Row) -> Value {
-    json!({
-        "id": row.post_id,
-        "creator_id": shown(&row.owner.into()),
-        "platform": row.platform,
-        "content_text": row.content_text,
-        "scheduled_time": row.scheduled_time.map(iso),
-        "status": row.status,
-        "media_id": row.media_id,
-        "clip_job_id": row.clip_job_id,
-        "platform_meta": row.platform_meta.0,
-        "publish_job_id": row.job_id,
-        "posted_at": row.posted_at.map(iso),
-        "result": row.result.map(|result| result.0),
-        "error_message": row.error_message,
-        "date_created": iso(row.created_at),
-        "date_updated": iso(row.updated_at),
-    })
+fn record(row: Row) -> Shown {
+    Shown {
+        id: row.post_id,
+        creator_id: shown(&row.owner.into()),
+        platform: row.platform,
+        content_text: row.content_text,
+        scheduled_time: row.scheduled_time.map(iso),
+        status: row.status,
+        media_id: row.media_id,
+        clip_job_id: row.clip_job_id,
+        platform_meta: row.platform_meta.0,
+        publish_job_id: row.job_id,
+        posted_at: row.posted_at.map(iso),
+        result: row.result.map(|result| result.0),
+        error_message: row.error_message,
+        date_created: iso(row.created_at),
+        date_updated: iso(row.updated_at),
+    }
 }
 
 fn told(error: posts::Error) -> Fault {

@@ -1,39 +1,50 @@
 //! `POST /api/rbac-sync`: a role change at the identity provider takes effect here.
 
 use super::{
-    Fault, Result,
+    Failed, Fault, Result,
+    answers::{Done, done},
     ids::{self, shown},
     webhook::Server,
 };
 use crate::{
     app::App,
     core::{Context, Json},
+    openapi::Documented,
 };
-use axum::{Router, extract::State, http::StatusCode, routing::post};
+use axum::{extract::State, http::StatusCode};
 use commands::identity::{Error, Standing, StandingChange};
 use domain::{
     ids::UserId,
     user::{Role, Status},
 };
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Most people in one call.
 const MOST: usize = 1_000;
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    Router::new().route("/api/rbac-sync", post(sync))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(sync)).tagged("Other servers")
 }
 
 /// Either `{userId, role, status}`, or the identity provider's own `{event, keys, payload: {role, status}}`.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = RoleSync)]
 struct Body {
+    /// Who; also as `user_id`.
     #[serde(alias = "user_id", alias = "directusUserId")]
     #[serde(rename = "userId", default)]
+    #[schema(value_type = Option<String>)]
     user: Option<UserId>,
+    /// Who.
     #[serde(default)]
+    #[schema(value_type = Option<String>)]
     key: Option<UserId>,
+    /// Who, at most 1000.
     #[serde(default)]
+    #[schema(value_type = Vec<String>)]
     keys: Vec<UserId>,
     #[serde(default)]
     payload: Wanted,
@@ -41,23 +52,29 @@ struct Body {
     wanted: Wanted,
 }
 
-#[derive(Default, Deserialize)]
+/// How somebody is to stand.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = WantedStanding)]
 struct Wanted {
+    /// `Administrator`, `Creator` or `Viewer`.
     #[serde(default)]
     role: Option<String>,
+    /// `active`; anything else suspends.
     #[serde(default)]
     status: Option<String>,
 }
 
-#[derive(Serialize)]
+/// How those who were named stand now.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RolesSynced)]
 struct Synced {
-    ok: bool,
-    success: bool,
     results: Vec<Outcome>,
 }
 
-#[derive(Serialize)]
+/// How somebody stands now.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = RoleSynced)]
 struct Outcome {
     user_id: String,
     previous_role: &'static str,
@@ -66,10 +83,21 @@ struct Outcome {
     changed: bool,
 }
 
-async fn sync(State(app): State<App>, _: Server, Json(body): Json<Body>) -> Result<Synced> {
+/// Takes over roles from the identity provider, from the next request on.
+#[utoipa::path(
+    post,
+    path = "/api/rbac-sync",
+    request_body = Body,
+    responses(
+        (status = 200, description = "They are in force.", body = Done<Synced>),
+        (status = 500, description = "No secret is configured (`server_misconfigured`).", body = Failed),
+    ),
+    security(("secret" = [])),
+)]
+async fn sync(State(app): State<App>, _: Server, Json(body): Json<Body>) -> Result<Done<Synced>> {
     let standing = body.standing()?;
     if standing == Standing::default() {
-        return Ok(axum::Json(Synced { ok: true, success: true, results: vec![] }));
+        return Ok(done(Synced { results: vec![] }));
     }
     let users = body.users()?;
     let metadata = Context::current().metadata(UserId::system());
@@ -86,7 +114,7 @@ async fn sync(State(app): State<App>, _: Server, Json(body): Json<Body>) -> Resu
     // In force from the next request on.
     app.caught_up("users", position).await;
     let results = changes.into_iter().map(outcome).collect();
-    Ok(axum::Json(Synced { ok: true, success: true, results }))
+    Ok(done(Synced { results }))
 }
 
 impl Body {

@@ -1,17 +1,15 @@
 //! `POST /api/register`: with an invitation, at most ten times in a quarter of an hour from one address.
 
-use super::{Fault, Result, auth, ids::shown};
+use super::{Failed, Fault, Result, auth, ids::shown};
 use crate::{
     app::App,
-    core::{Context, Error, Json, peer::Peer},
+    core::{Context, Error, Json, peer::Peer, throttle::Told},
+    openapi::Documented,
 };
 use axum::{
-    Router,
-    extract::{Request, State},
-    http::{HeaderMap, HeaderValue, StatusCode, header},
-    middleware::{self, Next},
+    extract::{FromRequestParts, State},
+    http::{HeaderMap, HeaderValue, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
-    routing::post,
 };
 use chrono::Utc;
 use commands::{
@@ -26,9 +24,10 @@ use domain::{
     profile::{self, Field, Profile, Wish},
     user::{EmailAddress, NotAName, Role, Username},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use std::net::{IpAddr, Ipv6Addr};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Requests from one address within the window.
 pub const MOST: u32 = 10;
@@ -36,36 +35,54 @@ pub const MOST: u32 = 10;
 const BEGIN: usize = 31;
 
 /// The table of contents.
-pub fn routes(app: &App) -> Router<App> {
-    let limited = middleware::from_fn_with_state(app.clone(), limited);
-    Router::new().route("/api/register", post(register).layer(limited))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(register)).tagged("People")
 }
 
-/// Counts every request, good or bad, and tells on every answer how many are left.
-async fn limited(State(app): State<App>, peer: Peer, request: Request, next: Next) -> Response {
-    let told = app.access.sign_ups.count(network(peer.address));
-    let mut response = match told.allowed {
-        true => next.run(request).await,
-        false => Error::Throttled { retry_after: told.resets_in }.into_response(),
-    };
-    let seconds = told.resets_in.as_secs_f64().ceil().max(1.0);
-    #[expect(clippy::cast_possible_truncation, reason = "a window is a few minutes")]
-    let (delta, now) = (seconds as i64, Utc::now().timestamp());
-    let headers: &mut HeaderMap = response.headers_mut();
-    for (name, value) in [
-        ("x-ratelimit-limit", i64::from(MOST)),
-        ("x-ratelimit-remaining", i64::from(told.left)),
-        ("x-ratelimit-reset", now + delta),
-        ("ratelimit-limit", i64::from(MOST)),
-        ("ratelimit-remaining", i64::from(told.left)),
-        ("ratelimit-reset", delta),
-    ] {
-        headers.insert(name, HeaderValue::from(value));
+/// How many sign-ups an address has left. Every request counts, good or bad, and every answer tells.
+struct Allowance(Told);
+
+impl FromRequestParts<App> for Allowance {
+    type Rejection = Response;
+
+    async fn from_request_parts(
+        parts: &mut Parts,
+        app: &App,
+    ) -> std::result::Result<Self, Response> {
+        let peer = Peer::of(parts, app);
+        let allowance = Self(app.access.sign_ups.count(network(peer.address)));
+        match allowance.0.allowed {
+            true => Ok(allowance),
+            false => {
+                let late = Error::Throttled { retry_after: allowance.0.resets_in };
+                Err(allowance.on(late.into_response()))
+            }
+        }
     }
-    if !told.allowed {
-        headers.insert(header::RETRY_AFTER, HeaderValue::from(delta));
+}
+
+impl Allowance {
+    fn on(&self, mut response: Response) -> Response {
+        let Self(told) = self;
+        let seconds = told.resets_in.as_secs_f64().ceil().max(1.0);
+        #[expect(clippy::cast_possible_truncation, reason = "a window is a few minutes")]
+        let (delta, now) = (seconds as i64, Utc::now().timestamp());
+        let headers: &mut HeaderMap = response.headers_mut();
+        for (name, value) in [
+            ("x-ratelimit-limit", i64::from(MOST)),
+            ("x-ratelimit-remaining", i64::from(told.left)),
+            ("x-ratelimit-reset", now + delta),
+            ("ratelimit-limit", i64::from(MOST)),
+            ("ratelimit-remaining", i64::from(told.left)),
+            ("ratelimit-reset", delta),
+        ] {
+            headers.insert(name, HeaderValue::from(value));
+        }
+        if !told.allowed {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(delta));
+        }
+        response
     }
-    response
 }
 
 /// Whoever has one address of version 6 has the whole network.
@@ -76,20 +93,65 @@ pub(super) fn network(address: Option<IpAddr>) -> Option<IpAddr> {
     })
 }
 
-#[derive(Deserialize)]
+/// Somebody who wants to have an account.
+#[derive(Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Registration)]
 struct Body {
+    /// Where to reach them; also their name.
     #[serde(default)]
+    #[schema(required, format = Email)]
     email: String,
+    /// Eight characters or more.
     #[serde(default)]
+    #[schema(required, value_type = String, format = Password, min_length = 8)]
     password: Option<Sensitive>,
+    /// Also as `first_name`.
     #[serde(default, alias = "first_name")]
     first_name: Option<String>,
+    /// Also as `invite_code` or `code`.
     #[serde(default, alias = "invite_code", alias = "code")]
+    #[schema(required)]
     invite_code: String,
 }
 
-async fn register(State(app): State<App>, Json(body): Json<Body>) -> Result<Value> {
+/// A new account, and the tokens of its first login.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct Registered {
+    ok: bool,
+    success: bool,
+    user_id: String,
+    #[serde(flatten)]
+    tokens: auth::Tokens,
+}
+
+/// Registers somebody who has an invitation.
+///
+/// Ten times in a quarter of an hour from one address; `RateLimit-Remaining` and `RateLimit-Reset` tell how it stands.
+#[utoipa::path(
+    post,
+    path = "/api/register",
+    request_body = Body,
+    responses(
+        (status = 200, description = "They have an account and are logged in.", body = Registered),
+        (status = 409, description = "Somebody else has that address.", body = Failed),
+    ),
+    security(()),
+)]
+async fn register(
+    State(app): State<App>,
+    allowance: Allowance,
+    body: std::result::Result<Json<Body>, Error>,
+) -> Response {
+    let registered = match body {
+        Ok(Json(body)) => registered(&app, body).await,
+        Err(error) => Err(error.into()),
+    };
+    allowance.on(registered.into_response())
+}
+
+async fn registered(app: &App, body: Body) -> Result<Registered> {
     let empty = |text: &str| text.trim().is_empty();
     let Some(password) = body.password.filter(|_| !empty(&body.email) && !empty(&body.invite_code))
     else {
@@ -130,14 +192,9 @@ async fn register(State(app): State<App>, Json(body): Json<Body>) -> Result<Valu
         Err(error) => tracing::warn!(%error, user = %registered.user, "the first name is lost"),
     }
     let who = app.identity.authenticate(&body.email, &password).await.map_err(auth::told)?;
-    let tokens = auth::open(&app, &who).await?;
-    let mut answer = json!({ "ok": true, "success": true, "userId": shown(&registered.user) });
-    if let (Some(answer), Ok(Value::Object(tokens))) =
-        (answer.as_object_mut(), serde_json::to_value(tokens))
-    {
-        answer.extend(tokens);
-    }
-    Ok(axum::Json(answer))
+    let tokens = auth::open(app, &who).await?;
+    let user_id = shown(&registered.user);
+    Ok(axum::Json(Registered { ok: true, success: true, user_id, tokens }))
 }
 
 /// The address is the name, unless it is too long for one: then it begins like the address, and nobody else's ends like it.

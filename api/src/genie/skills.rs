@@ -1,22 +1,28 @@
 //! `/api/skills`: which skills there are, and which of them a task calls for.
 
-use super::{Fault, Result, usage::iso};
+mod shapes;
+
+use super::{
+    Fault, Result,
+    answers::{Counts, Data, Done, Page, done},
+    usage::iso,
+};
 use crate::{
     app::App,
     core::{Caller, Json, Path, Query},
+    openapi::Documented,
     skill_book::{SkillBook, id},
 };
-use axum::{
-    Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::{extract::State, http::StatusCode};
 use chrono::Utc;
 use domain::skill_graph::{Activated, Skill};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use shapes::{
+    ListQuery, Matched, Near, NearCounts, Neighbour, RelatedQuery, Scored, Search, ShowQuery,
+    Shown, Task, TaskCounts, Tasked, WithNeighbours,
+};
 use std::cmp::Ordering;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Skills in one answer.
 const MOST: usize = 500;
@@ -24,38 +30,39 @@ const MOST: usize = 500;
 const LONGEST: usize = 16 << 10;
 
 /// The table of contents, but for what another dialect serves at the same paths.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/skills/activate", post(activate))
-        .route("/api/skills/search", post(search))
-        .route("/api/skills/{id}/related", get(related))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(activate))
+        .routes(routes!(search))
+        .routes(routes!(related))
+        .tagged("Skills")
 }
 
 /// The list.
-pub fn list_routes() -> Router<App> {
-    Router::new().route("/api/skills", get(list))
+pub fn list_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(list)).tagged("Skills")
 }
 
 /// One skill.
-pub fn one_routes() -> Router<App> {
-    Router::new().route("/api/skills/{id}", get(show))
+pub fn one_routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(show)).tagged("Skills")
 }
 
-#[derive(Deserialize)]
-struct ListQuery {
-    #[serde(default)]
-    category: Option<String>,
-    #[serde(default)]
-    tags: Option<String>,
-    #[serde(default)]
-    limit: Option<usize>,
-    #[serde(default)]
-    offset: Option<usize>,
-    #[serde(default)]
-    sort: Option<String>,
-}
-
-async fn list(State(app): State<App>, _: Caller, Query(query): Query<ListQuery>) -> Result<Value> {
+/// Lists the skills of the assistant.
+///
+/// At the root Sage has a list of its own here, and answers unless the token was issued by a login of this dialect or the
+/// request carries a parameter that only this one has. Below `/genie` this one always answers.
+#[utoipa::path(
+    get,
+    path = "/api/skills",
+    params(ListQuery),
+    responses((status = 200, description = "The page.", body = Done<Page<Shown>>)),
+)]
+async fn list(
+    State(app): State<App>,
+    _: Caller,
+    Query(query): Query<ListQuery>,
+) -> Result<Done<Page<Shown>>> {
     let book = &app.skill_book.current();
     let all = book.graph.skills();
     let tags = tags(query.tags.as_deref());
@@ -81,13 +88,13 @@ async fn list(State(app): State<App>, _: Caller, Query(query): Query<ListQuery>)
     });
     let (matching, limit) = (found.len(), query.limit.unwrap_or(50).min(MOST));
     let page = found.into_iter().skip(query.offset.unwrap_or(0)).take(limit);
-    let data: Vec<Value> = page.map(|skill| shown(book, skill, 0.0)).collect();
-    Ok(axum::Json(json!({
-        "ok": true,
-        "success": true,
-        "data": data,
-        "meta": { "total_count": all.len(), "filter_count": matching },
-    })))
+    let data = page.map(|skill| shown(book, skill, 0.0)).collect();
+    Ok(done(Page { data, meta: counts(all.len(), matching) }))
+}
+
+fn counts(all: usize, matching: usize) -> Counts {
+    let count = |count: usize| i64::try_from(count).unwrap_or(i64::MAX);
+    Counts { total_count: count(all), filter_count: count(matching) }
 }
 
 fn tags(sent: Option<&str>) -> Vec<String> {
@@ -101,38 +108,41 @@ fn fits(skill: &Skill, category: Option<&str>, tags: &[String]) -> bool {
         && (tags.is_empty() || tags.iter().any(filed))
 }
 
-fn shown(book: &SkillBook, skill: &Skill, score: f64) -> Value {
-    json!({
-        "id": id(&skill.name),
-        "name": skill.name,
-        "category": skill.category,
-        "description": skill.description,
-        "tags": skill.tags,
-        "content": skill.content,
-        "activation_score": score,
-        "date_updated": iso(book.changed_at(&skill.name)),
-    })
+fn shown(book: &SkillBook, skill: &Skill, score: f64) -> Shown {
+    Shown {
+        id: id(&skill.name),
+        name: skill.name.clone(),
+        category: skill.category.clone(),
+        description: skill.description.clone(),
+        tags: skill.tags.clone(),
+        content: skill.content.clone(),
+        activation_score: score,
+        date_updated: iso(book.changed_at(&skill.name)),
+    }
 }
 
-#[derive(Deserialize)]
-struct ShowQuery {
-    #[serde(default, alias = "includeRelated", alias = "related")]
-    include_related: Option<bool>,
-}
-
+/// Gets a skill.
+///
+/// At the root this dialect answers when the token was issued by a login of it, when a parameter says so, or when nobody is
+/// logged in; below `/genie` always.
+#[utoipa::path(
+    get,
+    path = "/api/skills/{id}",
+    params(("id" = String, Path, description = "The skill's id or name."), ShowQuery),
+    responses((status = 200, description = "The skill.", body = Done<Data<WithNeighbours>>)),
+)]
 async fn show(
     State(app): State<App>,
     _: Caller,
     Path(name): Path<String>,
     Query(query): Query<ShowQuery>,
-) -> Result<Value> {
+) -> Result<Done<Data<WithNeighbours>>> {
     let at = find(&app, &name)?;
     let book = &app.skill_book.current();
-    let mut skill = shown(book, &book.graph.skills()[at], 0.0);
-    if query.include_related == Some(true) {
-        skill["related_skills"] = json!(neighbours(&app, at, 10));
-    }
-    Ok(axum::Json(json!({ "ok": true, "success": true, "data": skill })))
+    let skill = shown(book, &book.graph.skills()[at], 0.0);
+    let wanted = query.include_related == Some(true);
+    let related_skills = wanted.then(|| neighbours(&app, at, 10));
+    Ok(done(Data { data: WithNeighbours { skill, related_skills } }))
 }
 
 fn find(app: &App, name: &str) -> std::result::Result<usize, Fault> {
@@ -141,56 +151,53 @@ fn find(app: &App, name: &str) -> std::result::Result<usize, Fault> {
     })
 }
 
-fn neighbours(app: &App, at: usize, limit: usize) -> Vec<Value> {
+fn neighbours(app: &App, at: usize, limit: usize) -> Vec<Neighbour> {
     let graph = &app.skill_book.current().graph;
     let near = graph.related(at).into_iter().take(limit);
     near.map(|(at, weight)| {
         let skill = &graph.skills()[at];
-        json!({
-            "id": id(&skill.name),
-            "name": skill.name,
-            "category": skill.category,
-            "description": skill.description,
-            "weight": weight,
-        })
+        Neighbour {
+            id: id(&skill.name),
+            name: skill.name.clone(),
+            category: skill.category.clone(),
+            description: skill.description.clone(),
+            weight,
+        }
     })
     .collect()
 }
 
-#[derive(Deserialize)]
-struct RelatedQuery {
-    #[serde(default)]
-    limit: Option<usize>,
-}
-
+/// Lists the skills next to one.
+#[utoipa::path(
+    get,
+    path = "/api/skills/{id}/related",
+    params(("id" = String, Path, description = "The skill's id or name."), RelatedQuery),
+    responses((status = 200, description = "Its neighbours, the nearest first.", body = Done<Near>)),
+)]
 async fn related(
     State(app): State<App>,
     _: Caller,
     Path(name): Path<String>,
     Query(query): Query<RelatedQuery>,
-) -> Result<Value> {
+) -> Result<Done<Near>> {
     let at = find(&app, &name)?;
-    let near = neighbours(&app, at, query.limit.unwrap_or(10).min(50));
-    let meta = json!({ "filter_count": near.len() });
-    Ok(axum::Json(json!({ "ok": true, "success": true, "data": near, "meta": meta })))
+    let data = neighbours(&app, at, query.limit.unwrap_or(10).min(50));
+    let meta = NearCounts { filter_count: data.len() };
+    Ok(done(Near { data, meta }))
 }
 
-#[derive(Deserialize)]
-struct Task {
-    #[serde(
-        default,
-        alias = "task_description",
-        alias = "taskDescription",
-        alias = "query",
-        alias = "description",
-        alias = "prompt"
-    )]
-    task: Option<String>,
-    #[serde(default, alias = "top_n", alias = "topN", alias = "max_skills", alias = "maxSkills")]
-    limit: Option<usize>,
-}
-
-async fn activate(State(app): State<App>, caller: Caller, Json(body): Json<Task>) -> Result<Value> {
+/// Finds the skills that a task calls for, and those next to them.
+#[utoipa::path(
+    post,
+    path = "/api/skills/activate",
+    request_body = Task,
+    responses((status = 200, description = "The skills, the best first.", body = Done<Tasked>)),
+)]
+async fn activate(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<Task>,
+) -> Result<Done<Tasked>> {
     let task = text("task", body.task)?;
     let limit = body.limit.unwrap_or(5);
     if !(1..=50).contains(&limit) {
@@ -206,27 +213,21 @@ async fn activate(State(app): State<App>, caller: Caller, Json(body): Json<Task>
             tracing::warn!(%error, "nothing is learnt from this task");
         }
     }
-    let data: Vec<Value> = found
-        .skills
-        .iter()
-        .map(|Activated { skill, score, hops, matched }| {
-            let mut skill = shown(book, &book.graph.skills()[*skill], *score);
-            skill["score"] = json!(score);
-            skill["source"] = json!(if *hops == 0 { "direct" } else { "propagated" });
-            skill["hops"] = json!(hops);
-            skill["matched"] = json!({
-                "tags": matched.tags, "concepts": matched.concepts, "terms": matched.terms,
-            });
-            skill
-        })
-        .collect();
-    let meta = json!({
-        "task": task,
-        "evaluated": book.graph.skills().len(),
-        "activated": found.fired,
-        "returned": data.len(),
+    let activated = found.skills.into_iter().map(|Activated { skill, score, hops, matched }| {
+        let source = if hops == 0 { "direct" } else { "propagated" };
+        let matched =
+            Matched { tags: matched.tags, concepts: matched.concepts, terms: matched.terms };
+        let skill = shown(book, &book.graph.skills()[skill], score);
+        shapes::Activated { skill, score, source, hops, matched }
     });
-    Ok(axum::Json(json!({ "ok": true, "success": true, "data": data, "meta": meta })))
+    let data: Vec<_> = activated.collect();
+    let meta = TaskCounts {
+        task,
+        evaluated: book.graph.skills().len(),
+        activated: found.fired,
+        returned: data.len(),
+    };
+    Ok(done(Tasked { data, meta }))
 }
 
 fn text(name: &str, sent: Option<String>) -> std::result::Result<String, Fault> {
@@ -238,21 +239,18 @@ fn text(name: &str, sent: Option<String>) -> std::result::Result<String, Fault> 
     Ok(text)
 }
 
-#[derive(Deserialize)]
-struct Search {
-    #[serde(default, alias = "q")]
-    query: Option<String>,
-    #[serde(default)]
-    limit: Option<usize>,
-    #[serde(default)]
-    offset: Option<usize>,
-    #[serde(default)]
-    category: Option<String>,
-    #[serde(default)]
-    tags: Option<Value>,
-}
-
-async fn search(State(app): State<App>, _: Caller, Json(body): Json<Search>) -> Result<Value> {
+/// Searches the skills for words.
+#[utoipa::path(
+    post,
+    path = "/api/skills/search",
+    request_body = Search,
+    responses((status = 200, description = "The page, the best first.", body = Done<Page<Scored>>)),
+)]
+async fn search(
+    State(app): State<App>,
+    _: Caller,
+    Json(body): Json<Search>,
+) -> Result<Done<Page<Scored>>> {
     let query = text("query", body.query)?;
     let tags = match body.tags {
         None | Some(Value::Null) => vec![],
@@ -270,13 +268,6 @@ async fn search(State(app): State<App>, _: Caller, Json(body): Json<Search>) -> 
     let matching = found.len();
     let limit = body.limit.unwrap_or(20).min(100);
     let page = found.into_iter().skip(body.offset.unwrap_or(0)).take(limit);
-    let data: Vec<Value> = page
-        .map(|(at, score)| {
-            let mut skill = shown(book, &all[at], 0.0);
-            skill["score"] = json!(score);
-            skill
-        })
-        .collect();
-    let meta = json!({ "total_count": all.len(), "filter_count": matching });
-    Ok(axum::Json(json!({ "ok": true, "success": true, "data": data, "meta": meta })))
+    let scored = page.map(|(at, score)| Scored { skill: shown(book, &all[at], 0.0), score });
+    Ok(done(Page { data: scored.collect(), meta: counts(all.len(), matching) }))
 }

@@ -1,6 +1,6 @@
 //! `POST /api/genie/stream-chat`: a message to the assistant; its answer as it comes.
 
-use super::{Fault, ids, roles::Writer};
+use super::{Failed, Fault, ids, roles::Writer};
 use crate::{
     app::App,
     core::{
@@ -9,13 +9,12 @@ use crate::{
         tie::Tie,
     },
     models::chosen,
+    openapi::Documented,
 };
 use axum::{
-    Router,
     extract::State,
     http::{HeaderValue, StatusCode, header},
     response::Response,
-    routing::post,
 };
 use commands::genie_chat::{ChatError, Wish};
 use domain::{
@@ -24,6 +23,8 @@ use domain::{
 };
 use projections::users;
 use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Bytes of a message.
 const MESSAGE: usize = 32 << 10;
@@ -31,18 +32,47 @@ const MESSAGE: usize = 32 << 10;
 const SESSION_ID: usize = 128;
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    Router::new().route("/api/genie/stream-chat", post(stream_chat))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(stream_chat)).tagged("Assistant")
 }
 
-#[derive(Deserialize)]
+/// A message to the assistant.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatMessage)]
 struct Body {
     #[serde(default)]
+    #[schema(required, min_length = 1)]
     message: Option<String>,
+    /// Which chat; one of the caller's own unless it is named. Also as `session_id`.
     #[serde(default, rename = "sessionId", alias = "session_id")]
+    #[schema(min_length = 1, max_length = 128)]
     session_id: Option<String>,
 }
 
+/// An answer, and the end of it.
+const TRANSCRIPT: &str = r#"data: {"type":"stage_update","missionLabel":"Answering","mood":"thinking","centerMode":"chat","leftPanel":null,"rightPanel":null,"close":false,"error":false}
+
+data: {"type":"textResponseChunk","uuid":"0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1","textResponse":"Good evening.","sources":[],"close":false,"error":false}
+
+data: {"type":"finalizeResponseStream","uuid":"0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1","chatId":"0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c2","sources":[],"close":true,"error":false}
+
+"#;
+
+/// Sends a message to the assistant, and streams the answer.
+///
+/// The answer is a stream of events with nothing but `data:`, each a JSON object whose `type` says what it is: `stage_update`
+/// (what the assistant is at), `textResponseChunk` (a piece of the answer, to append), `textResponse` (the whole of it, while
+/// onboarding is not complete), `abort` (it failed; `error` says why) and `finalizeResponseStream`, which ends every stream.
+/// Signs of life are lines `: ping`. A client that goes away stops the answer.
+#[utoipa::path(
+    post,
+    path = "/api/genie/stream-chat",
+    request_body = Body,
+    responses(
+        (status = 200, description = "The answer.", body = String, content_type = "text/event-stream", example = json!(TRANSCRIPT)),
+        (status = 503, description = "There is no workspace for the account yet (`account_setup_incomplete`), or the server goes down.", body = Failed),
+    ),
+)]
 async fn stream_chat(
     State(app): State<App>,
     Writer(caller): Writer,

@@ -1,15 +1,19 @@
 //! `/api/usage`: what the subscription allows, and counting billable work.
 
-use super::{Fault, Result, ids, webhook::Either};
+use super::{
+    Failed, Fault, Result,
+    answers::{Done, done},
+    ids,
+    webhook::Either,
+};
 use crate::{
     app::App,
     core::{Caller, Context, Error, Json, quotas},
+    openapi::Documented,
 };
 use axum::{
-    Router,
     extract::State,
     http::{HeaderMap, StatusCode},
-    routing::{get, post},
 };
 use chrono::{DateTime, SecondsFormat, Utc};
 use commands::usage::{self, Charge, Plan};
@@ -21,31 +25,43 @@ use domain::{
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Longest name of a piece of work.
 const LONGEST_REFERENCE: usize = 200;
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    Router::new().route("/api/usage", get(show)).route("/api/usage/increment", post(increment))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(show)).routes(routes!(increment)).tagged("Usage")
 }
 
-type ByAction<T> = BTreeMap<&'static str, T>;
-
-#[derive(Serialize)]
+/// What a subscription allows, and how much of it is used, by action.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Usage)]
 struct Shown {
     tier: String,
-    limits: ByAction<Limit>,
-    usage: ByAction<u64>,
-    remaining: ByAction<i64>,
+    /// -1 for as much as one likes.
+    #[schema(value_type = BTreeMap<String, i64>)]
+    limits: BTreeMap<&'static str, Limit>,
+    usage: BTreeMap<&'static str, u64>,
+    /// -1 for as much as one likes.
+    remaining: BTreeMap<&'static str, i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
     billing_cycle_start: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     billing_cycle_end: Option<String>,
+    /// `true` when it is not known what is used.
     #[serde(skip_serializing_if = "Option::is_none")]
     degraded: Option<bool>,
 }
 
+/// Tells what the caller's subscription allows in this billing cycle.
+#[utoipa::path(
+    get,
+    path = "/api/usage",
+    responses((status = 200, description = "What it allows.", body = Shown)),
+)]
 async fn show(State(app): State<App>, caller: Caller) -> Result<Shown> {
     let quotas = quotas::of(&app, &caller.user, caller.person.as_ref(), Utc::now()).await;
     let mut shown = Shown {
@@ -65,36 +81,60 @@ async fn show(State(app): State<App>, caller: Caller) -> Result<Shown> {
     Ok(axum::Json(shown))
 }
 
-#[derive(Deserialize)]
+/// Work to be counted.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Work)]
 struct Body {
+    /// What was done, such as `post_creations`; also as `action`.
     #[serde(alias = "action", default)]
+    #[schema(required)]
     operation: Option<String>,
+    /// How much of it; 1 unless it is named.
     #[serde(default)]
+    #[schema(value_type = Option<u64>, minimum = 1)]
     amount: Option<Value>,
+    /// A name for this work: under one name it counts once. Also as the header `Idempotency-Key`.
     #[serde(default, rename = "ref", alias = "reference")]
+    #[schema(min_length = 1, max_length = 200)]
     reference: Option<String>,
+    /// Whose work it is; only other servers say so.
     #[serde(default, rename = "userId", alias = "user_id")]
+    #[schema(value_type = Option<String>)]
     user: Option<UserId>,
 }
 
-#[derive(Serialize)]
+/// How an action stands in this billing cycle.
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct Incremented {
-    ok: bool,
-    success: bool,
     action: &'static str,
     new_value: u64,
+    /// -1 for as much as one likes.
+    #[schema(value_type = i64)]
     limit: Limit,
+    /// -1 for as much as one likes.
     remaining: i64,
     limit_reached: bool,
 }
 
+/// Counts billable work, if the subscription allows it.
+#[utoipa::path(
+    post,
+    path = "/api/usage/increment",
+    params(("Idempotency-Key" = Option<String>, Header, description = "As `ref`.")),
+    request_body = Body,
+    responses(
+        (status = 200, description = "It is counted.", body = Done<Incremented>),
+        (status = 403, description = "It is not allowed, or no longer (`tier_limit_reached`).", body = Failed),
+    ),
+    security(("bearer" = []), ("session" = []), ("token" = []), ("secret" = [])),
+)]
 async fn increment(
     State(app): State<App>,
     by: Either,
     headers: HeaderMap,
     Json(body): Json<Body>,
-) -> Result<Incremented> {
+) -> Result<Done<Incremented>> {
     let (user, metadata) = whose(&by, body.user.clone().map(ids::user))?;
     let Some(name) = body.operation.as_deref().filter(|name| !name.is_empty()) else {
         return Err(Fault::invalid("operation (or action) is required"));
@@ -110,9 +150,7 @@ async fn increment(
         Err(error) => return Err(told(action, error)),
     };
     app.caught_up("usage", charged.position).await;
-    Ok(axum::Json(Incremented {
-        ok: true,
-        success: true,
+    Ok(done(Incremented {
         action: action.as_str(),
         new_value: charged.usage,
         limit: charged.limit,

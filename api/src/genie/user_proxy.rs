@@ -1,6 +1,13 @@
 //! `/api/user-proxy`: people see and change their own profile, and nothing else of their account.
 
-use super::{Fault, Result, ids::shown, usage::iso};
+mod shapes;
+
+use super::{
+    Failed, Fault, Result,
+    answers::{Data, Done, done},
+    ids::shown,
+    usage::iso,
+};
 use crate::{
     app::App,
     core::{
@@ -8,13 +15,12 @@ use crate::{
         stored_file::{self, NotSent, Readers},
         upload::{File, Form, Incoming, Part, Refused, Rules},
     },
+    openapi::Documented,
 };
 use axum::{
-    Router,
     extract::{FromRequest, Request, State},
     http::{HeaderMap, Method, StatusCode, header},
     response::Response,
-    routing::get,
 };
 use commands::{
     effects::media::{PictureType, picture_type},
@@ -27,6 +33,8 @@ use domain::{
 };
 use projections::{profiles as read_model, uploads};
 use serde_json::{Map, Value, json};
+use shapes::{Change, Changed, Persona, Picture, Shown};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// A picture of a person.
 const PICTURE: Rules = Rules { file_bytes: 5 << 20, files: 1 };
@@ -53,46 +61,60 @@ const PROTECTED: &[&str] = &[
 ];
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/user-proxy", get(show).patch(change))
-        .route("/api/user-proxy/files/{id}", get(file))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(show, change)).routes(routes!(file)).tagged("Profile")
 }
 
-async fn show(State(app): State<App>, caller: Caller) -> Result<Value> {
-    Ok(axum::Json(json!({ "ok": true, "success": true, "data": data(&app, &caller).await? })))
+/// Gets the caller's profile.
+#[utoipa::path(
+    get,
+    path = "/api/user-proxy",
+    responses((status = 200, description = "The profile.", body = Done<Data<Shown>>)),
+)]
+async fn show(State(app): State<App>, caller: Caller) -> Result<Done<Data<Shown>>> {
+    Ok(done(Data { data: data(&app, &caller).await? }))
 }
 
-async fn data(app: &App, caller: &Caller) -> std::result::Result<Value, Fault> {
+async fn data(app: &App, caller: &Caller) -> std::result::Result<Shown, Fault> {
     let Profile { details, avatar } = read_model::of(&app.db, &caller.user).await?;
     let state = app.load::<Onboarding>(&caller.user).await?.state().station.as_str();
     let person = caller.person.as_ref();
     let subscription = person.and_then(|person| person.subscription);
-    Ok(json!({
-        "id": shown(&caller.user),
-        "email": person.and_then(|person| person.email.as_deref()),
-        "first_name": details.first_name.as_deref().unwrap_or(&caller.username),
-        "last_name": details.last_name,
-        "avatar": avatar,
-        "avatar_url": avatar.map(|file| format!("/api/user-proxy/files/{file}")),
-        "role": caller.role.as_str(),
-        "status": person.map_or("active", |person| person.status.as_str()),
-        "subscription_tier": person.map(|person| person.tier.as_str()),
-        "subscription_start": subscription.map(|subscription| iso(subscription.start)),
-        "subscription_period": subscription.map(|subscription| subscription.period.as_str()),
-        "onboarding_state": state,
-        "persona": {
-            "bio": details.bio,
-            "tone": details.tone,
-            "brand_colors": details.brand_colors,
+    Ok(Shown {
+        id: shown(&caller.user),
+        email: person.and_then(|person| person.email.clone()),
+        first_name: details.first_name.unwrap_or_else(|| caller.username.clone()),
+        last_name: details.last_name,
+        avatar: avatar.map(|file| file.0),
+        avatar_url: avatar.map(|file| format!("/api/user-proxy/files/{file}")),
+        role: caller.role.as_str(),
+        status: person.map_or("active", |person| person.status.as_str()),
+        subscription_tier: person.map(|person| person.tier.to_string()),
+        subscription_start: subscription.map(|subscription| iso(subscription.start)),
+        subscription_period: subscription.map(|subscription| subscription.period.as_str()),
+        onboarding_state: state,
+        persona: Persona {
+            bio: details.bio,
+            tone: details.tone,
+            brand_colors: details.brand_colors,
         },
-        "language": details.language,
-        "timezone": details.timezone,
-        "date_created": person.map(|person| iso(person.created_at)),
-    }))
+        language: details.language,
+        timezone: details.timezone,
+        date_created: person.map(|person| iso(person.created_at)),
+    })
 }
 
-async fn change(State(app): State<App>, caller: Caller, request: Request) -> Result<Value> {
+/// Changes the caller's profile, as JSON or as a form with a picture.
+#[utoipa::path(
+    patch,
+    path = "/api/user-proxy",
+    request_body(content((Change = "application/json"), (Change = "multipart/form-data"))),
+    responses(
+        (status = 200, description = "The profile, as it is now.", body = Done<Changed>),
+        (status = 403, description = "Others decide about a field (`field_not_writable`); nothing is changed.", body = Failed),
+    ),
+)]
+async fn change(State(app): State<App>, caller: Caller, request: Request) -> Result<Done<Changed>> {
     let sent = request.headers().get(header::CONTENT_TYPE);
     let sent = sent.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let form = sent.trim_start().to_ascii_lowercase().starts_with("multipart/form-data");
@@ -116,19 +138,17 @@ async fn change(State(app): State<App>, caller: Caller, request: Request) -> Res
     let metadata = caller.metadata();
     let changed = app.execute::<Profile>(&caller.user, &Command::Change(wishes), &metadata).await;
     let mut position = changed.map_err(Error::from)?.position;
-    let mut told = json!({ "ok": true, "success": true });
+    let mut stored = None;
     if let Some((file, kind)) = picture {
         let (user, size) = (&caller.user, file.blob.size);
         let avatar = app.set_avatar(user, &file.blob, kind, &metadata).await.map_err(not_set)?;
         position = position.max(avatar.position);
         app.caught_up("uploads", avatar.position).await;
-        told["file"] = json!({
-            "id": avatar.file, "filename": file.name, "type": kind.media_type, "size": size,
-        });
+        let (id, media_type) = (avatar.file.0, kind.media_type);
+        stored = Some(Picture { id, filename: file.name, media_type, size });
     }
     app.caught_up("profiles", position).await;
-    told["data"] = data(&app, &caller).await?;
-    Ok(axum::Json(told))
+    Ok(done(Changed { file: stored, data: data(&app, &caller).await? }))
 }
 
 type Received = (Vec<Wish>, Option<(File, PictureType)>);
@@ -216,6 +236,23 @@ fn snake(name: &str) -> String {
     snake
 }
 
+/// Gets a picture of the caller.
+#[utoipa::path(
+    get,
+    path = "/api/user-proxy/files/{id}",
+    params(
+        ("id" = uuid::Uuid, Path, description = "The file."),
+        ("Range" = Option<String>, Header, description = "Which bytes."),
+        ("If-None-Match" = Option<String>, Header, description = "What the client has."),
+    ),
+    responses(
+        (status = 200, description = "The picture.", content((String = "image/png"), (String = "image/jpeg"), (String = "image/webp"))),
+        (status = 206, description = "A part of it.", content((String = "image/png"), (String = "image/jpeg"), (String = "image/webp"))),
+        (status = 304, description = "The client has it."),
+        (status = 412, description = "It is another one than the client means.", body = Failed),
+        (status = 416, description = "It has no such bytes.", body = Failed),
+    ),
+)]
 async fn file(
     State(app): State<App>,
     caller: Caller,

@@ -3,6 +3,7 @@
 mod apps;
 mod body;
 mod datasources;
+mod document;
 pub mod envelope;
 mod history;
 mod holder;
@@ -23,19 +24,26 @@ use axum::{
     response::Response,
 };
 use body::Fields;
+pub use document::document;
 use envelope::{Fault, Reply, Result};
 use holder::Holder;
+use utoipa_axum::router::OpenApiRouter;
+
+/// The table of contents, without prefix.
+fn resources() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .merge(me::routes().into())
+        .merge(apps::routes().into())
+        .merge(runs::routes().into())
+        .merge(ws::routes().into())
+        .merge(jobs::routes().into())
+        .merge(datasources::routes().into())
+        .merge(history::routes().into())
+}
 
 /// All routes of the dialect, without prefix, each failing in the dialect's shape.
-pub fn routes(_app: &App) -> Router<App> {
-    Router::new()
-        .merge(me::routes())
-        .merge(apps::routes())
-        .merge(runs::routes())
-        .merge(ws::routes())
-        .merge(jobs::routes())
-        .merge(datasources::routes())
-        .merge(history::routes())
+pub fn routes() -> Router<App> {
+    Router::from(resources())
         .method_not_allowed_fallback(other_method)
         .layer(middleware::from_fn(enter))
 }

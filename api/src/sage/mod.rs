@@ -5,6 +5,7 @@ pub mod agents;
 pub mod auth;
 pub mod chat;
 pub mod conversations;
+mod document;
 pub mod envelope;
 pub mod knowledge_base;
 pub mod llm_providers;
@@ -32,29 +33,36 @@ use axum::{
     middleware,
     response::{IntoResponse, Response},
 };
+pub use document::document;
 pub use envelope::{Fault, Reply, Result, Text, text};
+use utoipa_axum::router::OpenApiRouter;
+
+/// The table of contents, without prefix.
+fn resources() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .merge(auth::routes().into())
+        .merge(users::routes().into())
+        .merge(chat::routes().into())
+        .merge(conversations::routes().into())
+        .merge(sessions::routes().into())
+        .merge(agents::routes().into())
+        .merge(llm_providers::routes().into())
+        .merge(workspace::routes().into())
+        .merge(tools::routes().into())
+        .merge(knowledge_base::routes().into())
+        .merge(mcp::routes().into())
+        .merge(system::routes().into())
+        .merge(versions::routes().into())
+        .merge(oss::routes().into())
+        .merge(observability::routes().into())
+        .merge(skills::routes().into())
+        .merge(oauth2::routes().into())
+        .merge(pages::routes().into())
+}
 
 /// All routes of the dialect, without prefix, each failing in the dialect's shape.
-pub fn routes(_app: &App) -> Router<App> {
-    Router::new()
-        .merge(auth::routes())
-        .merge(users::routes())
-        .merge(chat::routes())
-        .merge(conversations::routes())
-        .merge(sessions::routes())
-        .merge(agents::routes())
-        .merge(llm_providers::routes())
-        .merge(workspace::routes())
-        .merge(tools::routes())
-        .merge(knowledge_base::routes())
-        .merge(mcp::routes())
-        .merge(system::routes())
-        .merge(versions::routes())
-        .merge(oss::routes())
-        .merge(observability::routes())
-        .merge(skills::routes())
-        .merge(oauth2::routes())
-        .merge(pages::routes())
+pub fn routes() -> Router<App> {
+    Router::from(resources())
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }

@@ -4,8 +4,9 @@ use super::bad;
 use crate::{
     app::App,
     core::{Caller, Error, Path, Query},
+    openapi::Documented,
 };
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use domain::ids::DocumentId;
 use projections::{
     documents,
@@ -13,6 +14,8 @@ use projections::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Passages of a page, unless the client asks for another number.
 const PAGE: u32 = 50;
@@ -20,22 +23,29 @@ const PAGE: u32 = 50;
 const LONGEST_PAGE: u32 = 200;
 
 /// The route.
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/documents/{id}/passages", get(passages))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(passages)).tagged("Knowledge")
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// Number of the first passage, from 0.
     #[serde(default)]
     from: u32,
+    /// Most passages of the page; 50 unless it is named.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<u32>,
 }
 
-#[derive(Debug, Serialize)]
+/// A part of a document.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DocumentPassages)]
 struct Page {
+    /// The document.
     document: String,
+    /// Its name.
     name: String,
     knowledge_base: String,
     /// Passages in all.
@@ -45,7 +55,9 @@ struct Page {
     next: Option<i32>,
 }
 
-#[derive(Debug, Serialize)]
+/// A piece of a document that the search finds.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Passage)]
 struct Shown {
     /// From 0.
     number: i32,
@@ -59,6 +71,13 @@ struct Shown {
     text: String,
 }
 
+/// Lists the passages of a document that can be searched, in its order.
+#[utoipa::path(
+    get,
+    path = "/documents/{id}/passages",
+    params(("id" = String, Path, description = "The document."), Wanted),
+    responses((status = 200, description = "A page of them.", body = Page)),
+)]
 async fn passages(
     State(app): State<App>,
     caller: Caller,

@@ -5,14 +5,13 @@ use crate::{
     app::App,
     audit::{self, Search},
     core::{Caller, Error, Query, run_stream::Framing},
+    openapi::Documented,
 };
 use axum::{
-    Router,
     body::{Body, Bytes},
     extract::State,
     http::{HeaderMap, HeaderValue, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use chrono::{DateTime, Utc};
 use commands::{
@@ -24,6 +23,8 @@ use futures::{Stream, StreamExt};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::{io, time::Duration};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// Events of a page, unless the client asks for another number.
@@ -36,22 +37,26 @@ const PATIENCE: Duration = Duration::from_secs(1);
 const HEARTBEAT: Duration = Duration::from_secs(15);
 
 /// The routes.
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/events", get(page)).route("/events/stream", get(stream))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(page)).routes(routes!(stream)).tagged("Events")
 }
 
 /// A slip in a name is refused: a filter that is passed over shows too much.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// The event with this id.
     id: Option<String>,
+    /// The stream, such as `conversation-0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1`.
     stream: Option<String>,
     /// One, or several separated by commas.
     category: Option<String>,
     /// One, or several separated by commas.
     r#type: Option<String>,
+    /// Who acted.
     actor: Option<String>,
+    /// The request that it goes back to, a UUID; also as `correlation_id`.
     #[serde(alias = "correlation_id")]
     correlation: Option<String>,
     #[serde(alias = "causation_id")]
@@ -62,11 +67,68 @@ struct Wanted {
     after: Option<u64>,
     /// The `next` of the page before.
     cursor: Option<u64>,
+    /// Recorded at this time or later, such as `2026-01-31T12:00:00Z`.
     since: Option<String>,
+    /// Recorded before this time.
     until: Option<String>,
+    /// Most events of the page; 100 unless it is named.
+    #[param(minimum = 1, maximum = 1_000)]
     limit: Option<u64>,
 }
 
+/// Something that happened.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "a shape for the document; the bytes are those of the log")]
+struct Event {
+    /// Its own id.
+    id: Uuid,
+    /// Where in the log, counted from 1.
+    #[schema(minimum = 1)]
+    position: u64,
+    /// `category-id` of the aggregate.
+    stream: String,
+    /// Where in its stream, counted from 0.
+    revision: u64,
+    /// What happened.
+    r#type: String,
+    /// What there is to say about it, by its type.
+    #[schema(value_type = Object)]
+    data: Value,
+    /// Who caused it: `actor`, `correlation_id`, and where they are known `causation_id`, `on_behalf_of` and `traceparent`.
+    #[schema(value_type = Object)]
+    metadata: Value,
+    /// When it was recorded.
+    recorded_at: DateTime<Utc>,
+}
+
+/// A page of events.
+#[derive(ToSchema)]
+#[schema(as = EventPage)]
+#[expect(dead_code, reason = "a shape for the document; the bytes are those of the log")]
+struct Page {
+    /// In the order of the log.
+    events: Vec<Event>,
+    /// The `cursor` of the next page; `null` when there is none by now.
+    next: Option<u64>,
+    /// The last position of the log.
+    head: u64,
+}
+
+/// Events as they come.
+const LIVE: &str = r#"id: 42
+data: {"id":"0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1","position":42,"stream":"conversation-s1","revision":3,"type":"Retitled","data":{"title":"Evening"},"metadata":{"actor":"ann","correlation_id":"0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c2"},"recorded_at":"2026-01-31T12:00:00.123456Z"}
+
+"#;
+
+/// Lists events, for administrators.
+///
+/// All filters have to hold. A page is looked for during a second; `next` says where to go on even when nothing was found.
+#[utoipa::path(
+    get,
+    path = "/events",
+    params(Wanted),
+    responses((status = 200, description = "The page.", body = Page)),
+)]
 async fn page(
     State(app): State<App>,
     caller: Caller,
@@ -104,7 +166,26 @@ async fn page(
     Ok((headers, body).into_response())
 }
 
-/// First what is there, then what comes, until the client has enough or the server goes down.
+/// Follows events, for administrators.
+///
+/// First what is there, then what comes, until the client has enough or the server goes down. The data of an event is an
+/// [event](#/components/schemas/Event); its `id` is its position, which leads on from there as `Last-Event-ID`. Signs of life
+/// begin with a colon.
+#[utoipa::path(
+    get,
+    path = "/events/stream",
+    params(
+        Wanted,
+        ("Last-Event-ID" = Option<u64>, Header, description = "The last event that was received."),
+    ),
+    responses((
+        status = 200,
+        description = "The events.",
+        body = String,
+        content_type = "text/event-stream",
+        example = json!(LIVE),
+    )),
+)]
 async fn stream(
     State(app): State<App>,
     caller: Caller,

@@ -1,5 +1,6 @@
 //! The native API: what happened, and every run of every dialect. Correct statuses, problem details, cursors.
 
+mod document;
 mod documents;
 mod events;
 mod problem;
@@ -21,18 +22,25 @@ use axum::{
     response::Response,
     routing::any,
 };
+pub use document::document;
 use serde_json::{Value, json};
+use utoipa_axum::router::OpenApiRouter;
 
-/// All routes, with their prefix.
-pub fn routes() -> Router<App> {
-    let unknown = async || Error::NoSuchPath;
-    let below = Router::new()
+/// The table of contents, without prefix.
+fn resources() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
         .merge(events::routes())
         .merge(runs::routes())
         .merge(documents::routes())
         .merge(usage::routes())
         .merge(read_models::routes())
         .merge(system::routes())
+}
+
+/// All routes, with their prefix.
+pub fn routes() -> Router<App> {
+    let unknown = async || Error::NoSuchPath;
+    let below = Router::from(resources())
         .merge(run_list::routes())
         .merge(run_events::routes())
         .fallback(unknown)

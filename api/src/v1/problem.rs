@@ -9,16 +9,24 @@ use axum::{
 use domain::Kind;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-#[derive(Serialize)]
-struct Details<'a> {
+/// What went wrong, as RFC 9457 has it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ProblemDetails)]
+pub(super) struct Details<'a> {
+    /// Always `about:blank`: the status says which kind of problem it is.
     r#type: &'static str,
+    /// The status in words.
     title: &'a str,
+    /// The status.
     status: u16,
+    /// What went wrong, for people.
     detail: &'a str,
     /// What to name when asking an operator about it.
     request_id: Uuid,
+    /// What is wrong with the input, piece by piece.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<Problem>,
 }

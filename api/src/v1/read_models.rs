@@ -4,40 +4,45 @@ use super::administrators_only;
 use crate::{
     app::App,
     core::{Caller, Error, Path},
+    openapi::Documented,
 };
-use axum::{
-    Json, Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::{Json, extract::State, http::StatusCode};
 use chrono::{DateTime, Utc};
 use domain::{Kind, Position};
 use projections::{Claimed, FoldError, RebuildRow, Status, rebuilds};
 use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The routes.
-pub(super) fn routes() -> Router<App> {
-    Router::new()
-        .route("/read-models", get(list))
-        .route("/read-models/{name}", get(show))
-        .route("/read-models/{name}/rebuild", post(rebuild))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(show))
+        .routes(routes!(rebuild))
+        .tagged("System")
 }
 
-#[derive(Debug, Serialize)]
+/// All read models.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReadModels)]
 struct Listing {
     /// Position of the last event.
     head: u64,
     read_models: Vec<ReadModel>,
 }
 
-#[derive(Debug, Serialize)]
+/// A read model: tables that are made from the log.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReadModelStatus)]
 struct ReadModel {
     name: &'static str,
     /// Its rows reflect everything up to here.
+    #[schema(value_type = u64)]
     position: Position,
     /// Positions behind the head.
     lag: u64,
+    /// Since its last sign of life.
     heartbeat_age_seconds: f64,
     /// The event it is stuck at.
     failure: Option<Failure>,
@@ -47,16 +52,21 @@ struct ReadModel {
     rebuild: Option<Rebuild>,
 }
 
-#[derive(Debug, Serialize)]
+/// An event that a read model cannot take.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StuckAt)]
 struct Failure {
+    #[schema(value_type = u64)]
     position: Position,
     r#type: String,
     reason: String,
     attempts: u32,
+    /// For how long.
     seconds: u64,
 }
 
-#[derive(Debug, Serialize)]
+/// A rebuild of a read model.
+#[derive(Debug, Serialize, ToSchema)]
 struct Rebuild {
     state: Stage,
     /// Positions of the log folded in, of those there are to fold in; 0 of 0 before it has begun to.
@@ -73,7 +83,8 @@ struct Rebuild {
 }
 
 /// How far a rebuild has got.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[schema(as = RebuildStage)]
 #[serde(rename_all = "snake_case")]
 enum Stage {
     Running,
@@ -83,6 +94,12 @@ enum Stage {
     Interrupted,
 }
 
+/// Lists the read models and how each is doing.
+#[utoipa::path(
+    get,
+    path = "/read-models",
+    responses((status = 200, description = "All of them.", body = Listing)),
+)]
 async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Listing>, Error> {
     administrators_only(&caller)?;
     let statuses = app.projections.status().await;
@@ -95,6 +112,13 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Json<Listing>, E
     Ok(Json(Listing { head, read_models: statuses.into_iter().map(model).collect() }))
 }
 
+/// Gets a read model.
+#[utoipa::path(
+    get,
+    path = "/read-models/{name}",
+    params(("name" = String, Path, description = "The read model.")),
+    responses((status = 200, description = "How it is doing.", body = ReadModel)),
+)]
 async fn show(
     State(app): State<App>,
     caller: Caller,
@@ -104,7 +128,20 @@ async fn show(
     Ok(Json(found(&app, &name).await?))
 }
 
-/// Begins a rebuild, which goes on in the background; the rows that are there are read until it is done.
+/// Begins to rebuild a read model.
+///
+/// It goes on in the background, and the rows that are there are read until it is done. A second one is refused as long as
+/// one goes on, on whatever node or by the command line.
+#[utoipa::path(
+    post,
+    path = "/read-models/{name}/rebuild",
+    params(("name" = String, Path, description = "The read model.")),
+    responses(
+        (status = 202, description = "It has begun.", body = ReadModel),
+        (status = 409, description = "It goes on already, or too many others do.", body = super::problem::Details<'static>,
+            content_type = "application/problem+json"),
+    ),
+)]
 async fn rebuild(
     State(app): State<App>,
     caller: Caller,

@@ -6,27 +6,48 @@ use crate::{
         Caller, Error, Path, Query,
         run_stream::{self, Framing, Reader, last_event_id},
     },
+    openapi::Documented,
 };
-use axum::{Json, Router, extract::State, http::HeaderMap, response::Response, routing::get};
+use axum::{Json, extract::State, http::HeaderMap, response::Response};
 use chrono::{DateTime, Utc};
 use domain::ids::RunId;
 use projections::conversations::{self, RunRow};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// The routes.
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/runs/{id}", get(run)).route("/runs/{id}/stream", get(stream))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(run)).routes(routes!(stream)).tagged("Runs")
 }
 
-#[derive(Debug, Deserialize)]
+/// A run as lines.
+const LINES: &str = r#"{"message_id":"m1","role":"assistant","type":"text","content":"Good "}
+{"message_id":"m1","role":"assistant","type":"text","content":"evening."}
+{"type":"stream_end","session_id":"s1"}
+"#;
+/// The same as events, to a client that has the first line.
+const EVENTS: &str = r#"id: 0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1:1
+data: {"message_id":"m1","role":"assistant","type":"text","content":"evening."}
+
+id: 0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1:2
+data: {"type":"stream_end","session_id":"s1"}
+
+"#;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct From {
+    /// How many lines the client already has.
     #[serde(default)]
     last_index: u64,
 }
 
-#[derive(Debug, Serialize)]
+/// A run, which is one answer of an agent.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Run)]
 struct Shown {
     id: Uuid,
     /// `running`, `completed`, `interrupted`, `replaced` or `failed`.
@@ -51,7 +72,9 @@ struct Shown {
     ended_at: Option<DateTime<Utc>>,
 }
 
-#[derive(Debug, Default, Serialize)]
+/// Tokens that a run has used.
+#[derive(Debug, Default, Serialize, ToSchema)]
+#[schema(as = RunUsage)]
 struct Usage {
     prompt_tokens: u64,
     completion_tokens: u64,
@@ -60,6 +83,13 @@ struct Usage {
     turns: Value,
 }
 
+/// Gets a run.
+#[utoipa::path(
+    get,
+    path = "/runs/{id}",
+    params(("id" = Uuid, Path, description = "The run.")),
+    responses((status = 200, description = "The run.", body = Shown)),
+)]
 async fn run(
     State(app): State<App>,
     caller: Caller,
@@ -91,7 +121,29 @@ async fn run(
     }))
 }
 
-/// The run's lines from `last_index` on, the number of lines the client already has.
+/// Follows the lines of a run.
+///
+/// Sends the lines from `last_index` on, first what is recorded, then what comes, until the end line of the run. Whoever
+/// follows the same run gets the same lines, byte for byte. A line is a JSON object, in the dialect in which the run was asked
+/// for. With `Accept: text/event-stream` each is the data of an event, whose `id` leads on from there as `Last-Event-ID`.
+/// Signs of life begin with a colon.
+#[utoipa::path(
+    get,
+    path = "/runs/{id}/stream",
+    params(
+        ("id" = Uuid, Path, description = "The run."),
+        From,
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event that was received; counts more than `last_index`."),
+    ),
+    responses((
+        status = 200,
+        description = "The lines.",
+        content(
+            (String = "text/plain", example = json!(LINES)),
+            (String = "text/event-stream", example = json!(EVENTS)),
+        ),
+    )),
+)]
 async fn stream(
     State(app): State<App>,
     caller: Caller,

@@ -4,33 +4,39 @@ use super::administrators_only;
 use crate::{
     app::App,
     core::{Caller, Error},
-    metrics, probes,
+    metrics,
+    openapi::Documented,
+    probes::{self, Broker},
     vitals::Examiner,
 };
-use axum::{Extension, Json, Router, extract::State, routing::get};
+use axum::{Extension, Json, extract::State};
 use chrono::{DateTime, Utc};
 use commands::{nodes, pulse};
 use domain::{Position, ids::NodeId};
 use projections::conversations::{Load, Performed, load_of_nodes, performed};
 use serde::Serialize;
-use serde_json::Value;
 use std::sync::Arc;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// Runs that are told one by one.
 const RUNS: i64 = 100;
 
 /// The route.
-pub(super) fn routes() -> Router<App> {
+pub(super) fn routes() -> OpenApiRouter<App> {
     let examiner = Arc::new(Examiner::default());
-    Router::new().route("/system", get(system)).layer(Extension(examiner))
+    OpenApiRouter::default().routes(routes!(system)).layer(Extension(examiner)).tagged("System")
 }
 
-#[derive(Debug, Serialize)]
+/// How the installation is doing.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = System)]
 struct Shown {
     at: DateTime<Utc>,
     version: &'static str,
     /// The node that answers: what follows about a process is about its.
+    #[schema(value_type = Uuid)]
     node: NodeId,
     uptime_seconds: f64,
     /// `null` where the system does not tell.
@@ -44,20 +50,25 @@ struct Shown {
     /// The oldest that go on, of all nodes.
     runs: Vec<Run>,
     /// `null` without a broker.
-    broker: Option<Value>,
+    broker: Option<Broker>,
     database: Database,
 }
 
-#[derive(Debug, Serialize)]
+/// The log in numbers.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = LogNumbers)]
 struct Log {
     /// Position of the last event.
+    #[schema(value_type = u64)]
     head: Position,
     /// Appends this node answered since its start, and how long they took in all.
     appends: u64,
     append_seconds: f64,
 }
 
-#[derive(Debug, Serialize)]
+/// How far a read model is behind.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ReadModelLag)]
 struct ReadModel {
     name: &'static str,
     lag: u64,
@@ -65,7 +76,8 @@ struct ReadModel {
     stuck: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// A process of the installation.
+#[derive(Debug, Serialize, ToSchema)]
 struct Node {
     node: Uuid,
     started_at: DateTime<Utc>,
@@ -76,7 +88,9 @@ struct Node {
     runs: i64,
 }
 
-#[derive(Debug, Serialize)]
+/// A run that goes on.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RunGoingOn)]
 struct Run {
     run: Uuid,
     node: Uuid,
@@ -86,7 +100,8 @@ struct Run {
     requested_at: DateTime<Utc>,
 }
 
-#[derive(Debug, Serialize)]
+/// How the database is doing.
+#[derive(Debug, Serialize, ToSchema)]
 struct Database {
     /// `null` when it did not answer in time.
     ping_seconds: Option<f64>,
@@ -95,13 +110,22 @@ struct Database {
     connections: Connections,
 }
 
-#[derive(Debug, Serialize)]
+/// Connections of this node to the database, the log's own apart.
+#[derive(Debug, Serialize, ToSchema)]
 struct Connections {
     open: u32,
     idle: u32,
     limit: u32,
 }
 
+/// Tells how the installation is doing.
+///
+/// Cheap enough to be asked for every second.
+#[utoipa::path(
+    get,
+    path = "/system",
+    responses((status = 200, description = "How it is doing.", body = Shown)),
+)]
 async fn system(
     State(app): State<App>,
     caller: Caller,

@@ -7,8 +7,9 @@ use crate::{
         Caller, Error, Query,
         quotas::{self, Quotas},
     },
+    openapi::Documented,
 };
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use chrono::{DateTime, NaiveDate, TimeDelta, Utc};
 use domain::{ids::UserId, quota::Limit};
 use projections::{
@@ -17,6 +18,8 @@ use projections::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Days that are told, unless the client asks for others.
 const DAYS: i64 = 30;
@@ -26,25 +29,31 @@ const MOST_DAYS: i64 = 366;
 const MOST_PEOPLE: usize = 200;
 
 /// The route.
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/usage", get(usage))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(usage)).tagged("Usage")
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// First day, such as `2026-01-31`, in UTC.
+    #[param(format = Date)]
     from: Option<String>,
-    /// Last day.
+    /// Last day, at most 365 after the first.
+    #[param(format = Date)]
     to: Option<String>,
-    /// `day` or `person`.
+    /// By what the rows are.
     #[serde(default)]
+    #[param(inline)]
     group: Group,
     /// Whose; without it one's own, or everybody's to an administrator.
     user: Option<String>,
 }
 
-#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize)]
+/// By what usage is grouped.
+#[derive(Debug, Clone, Copy, Default, Serialize, Deserialize, ToSchema)]
+#[schema(as = UsageGroup)]
 #[serde(rename_all = "snake_case")]
 enum Group {
     #[default]
@@ -52,12 +61,15 @@ enum Group {
     Person,
 }
 
-#[derive(Debug, Serialize)]
+/// What was used in a span of days.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Usage)]
 struct Shown {
     from: NaiveDate,
     to: NaiveDate,
     group: Group,
     /// Whose; `null` for everybody's.
+    #[schema(value_type = Option<String>)]
     user: Option<UserId>,
     /// Days in order, those without any usage left out; or people, most tokens first.
     rows: Vec<Row>,
@@ -68,7 +80,9 @@ struct Shown {
     quotas: Allowance,
 }
 
-#[derive(Debug, Serialize)]
+/// What was used on a day, or by a person.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageRow)]
 #[serde(untagged)]
 enum Row {
     Day {
@@ -84,17 +98,25 @@ enum Row {
     },
 }
 
-#[derive(Debug, Serialize)]
+/// What was used.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = UsageNumbers)]
 struct Numbers {
+    /// Runs that people asked for.
     runs: i64,
+    /// What people said, and what agents answered them.
     messages: i64,
+    /// What models read.
     prompt_tokens: i64,
+    /// What models wrote.
     completion_tokens: i64,
     total_tokens: i64,
 }
 
-#[derive(Debug, Serialize)]
+/// What a subscription allows.
+#[derive(Debug, Serialize, ToSchema)]
 struct Allowance {
+    #[schema(value_type = String)]
     user: UserId,
     tier: String,
     /// `null` when it cannot be determined.
@@ -104,13 +126,17 @@ struct Allowance {
     known: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// A billing cycle.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = BillingCycle)]
 struct Cycle {
     start: DateTime<Utc>,
     end: DateTime<Utc>,
 }
 
-#[derive(Debug, Serialize)]
+/// A kind of work with a quota.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AllowedAction)]
 struct Action {
     action: &'static str,
     /// `null` without a limit.
@@ -118,6 +144,13 @@ struct Action {
     used: u64,
 }
 
+/// Tells what runs cost, by day or by person, and what the subscription leaves.
+#[utoipa::path(
+    get,
+    path = "/usage",
+    params(Wanted),
+    responses((status = 200, description = "What was used, and what may be.", body = Shown)),
+)]
 async fn usage(
     State(app): State<App>,
     caller: Caller,

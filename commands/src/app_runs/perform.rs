@@ -94,7 +94,7 @@ impl AppPerformance {
             }
             Err(Stop::Halted(Halt::Interrupted(wish))) => {
                 let outcome = if wish.replaced { Outcome::Replaced } else { Outcome::Interrupted };
-                errors(&["The run was stopped"]).map(|line| (outcome, line, None))
+                errors(&[super::STOPPED]).map(|line| (outcome, line, None))
             }
             // Somebody else goes on.
             Err(Stop::Halted(Halt::Lost | Halt::Draining)) => None,

@@ -4,6 +4,7 @@ use super::{
     Sensitive,
     embedder::{Embedder, Error},
 };
+use crate::trace;
 use chrono::{DateTime, Utc};
 use futures::{
     StreamExt, TryStreamExt,
@@ -20,6 +21,7 @@ use std::{
     time::Duration,
 };
 use tokio::{sync::Semaphore, time::Instant};
+use tracing::Instrument;
 
 /// Texts in one request, and their bytes together unless one text alone is longer.
 const BATCH: (usize, usize) = (32, 128 << 10);
@@ -147,7 +149,7 @@ impl Remote {
     async fn once(&self, texts: &[&str]) -> Result<Vec<Vec<f32>>, Attempt> {
         let body =
             json!({"model": self.settings.model, "input": texts, "encoding_format": "float"});
-        let mut request = self.client.post(&self.endpoint).json(&body);
+        let mut request = trace::carried(self.client.post(&self.endpoint)).json(&body);
         if let Some(key) = &self.settings.api_key {
             request = request.bearer_auth(key.expose());
         }
@@ -200,6 +202,7 @@ impl Embedder for Remote {
             let vectors: Vec<_> = stream::iter(batches).buffered(PARALLEL).try_collect().await?;
             Ok(vectors.concat())
         }
+        .instrument(trace::model_call("embeddings", &self.settings.model, &self.endpoint))
         .boxed()
     }
 }

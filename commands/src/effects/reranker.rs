@@ -2,10 +2,12 @@
 //! Cohere, Jina, vLLM and TEI share.
 
 use super::Sensitive;
+use crate::trace;
 use reqwest::{Client, redirect::Policy};
 use serde::Deserialize;
 use serde_json::json;
 use std::{fmt, sync::Arc, time::Duration};
+use tracing::Instrument;
 
 /// Deadline of a request: somebody is waiting for the answer to a question.
 const WITHIN: Duration = Duration::from_secs(10);
@@ -58,9 +60,14 @@ impl Reranker {
     /// # Errors
     /// When it does not answer, or says what makes no sense.
     pub async fn order(&self, question: &str, texts: &[&str]) -> Result<Vec<(usize, f64)>, Error> {
+        let span = trace::model_call("rerank", &self.model, &self.endpoint);
+        self.ask(question, texts).instrument(span).await
+    }
+
+    async fn ask(&self, question: &str, texts: &[&str]) -> Result<Vec<(usize, f64)>, Error> {
         let body = json!({"model": self.model, "query": question, "documents": texts,
             "top_n": texts.len(), "return_documents": false});
-        let mut request = self.client.post(&self.endpoint).json(&body);
+        let mut request = trace::carried(self.client.post(&self.endpoint)).json(&body);
         if let Some(key) = &self.api_key {
             request = request.bearer_auth(key.expose());
         }

@@ -12,9 +12,11 @@ pub mod postgres;
 mod subscription;
 mod tail;
 
+use crate::trace::{self, Traceparent};
 use domain::{Expected, NewEvent, Position, Recorded, Revision, StreamId};
 use futures::{future::BoxFuture, stream::BoxStream};
 use std::sync::Arc;
+use tracing::Span;
 
 /// Events in order, shared between everybody who reads them.
 pub type Batch = Vec<Arc<Recorded>>;
@@ -28,6 +30,25 @@ pub struct Append {
     pub expected: Expected,
     /// At least one event.
     pub events: Vec<NewEvent>,
+}
+
+impl Append {
+    /// The span of this write to a log in `system`; none outside of any trace, where it would be one all by itself.
+    fn span(&self, system: &'static str) -> Span {
+        if Traceparent::current().is_none() {
+            return Span::none();
+        }
+        tracing::info_span!(
+            target: trace::TARGET,
+            "append",
+            otel.name = format!("append {}", self.stream.category()),
+            otel.kind = "client",
+            db.system.name = system,
+            db.operation.name = "append",
+            db.operation.batch.size = i64::try_from(self.events.len()).unwrap_or(i64::MAX),
+            annals.stream.category = self.stream.category(),
+        )
+    }
 }
 
 /// Where a write came to lie.

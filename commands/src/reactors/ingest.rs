@@ -17,6 +17,7 @@ use crate::{
     execute::{Failure, Loaded},
     intake::{Due, settle},
     log::{EventLog, Filter},
+    pulse, trace,
 };
 use attempt::Outcome;
 use domain::{
@@ -32,10 +33,11 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering::Relaxed},
     },
-    time::Duration,
+    time::{Duration, Instant},
 };
 use tokio::{sync::Semaphore, task::JoinSet, time::MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 /// Documents that one sweep takes up at most.
@@ -237,11 +239,26 @@ impl Ingest {
         };
         let begin = document::Command::Begin { node: self.node, instead_of };
         match attempt::begin(self, &mut document, begin).await? {
-            Some(mut attempt) => match attempt.perform().await? {
-                Outcome::Done => tracing::info!(document = %id, "ingested"),
-                Outcome::Failed(reason) => tracing::info!(document = %id, reason, "not ingested"),
-                Outcome::Lost => tracing::info!(document = %id, "ingestion went to somebody else"),
-            },
+            Some(mut attempt) => {
+                let begun = Instant::now();
+                let span = tracing::info_span!(
+                    target: trace::TARGET,
+                    "ingest",
+                    otel.kind = "consumer",
+                    annals.document.id = %id,
+                );
+                let outcome = attempt.perform().instrument(span).await?;
+                pulse::INGESTION_SECONDS.time(outcome.name(), begun.elapsed());
+                match outcome {
+                    Outcome::Done => tracing::info!(document = %id, "ingested"),
+                    Outcome::Failed(reason) => {
+                        tracing::info!(document = %id, reason, "not ingested")
+                    }
+                    Outcome::Lost => {
+                        tracing::info!(document = %id, "ingestion went to somebody else")
+                    }
+                }
+            }
             None => tracing::debug!(document = %id, "nothing to ingest"),
         }
         Ok(())

@@ -21,6 +21,7 @@ use crate::{
     },
 };
 use async_stream::try_stream;
+use commands::pulse::{self, Raised};
 use domain::subscription_group::{Group, Name, delivery::Verdict};
 use futures::{StreamExt, future::Either, stream::BoxStream};
 use std::net::SocketAddr;
@@ -88,7 +89,7 @@ pub(crate) async fn consume(
         (Call { id, who: who.clone(), from: from.clone(), room, ids, out }, answers)
     };
     let (words, mut answers) = serving.join(&name, group, reached_at, call).await?;
-    let present = Present { words, id };
+    let present = Present { words, id, _counted: pulse::ESDB_CONSUMERS.raise() };
     Ok(try_stream! {
         let confirmed = SubscriptionConfirmation { subscription_id: name.to_string() };
         yield ReadResp { content: Some(read_resp::Content::SubscriptionConfirmation(confirmed)) };
@@ -113,6 +114,7 @@ pub(crate) async fn consume(
 struct Present {
     words: mpsc::Sender<Word>,
     id: u64,
+    _counted: Raised,
 }
 
 impl Present {

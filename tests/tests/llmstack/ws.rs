@@ -126,6 +126,17 @@ async fn newer_clients_get_what_changes_and_may_stop_it() {
     let frames = until_done(&mut socket).await;
     let stopped = json!({"errors": ["The run was stopped"], "request_id": 2});
     assert_eq!(frames[frames.len() - 2], stopped);
+
+    // Stopped before anybody could say whether it had begun.
+    say(&mut socket, json!({"event": "run", "id": 2, "input": {}})).await;
+    say(&mut socket, json!({"event": "stop"})).await;
+    let frames = until_done(&mut socket).await;
+    assert_eq!(frames[frames.len() - 2], stopped);
+    // Runs of a session wait for one another, so nothing goes on behind.
+    room.model.follow(Script::default());
+    say(&mut socket, json!({"event": "run", "id": 3, "input": {}})).await;
+    let frames = until_done(&mut socket).await;
+    assert!(frames.iter().all(|frame| frame["errors"].is_null()), "{frames:?}");
     room.close().await.unwrap();
 }
 

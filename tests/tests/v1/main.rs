@@ -4,11 +4,14 @@
 mod broker;
 mod console;
 mod events;
+mod metrics_page;
+mod openapi;
 mod operations;
 mod problems;
 mod read_models;
 mod run_list;
 mod runs;
+mod traces;
 mod uploads;
 mod usage;
 

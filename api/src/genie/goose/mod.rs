@@ -6,32 +6,56 @@ mod people;
 mod tail;
 mod upkeep;
 
-use super::{Fault, Result, roles::Admin};
+use super::{
+    Fault, Result,
+    answers::{Done, done},
+    roles::Admin,
+};
 use crate::{
     app::App,
     core::{Error, Json},
+    openapi::Documented,
 };
-use axum::{Router, extract::State, routing::post};
+use axum::extract::State;
 use domain::{
     ids::OperationId,
     operation::{Command, Operation},
 };
 use params::Params;
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    Router::new().route("/api/goose", post(operate))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(operate)).tagged("Administration")
 }
 
-#[derive(Deserialize)]
+/// What an administrator wants done.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Operation)]
 struct Body {
+    /// `status`, `users.list`, `users.set_tier`, `users.set_status`, `users.erase`, `invites.create`, `skills.reload`,
+    /// `queue.drain`, `queue.resume`, `projections.rebuild`, `projections.state` or `audit.tail`; also as `action`.
     #[serde(default, alias = "action")]
+    #[schema(required)]
     operation: Option<String>,
+    /// What the operation needs to know.
     #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     params: Option<Map<String, Value>>,
+}
+
+/// What was done.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OperationResult)]
+struct Operated {
+    operation: String,
+    /// What came of it, by operation.
+    #[schema(value_type = Object)]
+    result: Value,
 }
 
 enum Wish {
@@ -39,11 +63,18 @@ enum Wish {
     Upkeep(upkeep::Wish),
 }
 
+/// Does what an administrator wants, from a closed list.
+#[utoipa::path(
+    post,
+    path = "/api/goose",
+    request_body = Body,
+    responses((status = 200, description = "It is done.", body = Done<Operated>)),
+)]
 async fn operate(
     State(app): State<App>,
     Admin(caller): Admin,
     Json(body): Json<Body>,
-) -> Result<Value> {
+) -> Result<Done<Operated>> {
     let Some(operation) = body.operation.filter(|name| !name.is_empty()) else {
         return Err(Fault::invalid("operation is required"));
     };
@@ -63,7 +94,5 @@ async fn operate(
         Wish::People(wish) => wish.perform(&app, &metadata).await?,
         Wish::Upkeep(wish) => wish.perform(&app, id, &metadata).await?,
     };
-    Ok(axum::Json(json!({
-        "ok": true, "success": true, "operation": operation, "result": result,
-    })))
+    Ok(done(Operated { operation, result }))
 }

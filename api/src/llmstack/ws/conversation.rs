@@ -16,6 +16,7 @@ use axum::{
     extract::ws::{CloseFrame, Message, WebSocket, close_code},
     http::HeaderMap,
 };
+use commands::app_runs::STOPPED;
 use domain::{
     Metadata,
     ids::{AppId, RunId},
@@ -23,8 +24,7 @@ use domain::{
 };
 use futures::StreamExt;
 use std::{collections::VecDeque, time::Duration};
-use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
-use tokio_util::task::AbortOnDropHandle;
+use tokio::time::{Instant, Interval, MissedTickBehavior, interval_at, timeout};
 use uuid::Uuid;
 
 /// How long a connection lives on which nothing is asked for.
@@ -48,6 +48,13 @@ pub struct Conversation {
     waiting: VecDeque<Said>,
 }
 
+/// A run that somebody waits for.
+struct Running {
+    run: RunId,
+    tie: Tie,
+    metadata: Metadata,
+}
+
 /// Why a conversation ends.
 enum End {
     /// The client is gone, or cannot be reached.
@@ -68,8 +75,7 @@ impl Conversation {
     /// Talks until there is nothing more to say.
     pub async fn hold(mut self, mut socket: WebSocket) {
         let mut last = Instant::now();
-        let mut ping = interval(PING);
-        ping.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut ping = pings();
         let draining = self.app.draining.clone();
         let end = loop {
             let said = match self.waiting.pop_front() {
@@ -102,22 +108,21 @@ impl Conversation {
     /// Begins a run and tells it to its end.
     async fn run(&mut self, socket: &mut WebSocket, said: Said) -> Goes<()> {
         let mut telling = Telling::of(&said);
-        let begun = self.begin(socket, said).await?;
-        if let Some(begun) = begun {
-            match begun {
-                Ok((run, metadata)) => telling = self.tell(socket, telling, run, metadata).await?,
-                Err(fault) => send(socket, telling.errors(&fault.texts())).await?,
-            }
+        match self.begin(socket, said).await? {
+            Some(Ok(begun)) => telling = self.tell(socket, telling, begun).await?,
+            Some(Err(fault)) => send(socket, telling.errors(&fault.texts())).await?,
+            None => send(socket, telling.errors(&[STOPPED.to_owned()])).await?,
         }
         send(socket, telling.done()).await
     }
 
-    /// Begins a run; `None` if it was stopped before. That may take a while, in which the session is another run's.
+    /// Begins a run; `None` if it was stopped before. That may take a while, in which the session is another run's. Whether
+    /// it has begun by then nobody can tell, so it begins in any case, and ends at once if nobody waits for it any more.
     async fn begin(
         &mut self,
         socket: &mut WebSocket,
         said: Said,
-    ) -> Goes<Option<Result<(RunId, Metadata), Fault>>> {
+    ) -> Goes<Option<Result<Running, Fault>>> {
         let (app, headers, id) = (self.app.clone(), self.headers.clone(), self.id);
         let named = said.session_id.filter(|session| !session.is_empty());
         let wanted = Wanted {
@@ -132,9 +137,9 @@ impl Conversation {
             let holder = Holder::of(&app, &headers).await?;
             let metadata = holder.metadata();
             let Begun { run, .. } = begin(&app, &holder, id, wanted, &metadata).await?;
-            Ok((run, metadata))
+            Ok(Running { run, tie: Tie::new(app, run, metadata.clone()), metadata })
         };
-        let mut beginning = AbortOnDropHandle::new(tokio::spawn(beginning));
+        let mut beginning = tokio::spawn(beginning);
         loop {
             tokio::select! {
                 begun = &mut beginning => return Ok(Some(begun.unwrap_or_else(|error| {
@@ -153,16 +158,14 @@ impl Conversation {
         &mut self,
         socket: &mut WebSocket,
         mut telling: Telling,
-        run: RunId,
-        metadata: Metadata,
+        Running { run, tie, metadata }: Running,
     ) -> Goes<Telling> {
-        let tie = Tie::new(self.app.clone(), run, metadata.clone());
         let reader = Reader { run, index: 0, framing: Framing::Lines, heartbeat: false };
         let unreadable = || End::Close(close_code::ERROR, "the run cannot be read");
         let lines =
             run_stream::open_until(&self.app, reader, |end| end.starts_with("{\"errors\":"));
         let mut lines = Box::pin(lines.await.map_err(|_| unreadable())?);
-        let mut ping = interval(PING);
+        let mut ping = pings();
         let draining = self.app.draining.clone();
         loop {
             tokio::select! {
@@ -254,6 +257,13 @@ async fn hear(
     };
     send(socket, told).await?;
     Ok(None)
+}
+
+/// When to ask for a sign of life; not at once.
+fn pings() -> Interval {
+    let mut pings = interval_at(Instant::now() + PING, PING);
+    pings.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    pings
 }
 
 /// A sign of life, unless nothing was asked for for too long.

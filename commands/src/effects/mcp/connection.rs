@@ -5,14 +5,17 @@ use super::{
     http::{self, Http},
     sse::SseTransport,
 };
-use crate::effects::{Sensitive, fetch::Reach, tools::Outcome};
+use crate::{
+    effects::{Sensitive, fetch::Reach, tools::Outcome},
+    trace::Traceparent,
+};
 use domain::mcp_server::{Protocol, TOOLS, Tool};
 use reqwest::Client;
 use rmcp::{
     ClientHandler, RoleClient, ServiceExt,
     model::{
         CallToolRequestParams, CallToolResponse, ClientCapabilities, ClientConfig, Implementation,
-        PaginatedRequestParams,
+        PaginatedRequestParams, RequestParamsMeta,
     },
     service::{NotificationContext, RunningService},
     transport::streamable_http_client::{
@@ -170,7 +173,11 @@ impl Connection {
         tool: &str,
         arguments: &Map<String, Value>,
     ) -> Result<Outcome, McpError> {
-        let params = CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.clone());
+        let mut params =
+            CallToolRequestParams::new(tool.to_owned()).with_arguments(arguments.clone());
+        if let Some(current) = Traceparent::current() {
+            params.set_traceparent(&current.text());
+        }
         let answer = self.service.call_tool_once(params).await.map_err(McpError::from);
         match answer.map_err(|error| error.without(self.key.as_ref()))? {
             CallToolResponse::Complete(result) => Ok(content::outcome(result, self.key.as_ref())),

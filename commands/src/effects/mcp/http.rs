@@ -1,7 +1,10 @@
 //! The HTTP half of the streamable transport: a client that reaches as far as it may, follows no redirect, and knows a forgotten
 //! session in every way servers put it.
 
-use crate::effects::fetch::{Reach, guarded};
+use crate::{
+    effects::fetch::{Reach, guarded},
+    trace::TRACEPARENT,
+};
 use futures::stream::BoxStream;
 use reqwest::{
     Client,
@@ -9,7 +12,10 @@ use reqwest::{
     redirect,
 };
 use rmcp::{
-    model::{ClientJsonRpcMessage, JsonRpcMessage, ServerJsonRpcMessage},
+    model::{
+        ClientJsonRpcMessage, ClientRequest, JsonRpcMessage, RequestParamsMeta,
+        ServerJsonRpcMessage,
+    },
     transport::streamable_http_client::{
         SseError, StreamableHttpClient, StreamableHttpError, StreamableHttpPostResponse,
     },
@@ -49,8 +55,9 @@ impl StreamableHttpClient for Http {
         message: ClientJsonRpcMessage,
         session: Option<Arc<str>>,
         key: Option<String>,
-        headers: Headers,
+        mut headers: Headers,
     ) -> Result<StreamableHttpPostResponse, Failure> {
+        headers.extend(traceparent(&message));
         let (asked, in_session) = (is_request(&message), session.is_some());
         let answer = self.0.post_message(uri, message, session, key, headers).await?;
         told_apart(answer, asked && in_session)
@@ -62,9 +69,10 @@ impl StreamableHttpClient for Http {
         message: ClientJsonRpcMessage,
         session: Option<Arc<str>>,
         key: Option<String>,
-        headers: Headers,
+        mut headers: Headers,
         most: usize,
     ) -> Result<StreamableHttpPostResponse, Failure> {
+        headers.extend(traceparent(&message));
         let (asked, in_session) = (is_request(&message), session.is_some());
         let sent =
             self.0.post_message_with_max_sse_event_size(uri, message, session, key, headers, most);
@@ -105,6 +113,14 @@ impl StreamableHttpClient for Http {
             .get_stream_with_max_sse_event_size(uri, session, last_event, key, headers, most)
             .await
     }
+}
+
+/// The trace a call belongs to, as a header besides: messages are sent by a task outside of the call's span.
+pub(super) fn traceparent(message: &ClientJsonRpcMessage) -> Option<(HeaderName, HeaderValue)> {
+    let JsonRpcMessage::Request(request) = message else { return None };
+    let ClientRequest::CallToolRequest(call) = &request.request else { return None };
+    let value = HeaderValue::from_str(call.params.traceparent()?).ok()?;
+    Some((HeaderName::from_static(TRACEPARENT), value))
 }
 
 fn is_request(message: &ClientJsonRpcMessage) -> bool {

@@ -1,7 +1,7 @@
 //! One connection per server, opened when it is first needed and again when it broke.
 
 use super::{Clients, Connection, McpError, Target, Times};
-use crate::effects::tools::Outcome;
+use crate::{effects::tools::Outcome, pulse, trace};
 use domain::mcp_server::Tool;
 use futures::{
     FutureExt,
@@ -19,6 +19,7 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, Span, field};
 
 /// Most connections at a time; beyond, the one that was not used for longest is given up.
 const MOST: usize = 128;
@@ -81,9 +82,16 @@ impl Pool {
         arguments: &Map<String, Value>,
     ) -> Result<Outcome, McpError> {
         let within = self.0.times.call;
-        timeout(within, self.talk(target, tool, arguments))
-            .await
-            .unwrap_or(Err(McpError::TooSlow(within)))
+        let begun = Instant::now();
+        let talk = self.talk(target, tool, arguments).instrument(span(target, tool));
+        let answer = timeout(within, talk).await.unwrap_or(Err(McpError::TooSlow(within)));
+        let outcome = match &answer {
+            Ok(outcome) => outcome.status.as_str(),
+            Err(McpError::TooSlow(_)) => "timeout",
+            Err(_) => "failed",
+        };
+        pulse::MCP_SECONDS.time(outcome, begun.elapsed());
+        answer
     }
 
     /// The tools a server has now.
@@ -215,6 +223,23 @@ fn make_room(slots: &mut HashMap<String, Slot>) {
         let Some(oldest) = oldest else { return };
         slots.remove(&oldest);
     }
+}
+
+fn span(target: &Target, tool: &Tool) -> Span {
+    let span = tracing::info_span!(
+        target: trace::TARGET,
+        "tools/call",
+        otel.name = format!("tools/call {}", tool.name),
+        otel.kind = "client",
+        mcp.method.name = "tools/call",
+        gen_ai.tool.name = tool.name,
+        server.address = field::Empty,
+        server.port = field::Empty,
+    );
+    if !span.is_disabled() {
+        trace::note_server(&span, &target.endpoint.url);
+    }
+    span
 }
 
 /// Closes what nobody uses, for as long as the pool lives.

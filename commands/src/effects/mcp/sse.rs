@@ -1,7 +1,7 @@
 //! The transport of protocol revision 2024-11-05: an event stream from the server, whose first event names the URL that takes
 //! messages to it. Many servers still speak nothing else.
 
-use super::McpError;
+use super::{McpError, http::traceparent};
 use crate::effects::{
     Sensitive,
     model::sse::{Decoder, Event},
@@ -69,6 +69,9 @@ impl Transport<RoleClient> for SseTransport {
         item: TxJsonRpcMessage<RoleClient>,
     ) -> impl Future<Output = Result<(), McpError>> + Send + 'static {
         let mut request = self.client.post(self.messages.clone()).json(&item);
+        if let Some((name, value)) = traceparent(&item) {
+            request = request.header(name, value);
+        }
         if let Some(key) = &self.key {
             request = request.bearer_auth(key.expose());
         }

@@ -5,6 +5,9 @@ use super::{Delta, ModelError, excerpt};
 use crate::effects::Sensitive;
 use serde_json::Value;
 
+/// Bytes of a model's name that is noted.
+const LONGEST_NAME: usize = 200;
+
 /// The state of one answer between two pieces of its body. How the body is cut makes no difference to what comes out.
 #[derive(Debug)]
 pub(super) struct Answer {
@@ -157,10 +160,17 @@ impl Answer {
             return self.failed(ModelError::Reported(reason), out);
         }
         self.usage(json["usage"].take());
-        let Some(choices) = json["choices"].as_array_mut() else { return Ok(()) };
-        self.began = true;
+        if !json["choices"].is_array() {
+            return Ok(());
+        }
+        if !std::mem::replace(&mut self.began, true)
+            && let Some(model) = json["model"].as_str().filter(|model| model.len() <= LONGEST_NAME)
+        {
+            tracing::Span::current().record("gen_ai.response.model", model);
+        }
         // More than one choice is never asked for; a server that sends more is read as if it had sent the first.
-        let first = choices.iter_mut().find(|c| c["index"].as_u64().unwrap_or(0) == 0);
+        let choices = json["choices"].as_array_mut().into_iter().flatten();
+        let first = choices.into_iter().find(|c| c["index"].as_u64().unwrap_or(0) == 0);
         if let Some(choice) = first {
             self.choice(choice, out);
         }

@@ -3,6 +3,7 @@
 mod answer;
 pub mod complete;
 mod excerpt;
+mod observed;
 pub mod offline;
 pub mod openai;
 mod parameters;
@@ -137,6 +138,20 @@ pub enum ModelError {
     /// The answer is not one of the OpenAI chat protocol.
     #[error("the model's answer cannot be understood: {0}")]
     Malformed(Arc<str>),
+}
+
+impl ModelError {
+    /// What kind of failure it is, of a few: for counters and traces.
+    pub fn class(&self) -> &'static str {
+        match self {
+            Self::Misconfigured(_) => "misconfigured",
+            Self::Unreachable { .. } => "unreachable",
+            Self::NoFirstByte { .. } | Self::Idle(_) => "timeout",
+            Self::Status { status: 429, .. } => "rate_limited",
+            Self::Status { .. } => "status",
+            Self::Reported(_) | Self::Broken(_) | Self::Malformed(_) => "broken",
+        }
+    }
 }
 
 #[cfg(test)]

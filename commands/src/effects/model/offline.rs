@@ -1,10 +1,12 @@
 //! The provider of a fresh start: no network, no key, no model. It quotes what the knowledge base holds, and says so.
 
-use super::{Delta, Deltas, Model, ModelError, Passage, Request};
+use super::{Delta, Deltas, Model, ModelError, Passage, Request, observed::observed};
 use futures::{StreamExt, future::BoxFuture, stream};
 use serde_json::{Value, json};
 use std::{collections::BTreeSet, time::Duration};
 
+/// What this provider is called.
+const PROVIDER: &str = "offline";
 /// Passages quoted at most.
 const QUOTES: usize = 3;
 /// Characters of one quotation at most.
@@ -30,11 +32,11 @@ impl Model for Offline {
                 .then(move |delta| async move { (tokio::time::sleep(pace).await, delta).1 })
                 .boxed()
         };
-        Box::pin(async move { Ok(deltas) })
+        observed(PROVIDER, &request, async move { Ok(deltas) })
     }
 
     fn name(&self) -> &str {
-        "offline"
+        PROVIDER
     }
 
     fn follows_instructions(&self) -> bool {

@@ -1,18 +1,24 @@
 //! Any endpoint that speaks the OpenAI chat-completions protocol.
 
 use super::answer::Answer;
-use super::{Deltas, Model, ModelError, Request, excerpt, parameters};
+use super::{Deltas, Model, ModelError, Request, excerpt, observed::observed, parameters};
 use crate::effects::Sensitive;
 use crate::effects::outbound::PublicOnly;
+use crate::{
+    pulse::models::{self, Provided},
+    trace,
+};
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use reqwest::{Client, ClientBuilder, Response, StatusCode, Url, header, redirect};
 use serde_json::{Map, Value, json};
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 use tokio::time::{Instant, sleep, timeout, timeout_at};
 
 /// How long a provider may linger over what is not the answer: its usage after the end, the body of an error.
 const GRACE: Duration = Duration::from_secs(5);
+/// What this provider is called.
+const PROVIDER: &str = "openai";
 /// Bytes of an error body that are read.
 const ERROR_BODY: usize = 64 * 1024;
 
@@ -97,7 +103,8 @@ impl Default for OpenAi {
 impl Model for OpenAi {
     fn stream(&self, request: Request) -> BoxFuture<'static, Result<Deltas, ModelError>> {
         let Self { client, limits } = self.clone();
-        Box::pin(async move {
+        let (name, asked) = (PROVIDER, request.clone());
+        observed(name, &asked, async move {
             let client = client.ok_or(ModelError::Misconfigured("no HTTP client can be made"))?;
             let (response, first) = Call::new(client, &limits, &request)?.begin().await?;
             Ok(deltas(response, first, limits, request.endpoint.api_key))
@@ -105,7 +112,7 @@ impl Model for OpenAi {
     }
 
     fn name(&self) -> &str {
-        "openai"
+        PROVIDER
     }
 }
 
@@ -118,6 +125,7 @@ struct Call<'a> {
     authorization: Option<header::HeaderValue>,
     body: Map<String, Value>,
     tries: u32,
+    provided: Arc<Provided>,
 }
 
 /// Why one try has led to nothing.
@@ -134,7 +142,9 @@ impl<'a> Call<'a> {
         let key = request.endpoint.api_key.clone();
         let authorization = authorization(&key)?;
         let url = completions(&request.endpoint.base_url)?;
-        Ok(Self { client, limits, url, key, authorization, body: body(request), tries: 0 })
+        let provided = models::of(PROVIDER, &request.endpoint.model);
+        let body = body(request);
+        Ok(Self { client, limits, url, key, authorization, body, tries: 0, provided })
     }
 
     async fn begin(mut self) -> Result<(Response, Bytes), ModelError> {
@@ -157,6 +167,7 @@ impl<'a> Call<'a> {
                 return Err(error);
             }
             tracing::debug!(tries = self.tries, ?pause, %error, "the model call is tried again");
+            self.provided.retries.add(1);
             sleep(pause).await;
         }
     }
@@ -170,7 +181,7 @@ impl<'a> Call<'a> {
     }
 
     async fn send(&self) -> Result<(Response, Bytes), Setback> {
-        let mut call = self.client.post(self.url.clone()).json(&self.body);
+        let mut call = trace::carried(self.client.post(self.url.clone())).json(&self.body);
         let stream = self.body.get("stream").is_some_and(|stream| stream == true);
         let kind = if stream { "text/event-stream" } else { "application/json" };
         call = call.header(header::ACCEPT, kind);
@@ -195,7 +206,7 @@ impl<'a> Call<'a> {
         self.closed(excerpt::of_error(error, self.key.expose()))
     }
 
-    fn closed(&self, reason: std::sync::Arc<str>) -> Setback {
+    fn closed(&self, reason: Arc<str>) -> Setback {
         Setback::Passing(ModelError::Unreachable { tries: self.tries, reason }, None)
     }
 

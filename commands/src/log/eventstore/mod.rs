@@ -29,6 +29,7 @@ use std::{
     sync::{Arc, PoisonError, RwLock},
     time::{Duration, Instant},
 };
+use tracing::Instrument;
 
 /// How long an append or a read is repeated while the server is away.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -276,9 +277,12 @@ impl EventLog for EventStoreLog {
         if let Err(invalid) = limits::check(&append) {
             return ready(Err(invalid)).boxed();
         }
-        let begun = Instant::now();
+        let (begun, span) = (Instant::now(), append.span("eventstoredb"));
         let appended = self.try_append(append);
-        appended.inspect(move |_| pulse::APPEND_SECONDS.time(begun.elapsed())).boxed()
+        appended
+            .inspect(move |_| pulse::APPEND_SECONDS.time(begun.elapsed()))
+            .instrument(span)
+            .boxed()
     }
 
     fn read<'a>(

@@ -40,6 +40,7 @@ use std::{
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::{CancellationToken, DropGuard};
+use tracing::Instrument;
 use uuid::Uuid;
 use writer::{Announcer, Writer};
 
@@ -150,11 +151,14 @@ impl EventLog for PostgresLog {
         if let Err(invalid) = limits::check(&append) {
             return ready(Err(invalid)).boxed();
         }
-        let begun = Instant::now();
+        let (begun, span) = (Instant::now(), append.span("postgresql"));
         let settled = tokio::time::timeout(self.patience, self.settle(append));
         let late = |_| AppendError::Unavailable("no answer from the database in time".into());
         let answered = settled.map(move |answer| answer.map_err(late)?);
-        answered.inspect(move |_| pulse::APPEND_SECONDS.time(begun.elapsed())).boxed()
+        answered
+            .inspect(move |_| pulse::APPEND_SECONDS.time(begun.elapsed()))
+            .instrument(span)
+            .boxed()
     }
 
     fn read<'a>(

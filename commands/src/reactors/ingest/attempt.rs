@@ -52,6 +52,17 @@ pub(super) enum Outcome {
     Lost,
 }
 
+impl Outcome {
+    /// What counters call it.
+    pub(super) fn name(&self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Failed(_) => "failed",
+            Self::Lost => "lost",
+        }
+    }
+}
+
 /// Why an attempt stopped early.
 enum Stop {
     /// The document itself is the reason.

@@ -11,15 +11,19 @@ use super::{
     recorder::{Entry, Halt, Recorder},
     results,
 };
-use crate::effects::tools::{Call, Outcome, Status, Tool};
+use crate::{
+    effects::tools::{Call, Outcome, Status, Tool},
+    pulse, trace,
+};
 use domain::{
     message::Message,
     run::{Event, OpenCall},
 };
 use futures::{FutureExt, StreamExt, future::BoxFuture, stream};
 use serde_json::{Map, Value};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio_util::task::AbortOnDropHandle;
+use tracing::{Instrument, Span, field};
 
 /// Calls of a run that are made at the same time.
 const AT_ONCE: usize = 8;
@@ -82,7 +86,11 @@ impl Performance<'_> {
 
     fn to_be_made<'s>(&'s self, recorder: &'s Recorder, stage: &'s Stage) -> Vec<Making<'s>> {
         let open = self.active.calls.iter();
-        let make = |call| async move { (call, self.make(recorder, stage, call).await) }.boxed();
+        let make = |call| {
+            let span = span(stage, call);
+            let made = async move { (call, self.watched(recorder, stage, call).await) };
+            made.instrument(span).boxed()
+        };
         open.map(make).collect()
     }
 
@@ -90,6 +98,20 @@ impl Performance<'_> {
     pub(super) fn cancelled(&self) -> Vec<Entry> {
         let outcome = Outcome { status: Status::Cancelled, content: "cancelled".to_owned() };
         self.active.calls.iter().flat_map(|call| self.result(call, &outcome).0).collect()
+    }
+
+    /// As [`Performance::make`], and counts.
+    async fn watched(&self, recorder: &Recorder, stage: &Stage, call: &OpenCall) -> Made {
+        let begun = Instant::now();
+        let made = self.make(recorder, stage, call).await;
+        let status = made.outcome.status.as_str();
+        pulse::TOOL_SECONDS.time(status, begun.elapsed());
+        if made.outcome.status == Status::Error {
+            let span = Span::current();
+            span.record("otel.status_code", "ERROR");
+            span.record("error.type", status);
+        }
+        made
     }
 
     async fn make(&self, recorder: &Recorder, stage: &Stage, call: &OpenCall) -> Made {
@@ -116,7 +138,8 @@ impl Performance<'_> {
         let (tools, place) = (stage.toolbox.clone(), stage.place.clone());
         let wish = Call { id: call.id.clone(), name: call.name.clone(), arguments };
         // A task of its own: a tool that panics or never yields takes nothing with it, and is stopped when dropped.
-        let task = tokio::spawn(async move { tools.call(&place, &wish).await });
+        let called = async move { tools.call(&place, &wish).await };
+        let task = tokio::spawn(called.in_current_span());
         let deadline = tool.deadline.unwrap_or(DEADLINE).min(LONGEST);
         let outcome = match tokio::time::timeout(deadline, AbortOnDropHandle::new(task)).await {
             Ok(Ok(Some(outcome))) => outcome,
@@ -140,6 +163,23 @@ impl Performance<'_> {
         entries.push(Entry::FinishTool { message: message.clone(), told: told.clone() });
         (entries, Event::ToolFinished { message, told })
     }
+}
+
+fn span(stage: &Stage, call: &OpenCall) -> Span {
+    // What a model makes up is no name.
+    let known = stage.tools.iter().any(|tool| tool.name == call.name);
+    let name = if known { call.name.as_str() } else { "(unknown)" };
+    tracing::info_span!(
+        target: trace::TARGET,
+        "execute_tool",
+        otel.name = format!("execute_tool {name}"),
+        otel.kind = "internal",
+        otel.status_code = field::Empty,
+        error.type = field::Empty,
+        gen_ai.operation.name = "execute_tool",
+        gen_ai.tool.name = name,
+        gen_ai.tool.call.id = call.id,
+    )
 }
 
 fn unknown(name: &str, tools: &[Tool]) -> Outcome {

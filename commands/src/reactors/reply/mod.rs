@@ -31,12 +31,13 @@ use crate::{
     execute::Loaded,
     genie_chat::{Desk, perform::ChatPerformance},
     log::{EventLog, Filter},
+    pulse, trace,
 };
 use domain::{
     Metadata, Position,
     ids::{AgentId, ConversationId, KnowledgeBaseId, NodeId, RunId, UserId},
     message::Message,
-    run::{Event, Request, Run, Settings},
+    run::{Active, Event, Request, Run, Settings},
 };
 use futures::{StreamExt, future::BoxFuture};
 use recorder::Halt;
@@ -47,6 +48,7 @@ use std::{
 };
 use tokio::sync::watch;
 use tokio_util::task::TaskTracker;
+use tracing::{Instrument, Span, field};
 use uuid::Uuid;
 
 /// What a performer needs from elsewhere, behind one object so that `commands` knows no read model.
@@ -191,6 +193,10 @@ impl Reply {
         if self.tasks.is_closed() {
             return;
         }
+        // The task is none of the caller's spans, but a child of the one it is in.
+        let traceparent = trace::or_current(metadata.traceparent);
+        let metadata = Metadata { traceparent, ..metadata };
+        pulse::RUNS_PERFORMED.add(1);
         let this = self.clone();
         self.tasks.spawn(async move {
             let (run, halt) = (seat.run, seat.halt.clone());
@@ -252,25 +258,33 @@ impl Reply {
             && active.node == self.node
         {
             let active = (**active).clone();
-            if active.request.settings.app.is_some() {
-                let (log, around) = (self.log.clone(), self.surroundings.clone());
-                let hidden = Hidden::default();
-                AppPerformance { log, around, node: self.node, id, active, halt, hidden }
-                    .play(run, metadata)
-                    .await;
-                return Ok(());
-            }
-            if active.request.settings.chat.is_some() {
-                let (log, around) = (self.log.clone(), self.surroundings.clone());
-                let (node, said) = (self.node, String::new());
-                ChatPerformance { log, around, node, id, active, halt, said, metadata }
-                    .play(run)
-                    .await;
-                return Ok(());
-            }
-            perform::Performance { reply: self, id, active, metadata, halt }.play(run).await;
+            let span = span(id, &active, &metadata);
+            self.play(run, id, active, metadata, halt).instrument(span).await;
         }
         Ok(())
+    }
+
+    async fn play(
+        self: &Arc<Self>,
+        run: Loaded<Run>,
+        id: RunId,
+        active: Active,
+        metadata: Metadata,
+        halt: Arc<watch::Sender<Option<Halt>>>,
+    ) {
+        let (log, around, node) = (self.log.clone(), self.surroundings.clone(), self.node);
+        if active.request.settings.app.is_some() {
+            let hidden = Hidden::default();
+            let performance = AppPerformance { log, around, node, id, active, halt, hidden };
+            performance.play(run, metadata).await;
+        } else if active.request.settings.chat.is_some() {
+            let said = String::new();
+            let performance =
+                ChatPerformance { log, around, node, id, active, halt, said, metadata };
+            performance.play(run).await;
+        } else {
+            perform::Performance { reply: self, id, active, metadata, halt }.play(run).await;
+        }
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<RunId, Arc<watch::Sender<Option<Halt>>>>> {
@@ -291,6 +305,28 @@ impl Drop for Seat {
     fn drop(&mut self) {
         self.reply.lock().remove(&self.run);
     }
+}
+
+/// The span of one performance, below the one that caused it, wherever that was.
+fn span(id: RunId, active: &Active, metadata: &Metadata) -> Span {
+    let request = &active.request;
+    let span = tracing::info_span!(
+        target: trace::TARGET,
+        parent: None,
+        "invoke_agent",
+        otel.name = format!("invoke_agent {}", request.agent_name).trim_end(),
+        otel.kind = "internal",
+        gen_ai.operation.name = "invoke_agent",
+        gen_ai.agent.name = request.agent_name,
+        gen_ai.agent.id = request.agent_id.as_ref().map(|id| id.as_str()),
+        gen_ai.conversation.id = %request.conversation,
+        annals.run.id = %id,
+        annals.run.attempt = i64::from(active.attempt),
+        annals.run.outcome = field::Empty,
+        otel.status_code = field::Empty,
+    );
+    trace::adopt(&span, metadata.traceparent.as_deref());
+    span
 }
 
 fn new_message_id() -> String {

@@ -8,6 +8,7 @@ use crate::{
     execute::{Error, Failure, Loaded},
     genie_chat,
     log::{AppendError, EventLog},
+    pulse,
 };
 use domain::{
     Metadata, Revision,
@@ -21,6 +22,7 @@ use tokio::{
     task::JoinHandle,
     time::sleep,
 };
+use tracing::{Instrument, Span};
 
 /// Entries that may wait while the log is slow; then the performer waits, and the provider with it.
 const WAITING: usize = 1_024;
@@ -112,7 +114,7 @@ impl Recorder {
     ) -> Self {
         let (entries, waiting) = mpsc::channel(WAITING);
         let pen = Pen { log, run, node, metadata, halt };
-        Self { entries, writer: tokio::spawn(pen.write(waiting)) }
+        Self { entries, writer: tokio::spawn(pen.write(waiting).in_current_span()) }
     }
 
     /// Hands over entries that are written together or not at all. Waits while too many are waiting. What is handed over
@@ -189,15 +191,18 @@ impl Pen {
 
     /// False when the run is lost or over.
     async fn record(&mut self, steps: Vec<Step>) -> bool {
-        let mut ends = matches!(steps.last(), Some(Step::End { .. }));
+        let mut ends = outcome(&steps);
         let mut command = Command::Advance { node: self.node, steps };
         loop {
             match self.run.execute(&*self.log, &command, &self.metadata).await {
                 Ok(_) => {
                     self.look_for_interrupt();
-                    return !ends;
+                    if let Some(outcome) = ends {
+                        ended(outcome);
+                    }
+                    return ends.is_none();
                 }
-                Err(Error::Refused(Refusal::Over)) if ends => return false,
+                Err(Error::Refused(Refusal::Over)) if ends.is_some() => return false,
                 Err(Error::Refused(refusal)) => {
                     tracing::info!(stream = %self.run.stream(), %refusal, "run lost");
                     self.halt.send_replace(Some(Halt::Lost));
@@ -206,11 +211,11 @@ impl Pen {
                 Err(Error::Failed(failure)) if !passing(&failure) => {
                     tracing::error!(stream = %self.run.stream(), %failure, "run cannot go on");
                     let Some(end) = self.give_up(&failure) else { return false };
-                    if ends {
+                    if ends.is_some() {
                         return false;
                     }
-                    (ends, command) =
-                        (true, Command::Advance { node: self.node, steps: vec![end] });
+                    ends = Some(Outcome::Failed);
+                    command = Command::Advance { node: self.node, steps: vec![end] };
                     self.halt.send_replace(Some(Halt::Lost));
                 }
                 // Steps carry their index, so what was written without our learning of it is not written twice.
@@ -253,6 +258,29 @@ impl Pen {
                 }
             });
         }
+    }
+}
+
+/// How the run ends with these steps, if it does.
+fn outcome(steps: &[Step]) -> Option<Outcome> {
+    match steps.last() {
+        Some(Step::End { outcome, .. }) => Some(*outcome),
+        _ => None,
+    }
+}
+
+fn ended(outcome: Outcome) {
+    let name = match outcome {
+        Outcome::Completed => "completed",
+        Outcome::Failed => "failed",
+        Outcome::Interrupted => "interrupted",
+        Outcome::Replaced => "replaced",
+    };
+    pulse::RUNS_ENDED.add(name);
+    let span = Span::current();
+    span.record("annals.run.outcome", name);
+    if outcome == Outcome::Failed {
+        span.record("otel.status_code", "ERROR");
     }
 }
 

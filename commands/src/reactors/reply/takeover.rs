@@ -4,6 +4,7 @@ use super::{Reply, Unavailable, lines::Voice};
 use crate::{
     execute::{Error, Failure, Loaded, unpack},
     log::Direction,
+    pulse,
 };
 use domain::{
     Metadata, Revision,
@@ -46,7 +47,7 @@ impl Reply {
     async fn take_over(self: &Arc<Self>, id: RunId, former: NodeId) -> Result<bool, Failure> {
         let seat = self.reserve(id);
         let mut run = Loaded::<Run>::load(&*self.log, &id).await?;
-        let metadata = Metadata::system(Uuid::now_v7());
+        let metadata = self.of_request(&run).await?;
         loop {
             let Run::Active(active) = run.state() else { return Ok(false) };
             if active.node != former {
@@ -58,6 +59,7 @@ impl Reply {
             let command = Command::TakeOver { node, attempt, lines, closing };
             match run.execute(&*self.log, &command, &metadata).await {
                 Ok(_) => {
+                    pulse::RUNS_TAKEN_OVER.add(1);
                     self.perform(seat, metadata);
                     return Ok(true);
                 }
@@ -70,6 +72,14 @@ impl Reply {
                 Err(Error::Failed(failure)) => return Err(failure),
             }
         }
+    }
+
+    /// Metadata of what this node does with the run: in the trace in which it was requested.
+    async fn of_request(&self, run: &Loaded<Run>) -> Result<Metadata, Failure> {
+        let first = self.log.read(run.stream(), Revision(0), Direction::Forward, 1).await?;
+        // A trace is not worth a run that nobody goes on with.
+        let traceparent = first.first().and_then(|first| first.metadata().ok()?.traceparent);
+        Ok(Metadata { traceparent, ..Metadata::system(Uuid::now_v7()) })
     }
 
     /// What closes the turn in flight: the line that marks its message as superseded, and the message as it stays.

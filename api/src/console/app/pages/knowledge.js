@@ -109,7 +109,7 @@ class Base {
     this.panel = h("div", {});
     fill(place,
       h("p", { class: "back" }, h("a", { href: href("knowledge") }, "‹ All knowledge bases")),
-      h("div", { class: "head" }, h("h1", {}, info.name), h("span", { class: "grow" }),
+      h("div", { class: "head named" }, h("h1", {}, info.name), h("span", { class: "grow" }),
         h("button", { type: "button", class: "quiet", onclick: () => this.remove() }, "Delete")),
       info.intro && h("p", { class: "intro" }, info.intro),
       info.embedding?.current === false && h("p", { class: "warn" }, "Some documents were read with another embedding model; read them again to search by meaning."),
