@@ -169,7 +169,7 @@ impl Store {
             .connect(url)
             .await
             .context("the database does not answer (DATABASE_URL)")?;
-        migrations::MIGRATOR.run(&db).await.context("the database cannot be brought up to date")?;
+        migrations::bring_up_to_date(&db).await?;
         let keys = Arc::new(Keys::derive(&master_key(config)?));
         keys.confirm(&db).await?;
         let log: Arc<dyn EventLog> = match &config.eventstore_url {

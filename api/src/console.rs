@@ -5,16 +5,17 @@ mod files;
 use crate::{
     app::App,
     core::{Caller, Error, Path, ranged},
+    openapi::Documented,
 };
 use axum::{
-    Router,
+    body::Bytes,
     extract::{FromRequestParts, Request, State},
     http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     response::{IntoResponse, Redirect, Response},
-    routing::get,
 };
 use files::File;
 use reqwest::Url;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Nothing but what lies here, and nobody frames it: text from models and documents must never become script.
 const POLICY: &str = "default-src 'self'; object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
@@ -24,20 +25,51 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const ASK_AGAIN: &str = "no-cache";
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/console", get(page))
-        .route("/console/", get(page))
-        .route("/console/{*path}", get(page))
-        .route("/console/app/{*path}", get(asset))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(front))
+        .also("/console/", routes!(front))
+        .routes(routes!(page))
+        .routes(routes!(asset))
+        .tagged("Console")
 }
 
-/// The page, whatever is behind `/console`: it finds out itself which of its pages is meant. Who is not logged in does that
-/// first and comes back to the same place.
+/// Shows the console, or leads to the login page and from there back.
+#[utoipa::path(
+    get,
+    path = "/console",
+    responses(
+        (status = 200, description = "The page.", body = String, content_type = "text/html"),
+        (status = 303, description = "To the login page, and from there back."),
+        (status = 304, description = "As `If-None-Match` has it."),
+    ),
+    security(()),
+)]
+async fn front(State(app): State<App>, request: Request) -> Result<Response, Error> {
+    shown(&app, request).await
+}
+
+/// Shows a page of the console, or leads to the login page and from there back.
+#[utoipa::path(
+    get,
+    path = "/console/{*path}",
+    params(("path" = String, Path, description = "Which page, such as `runs`.")),
+    responses(
+        (status = 200, description = "The page.", body = String, content_type = "text/html"),
+        (status = 303, description = "To the login page, and from there back."),
+        (status = 304, description = "As `If-None-Match` has it."),
+    ),
+    security(()),
+)]
 async fn page(State(app): State<App>, request: Request) -> Result<Response, Error> {
+    shown(&app, request).await
+}
+
+/// The same page whatever is behind `/console`: it finds out itself which of its pages is meant.
+async fn shown(app: &App, request: Request) -> Result<Response, Error> {
     let (mut parts, _) = request.into_parts();
     let root = root(app.config.public_url.as_deref());
-    match Caller::from_request_parts(&mut parts, &app).await {
+    match Caller::from_request_parts(&mut parts, app).await {
         Ok(_) => {}
         Err(Error::Unauthenticated(_)) => {
             let here = parts.uri.path_and_query().map_or("/console", |here| here.as_str());
@@ -61,7 +93,19 @@ async fn page(State(app): State<App>, request: Request) -> Result<Response, Erro
     Ok(response)
 }
 
-/// A file of the application, with or without the version in its path. They say nothing about anybody and need no login.
+/// Gets a file of the console, with or without the version in its path.
+///
+/// Files say nothing about anybody and need no login.
+#[utoipa::path(
+    get,
+    path = "/console/app/{*path}",
+    params(("path" = String, Path, description = "Its name, as the page has it.")),
+    responses(
+        (status = 200, description = "The file.", body = String, content_type = "*/*"),
+        (status = 304, description = "As `If-None-Match` has it."),
+    ),
+    security(()),
+)]
 async fn asset(
     method: Method,
     headers: HeaderMap,
@@ -83,7 +127,7 @@ fn sent(
     headers: &HeaderMap,
     tag: &str,
     kind: &'static str,
-    bytes: axum::body::Bytes,
+    bytes: Bytes,
 ) -> Response {
     let mut response = match ranged::wanted(method, headers, tag, bytes.len() as u64) {
         ranged::Wanted::NotModified => StatusCode::NOT_MODIFIED.into_response(),

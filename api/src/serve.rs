@@ -11,7 +11,7 @@ use crate::{
     event_store::{self, People},
     genie, listen, llmstack,
     metrics::{self, Dialect},
-    observe, openapi, probes, sage, v1,
+    observe, probes, sage, v1,
 };
 use anyhow::{Context, Result, bail};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
@@ -89,8 +89,8 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(probes::routes())
         .merge(metrics::routes())
+        .merge(v1::documents())
         .merge(console::routes())
-        .merge(openapi::routes())
         .merge(at_root)
         .merge(one.clone().layer(middleware::from_fn(colliding::one)))
         .merge(genie.clone())

@@ -89,7 +89,8 @@ class DevTools:
             except RuntimeError:
                 pass  # Between two pages.
             time.sleep(0.05)
-        raise Wrong(f"{what}: not within {deadline} s\n{self.evaluate('location.href')}\n{self.evaluate('document.body.innerText')}")
+        shown = self.evaluate("`${location.href}\\n${(document.querySelector('main') ?? document.body).innerText}`")
+        raise Wrong(f"{what}: not within {deadline} s\n{shown[:1500]}")
 
     def type(self, selector, text):
         one = f"document.querySelector({json.dumps(selector)})"

@@ -102,6 +102,7 @@ def test_two_tabs_show_the_same(world):
     ask(two, "slow 20")
     two.until("it speaks", f"({ANSWER}).includes('word3')")
     one.until("the first tab shows the new question", "document.querySelectorAll('.message.user').length === 2")
+    one.until("and the new answer", "document.querySelectorAll('.message.answer').length === 2")
     whole(one, 20, "the first tab follows")
     whole(two, 20, "the second tab again")
     if one.evaluate("document.querySelector('.messages').innerText") != two.evaluate("document.querySelector('.messages').innerText"):

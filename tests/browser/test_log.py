@@ -32,7 +32,7 @@ def test_filters_hold_for_history_and_tail(world):
     tab.press("Enter")
     tab.until("the address has it", "location.search === '?type=RunEnded'")
     only = "[...document.querySelectorAll('.events tbody tr')].every((row) => row.cells[2].innerText === 'RunEnded')"
-    tab.until("the history is filtered", f"{FIRST} && {only}")
+    tab.until("the history is filtered", f"!!{FIRST} && {only}")
     tab.until("it is live", "document.querySelector('.head [role=status]')?.textContent === 'Live'")
     before = tab.evaluate("document.querySelectorAll('.events tbody tr').length")
     world.admin.ask("Second")
@@ -45,7 +45,7 @@ def test_an_event_leads_to_its_cause_and_effects(world):
     tab.until("events", f"!!{FIRST}")
     tab.type("input[name=category]", "run")
     tab.press("Enter")
-    tab.until("only runs", f"location.search === '?category=run' && {FIRST}")
+    tab.until("only runs", f"location.search === '?category=run' && !!{FIRST}")
     tab.click(".events tbody tr td:nth-child(3) a")
     tab.until("an event", "document.querySelector('h1')?.textContent === 'RunEnded' && !!document.querySelector('.data')")
     tab.until("its data", "JSON.parse(document.querySelector('.data').innerText).outcome === 'completed'")

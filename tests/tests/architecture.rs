@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
     process::Command,
@@ -133,5 +133,96 @@ fn only_the_backend_names_the_eventstore_client() -> Result<()> {
         let named = text.lines().any(names);
         assert!(here || !named, "{}", file.display());
     }
+    Ok(())
+}
+
+/// What annals reads besides its settings, and what only the compose file's own substitutions read.
+const OTHER_NAMES: &[&str] = &[
+    "ANNALS_CONFIG",
+    "ANNALS_PG_DIR",
+    "ANNALS_CACHE",
+    "ANNALS_PORT",
+    "ANNALS_PROXY_PORT",
+    "ANNALS_MEMORY",
+];
+
+/// The settings that annals knows.
+fn settings() -> Result<BTreeSet<String>> {
+    let config = api::config::Config::from_values([])?.shown().to_string();
+    let names = config.lines().filter_map(|line| line.split_once('='));
+    Ok(names.map(|(name, _)| name.to_owned()).collect())
+}
+
+#[test]
+fn documents_and_containers_name_only_settings_that_exist() -> Result<()> {
+    let known = settings()?;
+    let mut read = vec!["README.md", "Dockerfile", "docker-compose.yml"]
+        .into_iter()
+        .map(|name| root().join(name))
+        .collect::<Vec<_>>();
+    read.extend(documents(&root().join("docs"))?);
+    let mut named = 0;
+    for path in read {
+        let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let part = |c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+        for name in text.split(part).filter(|name| name.starts_with("ANNALS_")) {
+            named += 1;
+            // `ANNALS_RERANK_*` stands for several.
+            let several = name.ends_with('_') && known.iter().any(|one| one.starts_with(name));
+            assert!(
+                several || known.contains(name) || OTHER_NAMES.contains(&name),
+                "{} names {name}, which annals does not know",
+                path.display()
+            );
+        }
+    }
+    assert!(named > 100, "only {named} names were found: where are the documents?");
+    Ok(())
+}
+
+/// Every file of these folders that people read.
+fn documents(below: &Path) -> Result<Vec<PathBuf>> {
+    let mut found = Vec::new();
+    let mut folders = vec![below.to_owned()];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).with_context(|| folder.display().to_string())? {
+            let path = entry?.path();
+            match path.is_dir() {
+                true => folders.push(path),
+                false => found.push(path),
+            }
+        }
+    }
+    Ok(found)
+}
+
+#[test]
+fn the_compose_file_sets_only_what_annals_reads_and_opens_nothing_to_the_world() -> Result<()> {
+    let text = fs::read_to_string(root().join("docker-compose.yml"))?;
+    let compose: Value = serde_saphyr::from_str(&text)?;
+    let known = settings()?;
+    let services = compose["services"].as_object().context("services")?;
+    let mut nodes = 0;
+    for (name, service) in services {
+        for port in service["ports"].as_array().into_iter().flatten() {
+            let port = port.as_str().with_context(|| format!("a port of {name}"))?;
+            assert!(port.starts_with("127.0.0.1:"), "{name} is open to the world: {port}");
+        }
+        if service["image"] == "annals" {
+            nodes += 1;
+            for (setting, _) in service["environment"].as_object().context("environment")? {
+                let elsewhere = ["ANNALS_CONFIG", "RUST_LOG"].contains(&setting.as_str());
+                let knows = known.contains(setting) || elsewhere || setting.starts_with("OTEL_");
+                assert!(knows, "{name} sets {setting}, which annals does not know");
+            }
+            assert!(service["read_only"] == true && service["cap_drop"][0] == "ALL", "{name}");
+        }
+        // Whatever goes on for ever comes back by itself, and says whether it is well: annals by its image.
+        if name != "secrets" {
+            assert_eq!(service["restart"], "unless-stopped", "{name}");
+            assert!(service["image"] == "annals" || service["healthcheck"].is_object(), "{name}");
+        }
+    }
+    assert_eq!(nodes, 2);
     Ok(())
 }

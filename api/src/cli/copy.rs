@@ -49,6 +49,6 @@ async fn open(url: &Sensitive) -> Result<Arc<dyn EventLog>> {
     }
     let db = PgPoolOptions::new().max_connections(4).connect(text).await;
     let db = db.context("the database does not answer")?;
-    migrations::MIGRATOR.run(&db).await.context("the database cannot be brought up to date")?;
+    migrations::bring_up_to_date(&db).await?;
     Ok(PostgresLog::open(db, Settings::default()).await?)
 }

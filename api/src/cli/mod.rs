@@ -3,6 +3,8 @@
 //! Exit codes: 0 when it is done; 1 when it failed, or `verify` found a difference; 2 when the command line or the
 //! configuration cannot be understood, or `verify` could not look.
 
+mod archive;
+mod backup;
 mod copy;
 mod doctor;
 mod events;
@@ -10,6 +12,7 @@ mod invite;
 mod manual;
 mod progress;
 pub(crate) mod rebuild;
+mod restore;
 mod user;
 mod verify;
 
@@ -64,6 +67,10 @@ enum Command {
     Copy(copy::Arguments),
     /// Check that the log is what was written, and that every read model is what the log says.
     Verify,
+    /// Save log, secrets and files, as they are at one moment, in one file; beside a running server, or alone.
+    Backup(backup::Arguments),
+    /// Put a backup into an empty database, prove its log, and fold the read models from it.
+    Restore(restore::Arguments),
     /// Create people, give them tokens and roles.
     #[command(subcommand)]
     User(user::Command),
@@ -164,6 +171,14 @@ async fn run(command: Command, config: Config) -> Result<ExitCode> {
         Command::Bench(arguments) => bench::run(&config, arguments).await,
         Command::Eval(command) => eval::run(&config, command).await,
         Command::Copy(arguments) => copy::run(arguments).await.map(|()| ExitCode::SUCCESS),
+        Command::Restore(arguments) => {
+            let stopped = serve::stop_signal()?;
+            tokio::select! {
+                restored = restore::run(&config, arguments) => restored.map(|()| ExitCode::SUCCESS),
+                // Nothing is committed before all of it is there.
+                () = stopped => Ok(ExitCode::from(INTERRUPTED)),
+            }
+        }
         other => beside(other, &config).await,
     }
 }
@@ -182,7 +197,7 @@ async fn beside(command: Command, config: &Config) -> Result<ExitCode> {
         _ => ExitCode::from(INTERRUPTED),
     };
     let outcome = tokio::select! {
-        outcome = with_store(command, &store) => outcome,
+        outcome = with_store(command, &store, config) => outcome,
         () = &mut stopped => Ok(interrupted),
     };
     let closed = store.close().await.context("the database did not stop");
@@ -190,11 +205,12 @@ async fn beside(command: Command, config: &Config) -> Result<ExitCode> {
     closed.map(|()| code)
 }
 
-async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
+async fn with_store(command: Command, store: &Store, config: &Config) -> Result<ExitCode> {
     match command {
         Command::Events(arguments) => events::run(store, arguments).await?,
         Command::Rebuild(arguments) => rebuild::run(store, arguments).await?,
         Command::Verify => return verify::run(store).await,
+        Command::Backup(arguments) => backup::run(store, config, arguments).await?,
         Command::User(command) => user::run(store, command).await?,
         Command::Invite(command) => invite::run(store, command).await?,
         Command::Migrate => writeln!(io::stdout(), "the database is up to date")?,
@@ -207,6 +223,7 @@ async fn with_store(command: Command, store: &Store) -> Result<ExitCode> {
         | Command::Man { .. }
         | Command::Openapi { .. }
         | Command::Copy(_)
+        | Command::Restore(_)
         | Command::Bench(_)
         | Command::Eval(_)
         | Command::Extract => {}

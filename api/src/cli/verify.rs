@@ -43,7 +43,7 @@ pub(super) async fn run(store: &Store) -> Result<ExitCode> {
 }
 
 /// What is wrong with the log of this database, if anything.
-async fn verify_chain(store: &Store) -> Result<Option<Broken>> {
+pub(super) async fn verify_chain(store: &Store) -> Result<Option<Broken>> {
     let progress = Progress::new();
     let bar = progress.bar("log");
     let verified = postgres::verify(&store.db, |done, total| bar.at(done, total)).await;

@@ -50,11 +50,13 @@ struct Body {
 }
 
 /// An answer, and the end of it.
-const TRANSCRIPT: &str = r#"data: {"type":"stage_update","missionLabel":"Answering","mood":"thinking","centerMode":"chat","leftPanel":null,"rightPanel":null,"close":false,"error":false}
+const TRANSCRIPT: &str = r#"data: {"centerMode":"chat","close":false,"error":false,"leftPanel":null,"missionLabel":"Thinking","mood":"thinking","rightPanel":null,"type":"stage_update"}
 
-data: {"type":"textResponseChunk","uuid":"0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1","textResponse":"Good evening.","sources":[],"close":false,"error":false}
+data: {"close":false,"error":false,"sources":[],"textResponse":"Good evening.","type":"textResponseChunk","uuid":"01a20076-db89-737a-a187-0d58fca0d017"}
 
-data: {"type":"finalizeResponseStream","uuid":"0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1","chatId":"0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c2","sources":[],"close":true,"error":false}
+data: {"centerMode":"chat","close":false,"error":false,"leftPanel":null,"missionLabel":"Ready","mood":"idle","rightPanel":null,"type":"stage_update"}
+
+data: {"chatId":"01a20076-db89-737a-a187-0d58fca0d017","close":true,"error":false,"metrics":{"completion_tokens":3,"duration":0.04,"model":"offline","outputTps":75.0,"prompt_tokens":509,"total_tokens":512},"sources":[],"type":"finalizeResponseStream","uuid":"01a20076-db89-737a-a187-0d58fca0d017"}
 
 "#;
 
@@ -69,7 +71,7 @@ data: {"type":"finalizeResponseStream","uuid":"0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a
     path = "/api/genie/stream-chat",
     request_body = Body,
     responses(
-        (status = 200, description = "The answer.", body = String, content_type = "text/event-stream", example = json!(TRANSCRIPT)),
+        (status = 200, description = "The answer.", content(("text/event-stream", example = json!(TRANSCRIPT)))),
         (status = 503, description = "There is no workspace for the account yet (`account_setup_incomplete`), or the server goes down.", body = Failed),
     ),
 )]

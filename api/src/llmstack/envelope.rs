@@ -9,8 +9,9 @@ use axum::{
 };
 use domain::Kind;
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::{borrow::Cow, time::Duration};
+use utoipa::ToSchema;
 
 /// What handlers of this dialect return.
 pub type Result<T> = std::result::Result<Reply<T>, Fault>;
@@ -30,6 +31,36 @@ impl<T> Reply<T> {
     pub fn ok(body: T) -> Self {
         Self(StatusCode::OK, body)
     }
+}
+
+/// A failure of the framework: no login, nothing there, a body that cannot be read.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Detail<'a> {
+    /// What is wrong.
+    detail: Cow<'a, str>,
+}
+
+/// What is wanted cannot be.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Errors {
+    /// What is wrong; of a definition with the path and, where it is known, the line.
+    errors: Vec<String>,
+}
+
+/// A failure that only a few operations know.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Message<'a> {
+    /// What is wrong.
+    message: Cow<'a, str>,
+}
+
+/// What is wrong with what was sent: `detail` when it cannot be read, `errors` when it cannot be.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "a shape for the document: one of two others")]
+pub enum Refusal<'a> {
+    Detail(Detail<'a>),
+    Errors(Errors),
 }
 
 /// A failure in this dialect's shape.
@@ -86,15 +117,21 @@ impl<E: Into<Error>> From<E> for Fault {
 
 impl IntoResponse for Fault {
     fn into_response(self) -> Response {
-        let (status, body) = match self {
-            Self::Detail(status, detail) => (status, json!({ "detail": detail })),
-            Self::Errors(errors) => (StatusCode::BAD_REQUEST, json!({ "errors": errors })),
-            Self::Message(status, message) => (status, json!({ "message": message })),
-            Self::Silent(status) => return status.into_response(),
-            Self::Core(error) => return error.into_response(),
-        };
-        tracing::debug!(%body, "refused");
-        (status, Json(body)).into_response()
+        if !matches!(self, Self::Core(_) | Self::Silent(_)) {
+            tracing::debug!(fault = ?self, "refused");
+        }
+        match self {
+            Self::Detail(status, detail) => (status, Json(Detail { detail })).into_response(),
+            Self::Errors(errors) => {
+                (StatusCode::BAD_REQUEST, Json(Errors { errors })).into_response()
+            }
+            Self::Message(status, message) => {
+                let message = message.into();
+                (status, Json(Message { message })).into_response()
+            }
+            Self::Silent(status) => status.into_response(),
+            Self::Core(error) => error.into_response(),
+        }
     }
 }
 
@@ -109,11 +146,12 @@ pub fn render(error: Error) -> Response {
     let text = worded(&error);
     match &error {
         Error::Refused { kind, .. } if *kind != Kind::Unknown => {
-            return (StatusCode::BAD_REQUEST, Json(json!({ "errors": [text] }))).into_response();
+            return (StatusCode::BAD_REQUEST, Json(Errors { errors: vec![text] })).into_response();
         }
         _ => {}
     }
-    let mut response = (status, Json(json!({ "detail": text }))).into_response();
+    let detail = text.into();
+    let mut response = (status, Json(Detail { detail })).into_response();
     if let Error::Throttled { retry_after } = &error {
         response.headers_mut().insert(header::RETRY_AFTER, seconds(*retry_after).into());
     }

@@ -3,6 +3,7 @@
 mod assemble;
 mod pages;
 mod router;
+mod share;
 
 use crate::{
     app::App,
@@ -19,9 +20,10 @@ use axum::{
 };
 use clap::ValueEnum;
 use serde::Deserialize;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::sync::LazyLock;
-use utoipa::{ToSchema, openapi::OpenApi};
+use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
 pub use assemble::{Dialect, Failure, When, api_token, assemble, bearer, cookie, header, schemas};
@@ -50,21 +52,25 @@ impl Name {
     pub const ALL: [Self; 4] = [Self::V1, Self::Sage, Self::Llmstack, Self::Genie];
 
     /// The document, put together anew.
-    pub fn document(self) -> OpenApi {
-        match self {
+    ///
+    /// # Errors
+    /// Does not happen: everything in it has a form in JSON.
+    pub fn document(self) -> serde_json::Result<Value> {
+        let told = match self {
             Self::Sage => sage::document(),
             Self::Llmstack => llmstack::document(),
             Self::Genie => genie::document(),
             Self::V1 => v1::document(),
-        }
+        };
+        serde_json::to_value(told).map(share::shared)
     }
 
     /// The document as JSON text, for people to read.
     ///
     /// # Errors
-    /// Does not happen: everything in it has a form in JSON.
+    /// As [`Name::document`].
     pub fn json(self) -> serde_json::Result<String> {
-        serde_json::to_string_pretty(&self.document())
+        serde_json::to_string_pretty(&self.document()?)
     }
 }
 
@@ -87,7 +93,7 @@ struct Wish {
     path = "/openapi/{document}",
     params(Wish),
     responses(
-        (status = 200, description = "The document.", body = serde_json::Value),
+        (status = 200, description = "The document.", body = Value),
         (status = 304, description = "As `If-None-Match` has it."),
     ),
     security(()),
@@ -121,7 +127,7 @@ struct Made {
 
 impl Made {
     fn of(name: Name) -> anyhow::Result<Self> {
-        let json = serde_json::to_vec(&name.document())?;
+        let json = serde_json::to_vec(&name.document()?)?;
         let digest: Box<[u8]> = Sha256::digest(&json)[..16].into();
         let tag: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
         let tag = HeaderValue::try_from(format!("\"{tag}\""))?;

@@ -2,6 +2,7 @@
 
 use super::{problem::Details, resources};
 use crate::{
+    console,
     core::caller::SESSION_COOKIE,
     metrics,
     openapi::{self, Dialect, Failure, When, api_token, assemble, bearer, cookie, schemas},
@@ -16,7 +17,8 @@ pub fn document() -> OpenApi {
         .nest("/v1", resources())
         .merge(probes::routes())
         .merge(metrics::routes())
-        .merge(openapi::routes());
+        .merge(openapi::routes())
+        .merge(console::routes());
     assemble(all.into_openapi(), dialect())
 }
 
@@ -33,6 +35,7 @@ fn dialect() -> Dialect {
             ("Usage", "What runs cost, and what subscriptions allow."),
             ("System", "How the installation is doing, for administrators."),
             ("Operations", "For probes and monitoring."),
+            ("Console", "An application for people, over the same API."),
             ("Documentation", "These documents, and pages to read them in."),
         ],
         logins: vec![

@@ -46,7 +46,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
-    /// The event with this id.
+    /// The event with this id, a UUID.
     id: Option<String>,
     /// The stream, such as `conversation-0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1`.
     stream: Option<String>,
@@ -59,6 +59,7 @@ struct Wanted {
     /// The request that it goes back to, a UUID; also as `correlation_id`.
     #[serde(alias = "correlation_id")]
     correlation: Option<String>,
+    /// The event or command that directly caused it, a UUID; also as `causation_id`.
     #[serde(alias = "causation_id")]
     causation: Option<String>,
     /// From this position on.
@@ -79,7 +80,7 @@ struct Wanted {
 /// Something that happened.
 #[derive(ToSchema)]
 #[expect(dead_code, reason = "a shape for the document; the bytes are those of the log")]
-struct Event {
+pub(super) struct Event {
     /// Its own id.
     id: Uuid,
     /// Where in the log, counted from 1.
@@ -181,9 +182,7 @@ async fn page(
     responses((
         status = 200,
         description = "The events.",
-        body = String,
-        content_type = "text/event-stream",
-        example = json!(LIVE),
+        content(("text/event-stream", example = json!(LIVE))),
     )),
 )]
 async fn stream(

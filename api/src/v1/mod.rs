@@ -14,6 +14,7 @@ mod usage;
 use crate::{
     app::App,
     core::{Caller, Error, Problem, context},
+    openapi,
 };
 use axum::{
     Router,
@@ -35,14 +36,14 @@ fn resources() -> OpenApiRouter<App> {
         .merge(usage::routes())
         .merge(read_models::routes())
         .merge(system::routes())
+        .merge(run_list::routes())
+        .merge(run_events::routes())
 }
 
 /// All routes, with their prefix.
 pub fn routes() -> Router<App> {
     let unknown = async || Error::NoSuchPath;
     let below = Router::from(resources())
-        .merge(run_list::routes())
-        .merge(run_events::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed);
     Router::new()
@@ -60,6 +61,13 @@ fn administrators_only(caller: &Caller) -> Result<(), Error> {
 fn bad(name: &str, fits: &str, input: Value) -> Error {
     let loc = vec![json!("query"), json!(name)];
     Error::Invalid(vec![Problem { kind: "value_error", loc, msg: format!("{name} {fits}"), input }])
+}
+
+/// The documents and their pages, failing as the native API does.
+pub fn documents() -> Router<App> {
+    Router::from(openapi::routes())
+        .method_not_allowed_fallback(async || Error::MethodNotAllowed)
+        .layer(middleware::from_fn(enter))
 }
 
 async fn enter(request: Request, next: Next) -> Response {

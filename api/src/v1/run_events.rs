@@ -1,21 +1,22 @@
 //! `GET /v1/runs/{id}/events`: what was recorded of a run, for its owner and administrators.
 
-use super::runs;
+use super::{events::Event, runs};
 use crate::{
     app::App,
     core::{Caller, Error, Path, Problem, Query},
+    openapi::Documented,
 };
 use axum::{
-    Router,
     extract::State,
     http::{HeaderValue, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use commands::{log::Direction, publish};
 use domain::{Revision, StreamId, ids::RunId, run::Run};
 use serde::Deserialize;
 use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Events of a page, unless the client asks for another number.
 const PAGE: usize = 200;
@@ -27,23 +28,41 @@ const STEP: usize = 100;
 const HEAVIEST: usize = 4 << 20;
 
 /// The routes.
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/runs/{id}/events", get(events))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(events)).tagged("Runs")
 }
 
 /// A slip in a name is refused.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// Revision of the first; the `next` of the page before.
     #[serde(default)]
     from: u64,
-    /// From 1 to 1000; 200 when left out.
+    /// Most events of the page; 200 unless it is named.
+    #[param(minimum = 1, maximum = 1_000)]
     limit: Option<u64>,
 }
 
-/// A page of the run's own stream: `{"events": […], "next": revision}`, each as in `GET /v1/events`. `next` is where to go
-/// on, now or when more has happened.
+/// A page of what was recorded of a run.
+#[derive(ToSchema)]
+#[schema(as = RunEventPage)]
+#[expect(dead_code, reason = "a shape for the document; the bytes are those of the log")]
+struct Page {
+    /// In the order of the run's stream.
+    events: Vec<Event>,
+    /// The `from` of the next page: where to go on, now or when more has happened.
+    next: u64,
+}
+
+/// Lists what was recorded of a run.
+#[utoipa::path(
+    get,
+    path = "/runs/{id}/events",
+    params(("id" = Uuid, Path, description = "The run."), Wanted),
+    responses((status = 200, description = "The page.", body = Page)),
+)]
 async fn events(
     State(app): State<App>,
     caller: Caller,

@@ -1,14 +1,18 @@
 //! `GET /v1/runs`: one's own runs of whatever dialect, the last one first; everybody's for administrators.
 
+use super::bad;
 use crate::{
     app::App,
-    core::{Caller, Error, Problem, Query},
+    core::{Caller, Error, Query},
+    openapi::Documented,
 };
-use axum::{Json, Router, extract::State, routing::get};
+use axum::{Json, extract::State};
 use chrono::{DateTime, Utc};
 use projections::conversations::{self, ListedRun, RunListing};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// Runs of a page, unless the client asks for another number.
@@ -21,23 +25,29 @@ const STATES: &[&str] = &["running", "completed", "interrupted", "replaced", "fa
 const SURFACES: &[&str] = &["sage_chat", "sage_stream", "sage_web_stream", "llmstack", "genie"];
 
 /// The routes.
-pub(super) fn routes() -> Router<App> {
-    Router::new().route("/runs", get(list))
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(list)).tagged("Runs")
 }
 
 /// A slip in a name is refused: a filter that is passed over shows too much.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(deny_unknown_fields)]
 struct Wanted {
+    /// `running`, `completed`, `interrupted`, `replaced` or `failed`.
     state: Option<String>,
+    /// `sage_chat`, `sage_stream`, `sage_web_stream`, `llmstack` or `genie`.
     surface: Option<String>,
     /// The `next` of the page before.
     before: Option<i64>,
-    /// From 1 to 200; 50 when left out.
+    /// Most runs of the page; 50 unless it is named.
+    #[param(minimum = 1, maximum = 200)]
     limit: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
+/// A page of runs.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = RunPage)]
 struct Page {
     /// The last requested first.
     runs: Vec<Listed>,
@@ -46,7 +56,8 @@ struct Page {
 }
 
 /// A run as the list shows it; `GET /v1/runs/{id}` has the rest.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ListedRun)]
 struct Listed {
     id: Uuid,
     /// `running`, `completed`, `interrupted`, `replaced` or `failed`.
@@ -70,6 +81,15 @@ struct Listed {
     ended_at: Option<DateTime<Utc>>,
 }
 
+/// Lists runs, the last one first.
+///
+/// One's own of whatever dialect; everybody's for administrators. Those of deleted conversations are gone.
+#[utoipa::path(
+    get,
+    path = "/runs",
+    params(Wanted),
+    responses((status = 200, description = "The page.", body = Page)),
+)]
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -78,7 +98,7 @@ async fn list(
     let limit = match wanted.limit {
         None => PAGE,
         Some(limit @ 1..=LONGEST_PAGE) => limit,
-        Some(other) => return Err(bad("limit", "has to be between 1 and 200", &json!(other))),
+        Some(other) => return Err(bad("limit", "has to be between 1 and 200", json!(other))),
     };
     let listing = RunListing {
         owner: caller.scope().cloned(),
@@ -102,16 +122,10 @@ async fn list(
 fn one_of(parameter: &str, known: &[&str], name: Option<String>) -> Result<Option<String>, Error> {
     match name.filter(|name| !name.is_empty()) {
         Some(name) if !known.contains(&&*name) => {
-            Err(bad(parameter, &format!("has to be one of {}", known.join(", ")), &json!(name)))
+            Err(bad(parameter, &format!("has to be one of {}", known.join(", ")), json!(name)))
         }
         name => Ok(name),
     }
-}
-
-fn bad(name: &str, fits: &str, input: &Value) -> Error {
-    let loc = vec![json!("query"), json!(name)];
-    let (msg, input) = (format!("{name} {fits}"), input.clone());
-    Error::Invalid(vec![Problem { kind: "value_error", loc, msg, input }])
 }
 
 impl From<ListedRun> for Listed {

@@ -24,16 +24,16 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 /// A run as lines.
-const LINES: &str = r#"{"message_id":"m1","role":"assistant","type":"text","content":"Good "}
-{"message_id":"m1","role":"assistant","type":"text","content":"evening."}
-{"type":"stream_end","session_id":"s1"}
+const LINES: &str = r#"{"role":"assistant","content":"Good ","message_id":"907f56a2-7ffa-4e5a-a667-83f11c517419","type":"do_subtask_result","timestamp":1795304119.51136,"agent_name":"Sage Assistant","metadata":{},"session_id":"s1"}
+{"role":"assistant","content":"evening.","message_id":"907f56a2-7ffa-4e5a-a667-83f11c517419","type":"do_subtask_result","timestamp":1795304119.51136,"agent_name":"Sage Assistant","metadata":{},"session_id":"s1"}
+{"type":"stream_end","session_id":"s1","timestamp":1795304120.1,"total_stream_count":2}
 "#;
 /// The same as events, to a client that has the first line.
-const EVENTS: &str = r#"id: 0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1:1
-data: {"message_id":"m1","role":"assistant","type":"text","content":"evening."}
+const EVENTS: &str = r#"id: 01a20076-dc6a-716f-8b71-e7a1a2aefaee:1
+data: {"role":"assistant","content":"evening.","message_id":"907f56a2-7ffa-4e5a-a667-83f11c517419","type":"do_subtask_result","timestamp":1795304119.51136,"agent_name":"Sage Assistant","metadata":{},"session_id":"s1"}
 
-id: 0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1:2
-data: {"type":"stream_end","session_id":"s1"}
+id: 01a20076-dc6a-716f-8b71-e7a1a2aefaee:2
+data: {"type":"stream_end","session_id":"s1","timestamp":1795304120.1,"total_stream_count":2}
 
 "#;
 
@@ -140,7 +140,7 @@ async fn run(
         description = "The lines.",
         content(
             (String = "text/plain", example = json!(LINES)),
-            (String = "text/event-stream", example = json!(EVENTS)),
+            ("text/event-stream", example = json!(EVENTS)),
         ),
     )),
 )]

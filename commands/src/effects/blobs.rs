@@ -5,7 +5,7 @@
 
 use bytes::Bytes;
 use domain::document::BlobHash;
-use futures::{Stream, StreamExt, TryStreamExt, stream::BoxStream};
+use futures::{Stream, StreamExt, TryStreamExt, future::ready, stream::BoxStream};
 use object_store::{
     GetOptions, GetRange, ObjectStore, ObjectStoreExt, WriteMultipart, aws::AmazonS3Builder,
     local::LocalFileSystem, path::Path,
@@ -19,6 +19,8 @@ use uuid::Uuid;
 const PARTS: usize = 2;
 /// Folder of what is on its way in.
 const INCOMING: &str = "incoming";
+/// Folder of what has arrived.
+const FILES: &str = "sha256";
 /// Age after which an unfinished upload is taken for abandoned.
 const ABANDONED: Duration = Duration::from_hours(24);
 
@@ -157,6 +159,16 @@ impl Blobs {
         Ok(found.bytes().await?)
     }
 
+    /// Every file that lies in the store, in no order.
+    pub fn all(&self) -> BoxStream<'static, Result<Blob, Error>> {
+        let found = self.store.list(Some(&self.prefix.clone().join(FILES)));
+        let blob = |object: object_store::ObjectMeta| {
+            let hash = BlobHash(object.location.filename()?.to_owned());
+            hash.is_valid().then_some(Blob { hash, size: object.size })
+        };
+        found.map_err(Error::Store).try_filter_map(move |object| ready(Ok(blob(object)))).boxed()
+    }
+
     /// Removes what interrupted uploads left behind; for start-up. Uploads of the last day stay, they may belong to
     /// another node.
     ///
@@ -186,7 +198,7 @@ impl Blobs {
         if !hash.is_valid() {
             return Err(Error::BadHash);
         }
-        Ok(self.prefix.clone().join("sha256").join(&hash.0[..2]).join(hash.0.as_str()))
+        Ok(self.prefix.clone().join(FILES).join(&hash.0[..2]).join(hash.0.as_str()))
     }
 
     async fn publish(&self, incoming: &Path, hash: &BlobHash) -> Result<(), Error> {
@@ -308,6 +320,8 @@ mod tests {
         assert_eq!((&first, first.size), (&again, 3));
         assert_eq!(&blobs.read(&first.hash, 3).await?[..], b"abc");
         assert_eq!(folder.files().len(), 1);
+        let all: Vec<Blob> = blobs.all().try_collect().await?;
+        assert_eq!(all, [first]);
         Ok(())
     }
 

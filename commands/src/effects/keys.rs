@@ -79,6 +79,21 @@ impl MasterKey {
         Self::parse(&text, &path.display().to_string())
     }
 
+    /// The key as the setting `ANNALS_MASTER_KEY` and the file hold it.
+    pub fn text(&self) -> Zeroizing<String> {
+        Zeroizing::new(STANDARD.encode(self.0.as_slice()))
+    }
+
+    /// Puts this key into the data folder, readable by its owner only.
+    ///
+    /// # Errors
+    /// When there is one already, or the file cannot be made.
+    pub fn place(&self, data: &Path) -> Result<(), KeyError> {
+        let path = Self::file_in(data);
+        fs::create_dir_all(data).map_err(at(data))?;
+        make(self, data, &path).map_err(at(&path))
+    }
+
     /// Where the key of a data folder lies.
     pub fn file_in(data: &Path) -> PathBuf {
         data.join(FILE)
@@ -93,7 +108,13 @@ impl MasterKey {
         let path = Self::file_in(data);
         if !path.try_exists().map_err(at(&path))? {
             fs::create_dir_all(data).map_err(at(data))?;
-            make(data, &path).map_err(at(&path))?;
+            let mut fresh: Key = Zeroizing::new([0; 32]);
+            rand::fill(fresh.as_mut_slice());
+            match make(&Self(fresh), data, &path) {
+                // Another process was faster; its key is read below.
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made.map_err(at(&path))?,
+            }
         }
         Self::read(&path)
     }
@@ -105,20 +126,14 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> KeyError {
 }
 
 /// Written beside and linked into place: a crash leaves no half key, and a key that is there is never replaced.
-fn make(data: &Path, path: &Path) -> io::Result<()> {
-    let mut key: Key = Zeroizing::new([0; 32]);
-    rand::fill(key.as_mut_slice());
-    let text = Zeroizing::new(STANDARD.encode(key.as_slice()));
+fn make(key: &MasterKey, data: &Path, path: &Path) -> io::Result<()> {
     let draft = data.join(format!(".{FILE}.{}", uuid::Uuid::now_v7()));
     let mut file = private(&draft)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(key.text().as_bytes())?;
     file.sync_all()?;
     let linked = fs::hard_link(&draft, path);
     fs::remove_file(&draft)?;
-    match linked {
-        Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
-        _ => {}
-    }
+    linked?;
     File::open(data)?.sync_all()
 }
 
@@ -174,6 +189,12 @@ impl Keys {
     pub fn lookup_hash(&self, purpose: &str, text: &str) -> String {
         let parts = [purpose.as_bytes(), b"\0", text.as_bytes()];
         hex(expand(&self.lookup, &parts).as_slice())
+    }
+
+    /// What a database that belongs to this master key says in `key_check`, in hexadecimal. It tells two keys apart and
+    /// nothing of either.
+    pub fn fingerprint(&self) -> String {
+        hex(self.check.as_slice())
     }
 
     /// Makes sure that this database belongs to this master key; the first key to ask owns it.

@@ -9,6 +9,7 @@ mod openapi;
 mod operations;
 mod problems;
 mod read_models;
+mod reference;
 mod run_list;
 mod runs;
 mod traces;

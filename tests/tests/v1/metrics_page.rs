@@ -133,7 +133,7 @@ fn named(text: &str, families: &BTreeMap<String, Family>) -> BTreeSet<String> {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_page_keeps_to_the_format_and_everything_written_of_it_is_true() -> Result<()> {
     let app = TestApp::start().await?;
-    let person = app.user("ann", Role::User).await?;
+    let person = app.user("ann", Role::Creator).await?;
     let mut lines = Vec::new();
     person.say("/api/web-stream", "s", "hello").await?.rest(&mut lines).await?;
     app.settled().await?;

@@ -11,6 +11,7 @@ use std::{
 };
 
 /// Resources that no document tells of yet: the dialect's prefix, and what their paths begin with.
+const UNDOCUMENTED: &[(&str, &str)] = &[("/sage", "/"), ("/llmstack", "/")];
 
 /// Served so that nothing else is: they answer that there is nothing.
 const NOTHING: &[&str] = &["/v1/", "/genie/", "/llmstack/", "/oauth2/{path}", "/api/oauth2/{path}"];
@@ -42,7 +43,7 @@ fn table(router: &str) -> Result<Vec<(String, Vec<String>)>> {
 }
 
 fn documented(name: Name) -> Result<Served> {
-    let document: Value = serde_json::from_str(&name.json()?)?;
+    let document = name.document()?;
     let paths = document["paths"].as_object().context("no paths")?;
     let of = |(path, item): (&String, &Value)| {
         let methods = item.as_object().into_iter().flatten();
@@ -66,9 +67,8 @@ async fn documents_tell_what_is_served_and_nothing_else() {
             continue;
         }
         let own = ["/sage", "/llmstack", "/genie"].into_iter();
-        let under = own.filter_map(|prefix| Some((prefix, path.strip_prefix(prefix)?)));
-        let (dialect, path) =
-            under.filter(|(_, rest)| rest.starts_with('/')).next().unwrap_or(("", path));
+        let mut under = own.filter_map(|prefix| Some((prefix, path.strip_prefix(prefix)?)));
+        let (dialect, path) = under.find(|(_, rest)| rest.starts_with('/')).unwrap_or(("", path));
         if !NOTHING.contains(&path) {
             let all = methods.iter().map(|method| format!("{method} {path}"));
             served.entry(dialect).or_default().extend(all);

@@ -1,5 +1,11 @@
 // What the server says, in the two dialects that the console speaks: Sage for people's things, /v1 for the rest.
 
+/** The JSON of an answer; null when it has none. Given up on is not the same as none. */
+const body = (response) => response.json().catch((error) => {
+  if (error.name === "AbortError") throw error;
+  return null;
+});
+
 /** A failure with what the server said about it. */
 export class Refused extends Error {
   constructor(status, message) {
@@ -16,13 +22,13 @@ function login() {
 }
 
 async function ask(path, options = {}) {
-  const { body, headers, ...rest } = options;
-  const json = body !== undefined && !(body instanceof FormData);
+  const { body: sent, headers, ...rest } = options;
+  const json = sent !== undefined && !(sent instanceof FormData);
   const response = await fetch(ROOT + path, {
     ...rest,
-    method: options.method ?? (body === undefined ? "GET" : "POST"),
+    method: options.method ?? (sent === undefined ? "GET" : "POST"),
     headers: { "accept-language": "en", ...(json ? { "content-type": "application/json" } : {}), ...headers },
-    body: json ? JSON.stringify(body) : body,
+    body: json ? JSON.stringify(sent) : sent,
   });
   if (response.status === 401) {
     login();
@@ -34,7 +40,7 @@ async function ask(path, options = {}) {
 /** The `data` of an answer in Sage's envelope. */
 export async function sage(path, options) {
   const response = await ask(path, options);
-  const answer = await response.json().catch(() => null);
+  const answer = await body(response);
   if (!response.ok || (answer?.code ?? 200) !== 200) {
     throw new Refused(response.status, answer?.message ?? answer?.detail ?? response.statusText);
   }
@@ -45,7 +51,7 @@ export async function sage(path, options) {
 export async function native(path, options = {}) {
   const { accept = [], ...rest } = options;
   const response = await ask(path, rest);
-  const answer = await response.json().catch(() => null);
+  const answer = await body(response);
   if (!response.ok && !accept.includes(response.status)) {
     throw new Refused(response.status, answer?.detail ?? response.statusText);
   }
@@ -62,7 +68,7 @@ export async function open(path, options) {
   const response = await ask(path, options);
   const type = response.headers.get("content-type") ?? "";
   if (!response.ok || type.startsWith("application/json")) {
-    const answer = await response.json().catch(() => null);
+    const answer = await body(response);
     throw new Refused(response.status, answer?.message ?? answer?.detail ?? response.statusText);
   }
   return response;

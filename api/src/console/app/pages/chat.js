@@ -6,6 +6,8 @@ import { follow } from "./chat_stream.js";
 import { Talk } from "./chat_talk.js";
 
 const LISTED = 50;
+/** How long news are gathered before the list is asked for anew, ms. */
+const SOON = 500;
 /** Between two tries to learn again which runs go on, ms. */
 const AGAIN = 3000;
 
@@ -101,6 +103,7 @@ class Chat {
   async refresh() {
     const { signal, href } = this.context;
     const page = await sage(`/api/conversations?page_size=${LISTED}&${this.own}`, { signal });
+    this.others(page.list.find((one) => one.session_id === this.session));
     fill(this.list, page.list.length === 0
       ? h("li", { class: "faint none" }, "What you ask is kept here.")
       : page.list.map((one) => {
@@ -108,6 +111,13 @@ class Chat {
         return h("li", {}, link);
       }));
     this.marked();
+  }
+
+  /** Asked and answered somewhere else, too fast or too long ago to be seen running: what is stored has more than is shown. */
+  others(stored) {
+    if (!stored || this.asking || this.loading || !this.stop.hidden) return;
+    const asked = [...this.talk.messages.values()].filter((message) => message.role === "user").length;
+    if (stored.user_count > asked) this.show(this.session);
   }
 
   marked() {
@@ -151,14 +161,16 @@ class Chat {
   }
 
   going(runs) {
-    const before = this.active;
     this.active = new Map(runs.map((one) => [one.session_id, one.run_id]));
     this.marked();
-    const known = new Set([...this.list.querySelectorAll("a")].map((link) => link.dataset.session));
-    if (before && (runs.some((one) => !known.has(one.session_id)) || before.size !== this.active.size)) this.refresh();
     // Begun somewhere else: what was asked there is in the stored messages.
     const run = this.active.get(this.session);
     if (run && run !== this.run && !this.asking && !this.loading) this.show(this.session);
+    // Administrators hear of everybody's.
+    this.soon ??= setTimeout(() => {
+      this.soon = null;
+      if (!this.context.signal.aborted) this.refresh().catch(() => {});
+    }, SOON);
   }
 
   move({ rest }) {
@@ -315,7 +327,9 @@ class Chat {
     this.busy(false);
     this.told.textContent = "";
     if (lively && known) {
-      this.told.textContent = this.stopping ? "Stopped." : "The answer is complete.";
+      // Who sees the page sees that.
+      if (this.stopping) this.told.textContent = "Stopped.";
+      else fill(this.told, h("span", { class: "hidden" }, "The answer is complete."));
       this.refresh();
     } else if (!known && lively) this.show(this.session);
     this.stopping = false;

@@ -30,19 +30,19 @@ class Tail {
     this.wanted = Object.fromEntries(FILTERS.map(([name]) => [name, context.query.get(name) ?? ""]));
     this.paused = false;
     this.waiting = [];
-    const field = ([name, label, example]) => h("label", {}, label, h("input", { name, type: "search", value: this.wanted[name], placeholder: example, autocomplete: "off", spellcheck: false }));
+    const field = ([name, label, example]) => h("label", {}, label, h("input", { name, type: "search", value: this.wanted[name], placeholder: example, autocomplete: "off" }));
     this.form = h("form", { class: "bar", onsubmit: (event) => { event.preventDefault(); this.filtered(); } },
       FILTERS.map(field), h("button", { type: "submit" }, "Filter"),
       Object.values(this.wanted).some(Boolean) && h("a", { class: "button quiet", href: context.href("log") }, "Show everything"));
     this.pause = h("button", { type: "button", "aria-pressed": "false", onclick: () => this.halt(!this.paused) }, "Pause");
-    this.state = h("p", { role: "status" }, "Connecting …");
+    this.state = h("p", { role: "status", class: "faint" }, "Connecting …");
     this.rows = h("tbody");
     this.table = h("div", { class: "wide" }, h("table", { class: "events" },
       h("thead", {}, h("tr", {}, h("th", { class: "number" }, "Position"), h("th", {}, "Time"), h("th", {}, "Type"), h("th", {}, "Stream"), h("th", {}, "Actor"))), this.rows));
     this.none = h("div");
     this.more = h("button", { type: "button", hidden: true, onclick: () => this.older() }, "Show earlier events");
     const about = this.wanted.stream ? "A stream’s history, the last event first." : "The last event first.";
-    fill(place, h("div", { class: "head" }, h("h1", {}, "Log"), h("p", {}, about), h("span", { class: "grow" }), this.state, this.pause),
+    fill(place, h("div", { class: "head" }, h("h1", {}, "Log"), h("p", {}, about), h("span", { class: "grow" }), h("div", { class: "live" }, this.state, this.pause)),
       this.form, this.none, this.table, this.more);
   }
 

@@ -89,7 +89,7 @@ class List {
   }
 
   take(runs, older = false) {
-    const place = older ? null : this.list.firstChild;
+    const first = older ? null : this.list.firstChild?.dataset.run;
     for (const run of runs) {
       const text = JSON.stringify(run);
       const known = this.rows.get(run.id);
@@ -103,7 +103,7 @@ class List {
         }
         known.text = text;
       } else {
-        this.list.insertBefore(row, place?.isConnected ? place : older ? null : this.list.firstChild);
+        this.list.insertBefore(row, this.rows.get(first)?.row ?? null);
         this.rows.set(run.id, { row, text });
       }
     }

@@ -10,6 +10,8 @@ const PAGE = 500;
 const MOST = 20000;
 const AGAIN = 1000;
 const SPEEDS = [[1, "1×"], [2, "2×"], [8, "8×"]];
+/** Lines that are no part of what was said. */
+const QUIET = new Set(["token_usage", "stream_end"]);
 const PLAY = "M7 5l12 7-12 7z";
 const PAUSE = "M8 5v14M16 5v14";
 
@@ -81,7 +83,7 @@ export class Detail {
     this.play = h("button", { type: "button", class: "first play", onclick: () => this.toggle() });
     this.speeds = h("div", { class: "segments", role: "group", "aria-label": "Speed" },
       SPEEDS.map(([speed, label]) => h("button", { type: "button", data: { speed }, onclick: () => this.paced(speed) }, label)),
-      h("button", { type: "button", onclick: () => { this.playing = false; this.seek(this.time.length()); this.live = true; } }, "All"));
+      h("button", { type: "button", onclick: () => { this.playing = false; this.seek(this.time.length()); this.live = true; } }, "Instant"));
     this.talkPlace = h("div", { class: "messages", tabIndex: 0, role: "region", "aria-label": "The stream as it was sent" });
     this.dialog = h("dialog", { "aria-labelledby": "replayed-passage", onclick: (event) => { if (event.target === this.dialog) this.dialog.close(); } });
     fill(this.place,
@@ -107,7 +109,7 @@ export class Detail {
     const fact = (name, value) => value !== null && value !== undefined && value !== "" && [h("dt", {}, name), h("dd", {}, value)];
     fill(this.facts,
       fact("State", stateTag(run.state)), fact("Asked", time(run.requested_at)), fact("Took", duration(length / 1000)),
-      fact("Came through", surfaces[run.surface] ?? run.surface), person.admin && fact("Owner", run.owner),
+      fact("Came through", surfaces[run.surface] ?? run.surface), person.admin && fact("Owner", run.owner === person.userid ? "You" : h("span", { class: "mono" }, run.owner)),
       fact("Attempts", String(run.attempts)), fact("Lines", number(timeline.lines.length)),
       run.usage.total_tokens > 0 && fact("Tokens", `${number(run.usage.prompt_tokens)} in, ${number(run.usage.completion_tokens)} out`),
       run.parent && fact("Works for", h("a", { href: href(`runs/${run.parent}`) }, "another run")),
@@ -140,7 +142,7 @@ export class Detail {
 
   /** Round times along the axis. */
   marks(length) {
-    const raw = length / 4;
+    const raw = length / 6;
     const unit = 10 ** Math.floor(Math.log10(raw));
     const step = [1, 2, 5, 10].map((one) => one * unit).find((one) => one >= raw) ?? raw;
     return Array.from({ length: Math.floor((length * 0.94) / step) + 1 }, (_, n) => n * step);
@@ -149,6 +151,7 @@ export class Detail {
   afresh() {
     this.talk?.close();
     fill(this.talkPlace);
+    this.rawPlace = null;
     this.told = 0;
     this.talk = new Talk(this.talkPlace, this.run.session_id, { drawn: () => {}, passage: (passage, count) => this.passage(passage, count) });
     for (const message of this.time.asked) this.talk.take({ ...message, session_id: this.run.session_id });
@@ -161,10 +164,17 @@ export class Detail {
     const { lines } = this.time;
     if (this.told > 0 && this.told <= lines.length && lines[this.told - 1].now > this.now) this.afresh();
     while (this.told < lines.length && lines[this.told].now <= this.now) {
-      this.talk.take(lines[this.told].line);
+      const { line } = lines[this.told];
+      if (!this.talk.take(line) && !QUIET.has(line.type)) this.raw(line);
       this.told += 1;
     }
     this.placed();
+  }
+
+  /** Dialects other than Sage's have lines of their own shapes. */
+  raw(line) {
+    this.rawPlace ??= this.talkPlace.appendChild(h("pre", { class: "raw" }));
+    this.rawPlace.append(`${typeof line === "string" ? line : JSON.stringify(line)}\n`);
   }
 
   placed() {
