@@ -78,6 +78,7 @@ pub fn read_models() -> Vec<Arc<dyn Projection>> {
         Arc::new(projections::logins::Logins),
         Arc::new(projections::user_configs::UserConfigs),
         Arc::new(projections::usage::Usage),
+        Arc::new(projections::usage_days::UsageDays),
         Arc::new(projections::agents::Agents),
         Arc::new(projections::agent_tasks::AgentTasks),
         Arc::new(projections::llm_providers::LlmProviders),

@@ -40,3 +40,4 @@ mod telemetry;
 pub mod tool_sources;
 pub mod undertaker;
 pub mod v1;
+pub mod vitals;

@@ -16,6 +16,7 @@ use axum::{
 };
 use commands::pulse::Histogram;
 use page::{Kind, Page};
+pub use process::resident_memory;
 use std::{
     sync::{
         Arc,
@@ -105,6 +106,11 @@ impl Default for Metrics {
 }
 
 impl Metrics {
+    /// Streams that clients are reading.
+    pub fn open_streams(&self) -> u64 {
+        self.streams.load(Relaxed)
+    }
+
     /// How long this process has been counting.
     pub fn uptime(&self) -> Duration {
         self.since.elapsed()
@@ -168,7 +174,7 @@ async fn scrape(State(app): State<App>) -> impl IntoResponse {
 }
 
 fn requests(app: &App, page: &mut Page) {
-    let streams = app.metrics.streams.load(Relaxed);
+    let streams = app.metrics.open_streams();
     page.gauge("annals_http_open_streams", "Streams that clients are reading.", streams);
     let name = "annals_http_requests_total";
     page.head(name, Kind::Counter, "Requests answered.");

@@ -61,8 +61,8 @@ struct Failure {
 }
 
 /// Where the publisher to the broker is.
-#[derive(Serialize, ToSchema)]
-struct Broker {
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct Broker {
     state: BrokerState,
     /// Why it waits.
     reason: Option<String>,
@@ -71,9 +71,9 @@ struct Broker {
 }
 
 /// What the publisher does.
-#[derive(Serialize, ToSchema)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
-enum BrokerState {
+pub(crate) enum BrokerState {
     Starting,
     /// Another node publishes.
     Standby,
@@ -83,7 +83,7 @@ enum BrokerState {
 
 /// The broker's state is told but decides nothing: while it is away events wait in the log, and a node that serves
 /// everything else must not be taken out of service for it.
-fn broker(app: &App) -> Option<Broker> {
+pub(crate) fn broker(app: &App) -> Option<Broker> {
     let publish::Status { state, position } = app.publisher.as_ref()?.status();
     let (state, reason) = match state {
         publish::State::Starting => (BrokerState::Starting, None),

@@ -2,6 +2,7 @@
 //!
 //! Being taken for dead wrongly is harmless: the log fences a node whose runs were taken over.
 
+use chrono::{DateTime, Utc};
 use domain::ids::NodeId;
 use sqlx::PgPool;
 use std::{
@@ -39,6 +40,38 @@ pub async fn lives(db: &PgPool, node: NodeId) -> sqlx::Result<bool> {
     .bind(node.0)
     .bind(2.0 * LEASE.as_secs_f64())
     .fetch_one(db)
+    .await
+}
+
+/// A node as it stands in the database.
+#[derive(Debug, Clone, sqlx::FromRow)]
+pub struct Listed {
+    /// Which.
+    pub node_id: Uuid,
+    /// When it registered.
+    pub started_at: DateTime<Utc>,
+    /// Seconds since it last said that it is alive, by the database's clock.
+    pub silence: f64,
+}
+
+impl Listed {
+    /// Whether others take it for alive.
+    pub fn alive(&self) -> bool {
+        self.silence < LEASE.as_secs_f64()
+    }
+}
+
+/// The nodes that were alive within the last hour, oldest first.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn listed(db: &PgPool) -> sqlx::Result<Vec<Listed>> {
+    sqlx::query_as(
+        "select node_id, started_at,
+             greatest(extract(epoch from now() - beat_at), 0)::float8 as silence
+         from nodes order by started_at, node_id limit 100",
+    )
+    .fetch_all(db)
     .await
 }
 

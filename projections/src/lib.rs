@@ -35,6 +35,7 @@ pub mod skills;
 pub mod todo_items;
 pub mod uploads;
 pub mod usage;
+pub mod usage_days;
 pub mod user_configs;
 pub mod users;
 pub mod versions;
@@ -44,7 +45,7 @@ pub mod workspace_files;
 
 pub use checkpoints::peek as reached;
 pub use compare::{Comparison, Difference, compare};
-pub use rebuild::{FoldError, RebuildProgress, Rebuilt, rebuild};
+pub use rebuild::{Claimed, FoldError, RebuildProgress, RebuildRow, Rebuilt, rebuild, rebuilds};
 pub use runner::{
     Batch, Delivery, Failure, Feed, FeedError, Interest, NameTaken, Page, Projections, Status,
 };

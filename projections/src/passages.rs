@@ -3,6 +3,10 @@
 //! A document's passages become searchable together, when its ingestion has ended, and vanish together. Until then they
 //! wait unseen, and those of an attempt that came to nothing are dropped when the next begins.
 
+mod reading;
+
+pub use reading::{Placed, reading};
+
 use crate::{
     ApplyError, Projection, column, meanings,
     words::{self, Language},

@@ -70,12 +70,12 @@ pub struct QueryVector<'a> {
     pub weight: f32,
 }
 
-/// A place in one of the two rankings.
+/// A place in a ranking.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Leg {
     /// From 1.
     pub rank: i64,
-    /// BM25, or cosine similarity.
+    /// BM25, cosine similarity, or what both come to.
     pub score: f64,
 }
 
@@ -100,8 +100,10 @@ pub struct Hit {
     pub page: Option<i32>,
     /// Headings above it, joined by ` > `.
     pub heading: String,
-    /// About 0 to 1: 1 when both rankings have it first.
+    /// About 0 to 1: 1 when both rankings have it first. A reranker's own, where one has ordered the results.
     pub score: f64,
+    /// Its place in both rankings together, before any reranker.
+    pub fused: Leg,
     /// Its best place by words.
     pub lexical: Option<Leg>,
     /// Its best place by vectors.

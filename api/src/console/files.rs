@@ -49,6 +49,15 @@ static FILES: LazyLock<Vec<File>> = LazyLock::new(|| {
         STYLE "pages/runs.css"
         SCRIPT "pages/log.js"
         STYLE "pages/log.css"
+        SCRIPT "charts.js"
+        SCRIPT "rows.js"
+        SCRIPT "matches.js"
+        SCRIPT "pages/knowledge.js"
+        SCRIPT "pages/knowledge_documents.js"
+        SCRIPT "pages/knowledge_query.js"
+        SCRIPT "pages/usage.js"
+        SCRIPT "pages/system.js"
+        STYLE "pages/panels.css"
     };
     files.map(|(name, kind, bytes)| File { name, kind, bytes, tag: tag(bytes) }).into()
 });

@@ -11,6 +11,7 @@ mod framing;
 pub mod guesses;
 mod local_path;
 pub mod peer;
+pub mod quotas;
 pub mod ranged;
 pub mod run_snapshot;
 pub mod run_stream;

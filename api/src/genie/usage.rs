@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     app::App,
-    core::{Caller, Context, Error, Json},
+    core::{Caller, Context, Error, Json, quotas},
     openapi::Documented,
 };
 use axum::{
@@ -19,11 +19,9 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use commands::usage::{self, Charge, Plan};
 use domain::{
     Metadata,
-    billing::{Cycle, Tier},
     ids::UserId,
     quota::{Action, Limit, MOST_PER_CHARGE, Refusal},
 };
-use projections::usage::since;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -65,35 +63,17 @@ struct Shown {
     responses((status = 200, description = "What it allows.", body = Shown)),
 )]
 async fn show(State(app): State<App>, caller: Caller) -> Result<Shown> {
-    let person = caller.person.as_ref();
-    let limits = app.usage.limits();
-    let known = person.map(|person| &person.tier).filter(|tier| limits.knows(tier));
-    let tier = known.cloned().unwrap_or_else(Tier::starter);
-    let now = Utc::now();
-    let cycle = Cycle::at(now, person.and_then(|person| person.subscription.as_ref()));
-    let used = match &cycle {
-        Some(cycle) => since(&app.db, &caller.user, cycle.start, now).await.map_err(|error| {
-            tracing::warn!(%error, "usage is shown as zero");
-        }),
-        None => Err(()),
-    };
-    // Only shown, not enforced: zeros are better than nothing here.
-    let (used, degraded) = match used {
-        Ok(used) => (used, None),
-        Err(()) => (BTreeMap::new(), Some(true)),
-    };
+    let quotas = quotas::of(&app, &caller.user, caller.person.as_ref(), Utc::now()).await;
     let mut shown = Shown {
-        tier: tier.to_string(),
+        tier: quotas.tier.to_string(),
         limits: BTreeMap::new(),
         usage: BTreeMap::new(),
         remaining: BTreeMap::new(),
-        billing_cycle_start: cycle.map(|cycle| iso(cycle.start)),
-        billing_cycle_end: cycle.map(|cycle| iso(cycle.end)),
-        degraded,
+        billing_cycle_start: quotas.cycle.map(|cycle| iso(cycle.start)),
+        billing_cycle_end: quotas.cycle.map(|cycle| iso(cycle.end)),
+        degraded: (!quotas.known).then_some(true),
     };
-    for action in Action::ALL {
-        let limit = limits.limit(&tier, action).unwrap_or(Limit::UpTo(0));
-        let used = used.get(&action).copied().unwrap_or(0);
+    for (action, limit, used) in quotas.actions {
         shown.limits.insert(action.as_str(), limit);
         shown.usage.insert(action.as_str(), used);
         shown.remaining.insert(action.as_str(), limit.remaining(used));

@@ -6,14 +6,18 @@ use std::fs;
 /// Ticks of the system's clock in a second, as all its architectures have it.
 const TICKS: f64 = 100.0;
 
+/// Bytes of memory this process has.
+pub fn resident_memory() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+    Some(resident.split_whitespace().next()?.parse::<u64>().ok()? * 1024)
+}
+
 pub(super) fn write(page: &mut Page) {
     page.head("annals_build_info", Kind::Gauge, "1, with what is running.");
     page.line("annals_build_info", &[("version", env!("CARGO_PKG_VERSION"))], 1);
-    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    let resident = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
-    let kilobytes = resident.and_then(|text| text.split_whitespace().next()?.parse::<u64>().ok());
-    if let Some(kilobytes) = kilobytes {
-        page.gauge("process_resident_memory_bytes", "Resident memory.", kilobytes * 1024);
+    if let Some(bytes) = resident_memory() {
+        page.gauge("process_resident_memory_bytes", "Resident memory.", bytes);
     }
     let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
     // The second field may hold anything in parentheses. Of those after it, user and system time are the 12th and 13th, and

@@ -31,6 +31,9 @@ fn dialect() -> Dialect {
         tags: &[
             ("Events", "The log: everything that happened."),
             ("Runs", "Answers of agents, in whatever dialect they were asked for."),
+            ("Knowledge", "What the search knows of documents."),
+            ("Usage", "What runs cost, and what subscriptions allow."),
+            ("System", "How the installation is doing, for administrators."),
             ("Operations", "For probes and monitoring."),
             ("Console", "An application for people, over the same API."),
             ("Documentation", "These documents, and pages to read them in."),

@@ -1,9 +1,10 @@
 //! `GET /v1/events` and `GET /v1/events/stream`: everything that happened, for administrators.
 
+use super::{administrators_only, bad};
 use crate::{
     app::App,
     audit::{self, Search},
-    core::{Caller, Error, Problem, Query, run_stream::Framing},
+    core::{Caller, Error, Query, run_stream::Framing},
     openapi::Documented,
 };
 use axum::{
@@ -261,10 +262,6 @@ fn shown(event: &Recorded) -> Result<Vec<u8>, Error> {
     publish::payload(event).map_err(|error| Error::Internal(error.to_string()))
 }
 
-fn administrators_only(caller: &Caller) -> Result<(), Error> {
-    if caller.admin { Ok(()) } else { Err(Error::Forbidden) }
-}
-
 impl Wanted {
     /// What to look for, and after which position.
     fn parse(&self) -> Result<(Search, Position), Error> {
@@ -311,9 +308,4 @@ fn list(text: &Option<String>) -> Vec<Box<str>> {
         .filter(|name| !name.is_empty() && !name.contains('\0'))
         .map(Into::into)
         .collect()
-}
-
-fn bad(name: &str, fits: &str, input: Value) -> Error {
-    let loc = vec![json!("query"), json!(name)];
-    Error::Invalid(vec![Problem { kind: "value_error", loc, msg: format!("{name} {fits}"), input }])
 }

@@ -1,15 +1,19 @@
 //! The native API: what happened, and every run of every dialect. Correct statuses, problem details, cursors.
 
 mod document;
+mod documents;
 mod events;
 mod problem;
+mod read_models;
 mod run_events;
 mod run_list;
 mod runs;
+mod system;
+mod usage;
 
 use crate::{
     app::App,
-    core::{Error, context},
+    core::{Caller, Error, Problem, context},
     openapi,
 };
 use axum::{
@@ -20,6 +24,7 @@ use axum::{
     routing::any,
 };
 pub use document::document;
+use serde_json::{Value, json};
 use utoipa_axum::router::OpenApiRouter;
 
 /// The table of contents, without prefix.
@@ -27,6 +32,10 @@ fn resources() -> OpenApiRouter<App> {
     OpenApiRouter::default()
         .merge(events::routes())
         .merge(runs::routes())
+        .merge(documents::routes())
+        .merge(usage::routes())
+        .merge(read_models::routes())
+        .merge(system::routes())
         .merge(run_list::routes())
         .merge(run_events::routes())
 }
@@ -42,6 +51,16 @@ pub fn routes() -> Router<App> {
         // Belongs to no nest, though everybody would think so.
         .route("/v1/", any(unknown))
         .layer(middleware::from_fn(enter))
+}
+
+fn administrators_only(caller: &Caller) -> Result<(), Error> {
+    if caller.admin { Ok(()) } else { Err(Error::Forbidden) }
+}
+
+/// A parameter of the query that does not fit, and what would.
+fn bad(name: &str, fits: &str, input: Value) -> Error {
+    let loc = vec![json!("query"), json!(name)];
+    Error::Invalid(vec![Problem { kind: "value_error", loc, msg: format!("{name} {fits}"), input }])
 }
 
 /// The documents and their pages, failing as the native API does.

@@ -1,8 +1,9 @@
 //! `GET /v1/runs`: one's own runs of whatever dialect, the last one first; everybody's for administrators.
 
+use super::bad;
 use crate::{
     app::App,
-    core::{Caller, Error, Problem, Query},
+    core::{Caller, Error, Query},
     openapi::Documented,
 };
 use axum::{Json, extract::State};
@@ -97,7 +98,7 @@ async fn list(
     let limit = match wanted.limit {
         None => PAGE,
         Some(limit @ 1..=LONGEST_PAGE) => limit,
-        Some(other) => return Err(bad("limit", "has to be between 1 and 200", &json!(other))),
+        Some(other) => return Err(bad("limit", "has to be between 1 and 200", json!(other))),
     };
     let listing = RunListing {
         owner: caller.scope().cloned(),
@@ -121,16 +122,10 @@ async fn list(
 fn one_of(parameter: &str, known: &[&str], name: Option<String>) -> Result<Option<String>, Error> {
     match name.filter(|name| !name.is_empty()) {
         Some(name) if !known.contains(&&*name) => {
-            Err(bad(parameter, &format!("has to be one of {}", known.join(", ")), &json!(name)))
+            Err(bad(parameter, &format!("has to be one of {}", known.join(", ")), json!(name)))
         }
         name => Ok(name),
     }
-}
-
-fn bad(name: &str, fits: &str, input: &Value) -> Error {
-    let loc = vec![json!("query"), json!(name)];
-    let (msg, input) = (format!("{name} {fits}"), input.clone());
-    Error::Invalid(vec![Problem { kind: "value_error", loc, msg, input }])
 }
 
 impl From<ListedRun> for Listed {

@@ -4,6 +4,7 @@
 //! the turn in flight folds the run's own stream.
 
 mod listing;
+mod performing;
 mod queries;
 
 use crate::{ApplyError, Projection, column, runner::storable};
@@ -15,6 +16,7 @@ use domain::{
 };
 use futures::future::BoxFuture;
 pub use listing::{ListedRun, RunListing, listed_runs};
+pub use performing::{Load, Performed, load_of_nodes, performed};
 pub use queries::{
     Conversation, Found, Listing, Page, RunRow, Snapshot, Sort, going_on, history, latest_run,
     listed, orphans, other_titles, owner_of_session, run, snapshot,

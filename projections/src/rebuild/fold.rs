@@ -24,6 +24,9 @@ pub enum FoldError {
     /// Somebody else is rebuilding it.
     #[error("it is already being rebuilt")]
     Busy,
+    /// Too many others are being rebuilt by this process.
+    #[error("too many read models are being rebuilt at the moment")]
+    Crowded,
     /// Readers or a migration held the live tables all the time.
     #[error("the new tables are complete, but others kept the live ones locked")]
     InUse,

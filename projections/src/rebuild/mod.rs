@@ -5,20 +5,27 @@
 //! rebuild removes what is left of the copy. Readers in `read committed` notice nothing. One in `repeatable read` has to
 //! touch (or lock) a table of the read model in its first statement, else it may find the new table empty.
 
+mod claim;
 mod fold;
 pub(crate) mod shadow;
 mod swap;
 #[cfg(test)]
 mod tests;
 
+pub use claim::{RebuildRow, rebuilds};
 pub(crate) use fold::Fold;
 pub use fold::FoldError;
 
 use crate::{Feed, Projection, Projections, checkpoints};
-use domain::Position;
+use claim::Claim;
+use domain::{Position, ids::UserId};
 use shadow::run;
 use sqlx::{Connection, PgConnection, PgPool};
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 
 /// Positions that may be left for the transaction that swaps, in which the live read model waits.
 const CLOSE: u64 = 500;
@@ -28,7 +35,7 @@ const CHASES: usize = 100;
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// How far a rebuild has come, in positions of the log.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct RebuildProgress {
     /// Folded in so far.
     pub done: u64,
@@ -47,6 +54,14 @@ pub struct Rebuilt {
     pub elapsed: Duration,
 }
 
+/// Rebuilds that one process performs at a time: each keeps a connection and a core of the database busy.
+const AT_ONCE: usize = 4;
+
+/// The places for rebuilds of one process.
+pub(crate) fn places() -> Arc<Semaphore> {
+    Arc::new(Semaphore::new(AT_ONCE))
+}
+
 impl Projections {
     /// Rebuilds the read model `name`; see [`rebuild`].
     ///
@@ -57,14 +72,52 @@ impl Projections {
         name: &str,
         progress: impl FnMut(RebuildProgress) + Send,
     ) -> Result<Rebuilt, FoldError> {
-        let (pool, feed, projection) = self.parts(name)?;
-        rebuild(pool, feed, projection, progress).await
+        self.claim_rebuild(name, None).await?.run(progress).await
+    }
+
+    /// Claims the rebuild of the read model `name` for `by`; from now on nobody else can have it, on no node.
+    ///
+    /// # Errors
+    /// [`FoldError::Unknown`], [`FoldError::Busy`] when somebody has it, [`FoldError::Crowded`], or the database does not
+    /// answer.
+    pub async fn claim_rebuild(
+        &self,
+        name: &str,
+        by: Option<&UserId>,
+    ) -> Result<Claimed, FoldError> {
+        let (pool, _, projection) = self.parts(name)?;
+        let place = self.rebuild_place().ok_or(FoldError::Crowded)?;
+        let claim = Claim::take(pool, projection.name(), by).await?;
+        Ok(Claimed { projections: self.clone(), claim, name: projection.name(), _place: place })
+    }
+}
+
+/// A rebuild that may begin. Dropped, also in the middle of the work, it leaves the live tables as they were.
+pub struct Claimed {
+    projections: Projections,
+    claim: Claim,
+    name: &'static str,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Claimed {
+    /// Rebuilds; see [`rebuild`].
+    ///
+    /// # Errors
+    /// [`FoldError`]; the live tables are as they were.
+    pub async fn run(
+        self,
+        progress: impl FnMut(RebuildProgress) + Send,
+    ) -> Result<Rebuilt, FoldError> {
+        let (pool, feed, projection) = self.projections.parts(self.name)?;
+        perform(self.claim, pool, feed, projection, progress).await
     }
 }
 
 /// Rebuilds a read model from the log, up to its checkpoint, and puts the result in the place of the live tables.
 ///
-/// Other nodes and this one may go on projecting, reading and writing all the while. `progress` is told after each page.
+/// Other nodes and this one may go on projecting, reading and writing all the while. `progress` is told after each page;
+/// [`rebuilds`] tells everybody else.
 ///
 /// # Errors
 /// [`FoldError`]; the live tables are as they were.
@@ -72,24 +125,43 @@ pub async fn rebuild(
     pool: &PgPool,
     feed: &dyn Feed,
     projection: &dyn Projection,
+    progress: impl FnMut(RebuildProgress) + Send,
+) -> Result<Rebuilt, FoldError> {
+    let claim = Claim::take(pool, projection.name(), None).await?;
+    perform(claim, pool, feed, projection, progress).await
+}
+
+async fn perform(
+    claim: Claim,
+    pool: &PgPool,
+    feed: &dyn Feed,
+    projection: &dyn Projection,
     mut progress: impl FnMut(RebuildProgress) + Send,
 ) -> Result<Rebuilt, FoldError> {
     let begun = Instant::now();
-    // A connection of its own, closed in the end: its search path must not return to the pool.
-    let db = pool.acquire().await?.detach();
+    let diary = claim.diary();
     let schema = format!("rebuild_{}", projection.name());
+    let (tell, told) = watch::channel(RebuildProgress::default());
     let fold = Fold::new(feed, projection, |at: Position, end: Position| {
-        progress(RebuildProgress { done: at.0, total: end.0 });
+        let now = RebuildProgress { done: at.0, total: end.0 };
+        tell.send_replace(now);
+        progress(now);
     });
-    let mut build = Build { db, projection, fold, schema };
-    let outcome = build.run().await;
-    if !matches!(outcome, Ok(()) | Err(FoldError::Busy)) {
+    let mut build = Build { db: claim.db, projection, fold, schema };
+    let outcome = tokio::select! {
+        outcome = build.run() => outcome,
+        never = diary.follow(pool, told.clone()) => match never {},
+    };
+    if outcome.is_err() {
         // Only tidiness: the next rebuild would do the same.
         if let Err(error) = build.clear().await {
             tracing::warn!(schema = build.schema, %error, "the unfinished copy is still there");
         }
     }
     let (events, position) = (build.fold.events, build.fold.at);
+    let end = outcome.as_ref().map(|()| events).map_err(ToString::to_string);
+    let reached = *told.borrow();
+    diary.end(pool, end, reached).await;
     // The end of the connection gives the claim up as well, but the server takes its time to notice that.
     let unclaimed = run(&mut build.db, "select pg_advisory_unlock_all()".to_owned()).await;
     if let Err(error) = unclaimed.and(build.db.close().await) {
@@ -108,7 +180,6 @@ struct Build<'a, P> {
 
 impl<P: FnMut(Position, Position) + Send> Build<'_, P> {
     async fn run(&mut self) -> Result<(), FoldError> {
-        self.claim().await?;
         let live: String = sqlx::query_scalar("select quote_ident(current_schema())")
             .fetch_one(&mut self.db)
             .await?;
@@ -123,15 +194,6 @@ impl<P: FnMut(Position, Position) + Send> Build<'_, P> {
             run(&mut self.db, format!("analyze {}.{table}", self.schema)).await?;
         }
         self.swap(&live).await
-    }
-
-    /// One rebuild of a read model at a time; the claim ends with the connection.
-    async fn claim(&mut self) -> Result<(), FoldError> {
-        let mine = sqlx::query_scalar("select pg_try_advisory_lock(hashtextextended($1, 0))")
-            .bind(format!("annals rebuild {}", self.projection.name()))
-            .fetch_one(&mut self.db)
-            .await?;
-        if mine { Ok(()) } else { Err(FoldError::Busy) }
     }
 
     async fn clear(&mut self) -> sqlx::Result<()> {

@@ -32,6 +32,9 @@ pub(super) fn fuse(rows: Vec<Row>, semantic_weight: f32, top_k: usize) -> Vec<Hi
     }
     joined.sort_by(best_first);
     joined.truncate(top_k);
+    for (rank, hit) in (1..).zip(&mut joined) {
+        hit.fused = Leg { rank, score: hit.score };
+    }
     joined
 }
 
@@ -75,6 +78,7 @@ fn hit(row: Row, score: f64) -> Hit {
         page: row.page,
         heading: row.heading,
         score,
+        fused: Leg { rank: 0, score },
         lexical: leg(row.lexical_rank, row.lexical_score),
         semantic: leg(row.semantic_rank, row.semantic_score),
     }
@@ -174,6 +178,8 @@ mod tests {
         let joined = hits.iter().find(|hit| hit.start == 0).map(|hit| (&*hit.text, hit.end));
         assert_eq!(joined, Some(("one two threeé!", 16)));
         assert_eq!(hits[0].passages, [0, 1, 2]);
+        let places: Vec<_> = hits.iter().map(|hit| (hit.fused.rank, hit.fused.score)).collect();
+        assert_eq!(places, [(1, hits[0].score), (2, hits[1].score), (3, hits[2].score)]);
         assert_eq!(hits[0].lexical.map(|leg| leg.rank), Some(1));
         assert_eq!(hits.len(), 3);
     }

@@ -17,7 +17,7 @@ pub use feed::{Batch, Delivery, Feed, FeedError, Interest, Page};
 pub(crate) use storable::storable;
 pub(crate) use task::apply;
 
-use crate::{FoldError, Projection, wait};
+use crate::{FoldError, Projection, rebuild, wait};
 use domain::Position;
 use sqlx::PgPool;
 use std::{
@@ -27,7 +27,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tokio::{sync::watch, task::JoinHandle};
+use tokio::{
+    sync::{OwnedSemaphorePermit, Semaphore, watch},
+    task::JoinHandle,
+};
 
 /// How long the end of a task is awaited; a transaction takes less.
 const GRACE: Duration = Duration::from_secs(30);
@@ -45,6 +48,7 @@ struct Inner {
     stop: watch::Sender<bool>,
     tasks: Mutex<Vec<JoinHandle<()>>>,
     head: AtomicU64,
+    rebuilds: Arc<Semaphore>,
 }
 
 struct Running {
@@ -120,7 +124,8 @@ impl Projections {
             })
             .unzip();
         let tasks = Mutex::new(tasks);
-        Ok(Self(Arc::new(Inner { pool, feed, running, stop, tasks, head: AtomicU64::new(0) })))
+        let (head, rebuilds) = (AtomicU64::new(0), rebuild::places());
+        Ok(Self(Arc::new(Inner { pool, feed, running, stop, tasks, head, rebuilds })))
     }
 
     /// How each read model is doing, in the order they were given.
@@ -173,6 +178,11 @@ impl Projections {
     ) -> Result<(&PgPool, &dyn Feed, &dyn Projection), FoldError> {
         let running = self.find(name).ok_or_else(|| FoldError::Unknown(name.to_owned()))?;
         Ok((&self.0.pool, &*self.0.feed, &*running.projection))
+    }
+
+    /// A place for a rebuild, if there is one.
+    pub(crate) fn rebuild_place(&self) -> Option<OwnedSemaphorePermit> {
+        self.0.rebuilds.clone().try_acquire_owned().ok()
     }
 
     fn find(&self, name: &str) -> Option<&Running> {

@@ -24,6 +24,7 @@ use uuid::Uuid;
 
 pub const PATIENCE: Duration = Duration::from_secs(30);
 const CHECKPOINTS: &str = include_str!("../../../migrations/sql/0002_checkpoints.sql");
+const REBUILDS: &str = include_str!("../../../migrations/sql/0181_rebuilds.sql");
 const TABLES: &str = "
     create extension vector;
     create table owners (id text primary key, name text not null check (name <> ''));
@@ -190,6 +191,7 @@ pub async fn given(history: &[(&str, Value)]) -> Scenario {
     let url = database().await;
     let pool = PgPoolOptions::new().max_connections(8).connect(&url).await.unwrap();
     sqlx::raw_sql(CHECKPOINTS).execute(&pool).await.unwrap();
+    sqlx::raw_sql(REBUILDS).execute(&pool).await.unwrap();
     sqlx::raw_sql(TABLES).execute(&pool).await.unwrap();
     let log = Arc::new(VecFeed { events: Mutex::new(Vec::new()), head: watch::channel(0).0 });
     let scenario = Scenario { url, pool, log, pets: Arc::new(Pets::default()) };

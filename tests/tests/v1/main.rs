@@ -8,11 +8,13 @@ mod metrics_page;
 mod openapi;
 mod operations;
 mod problems;
+mod read_models;
 mod reference;
 mod run_list;
 mod runs;
 mod traces;
 mod uploads;
+mod usage;
 
 use annals_tests::app::Person;
 use reqwest::StatusCode;

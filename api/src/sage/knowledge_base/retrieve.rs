@@ -70,6 +70,7 @@ impl From<Hit> for Item {
             "passages": hit.passages,
             "lexical": leg(hit.lexical),
             "vector": leg(hit.semantic),
+            "fused": leg(Some(hit.fused)),
         });
         Self {
             doc_segment_id: format!("{}_{segment}", hit.document),
