@@ -1,48 +1,43 @@
 //! `/api/apps`: apps as their owners write them.
 
 mod catalogue;
+mod publication;
+mod shapes;
 mod shown;
 mod versions;
 
-use super::{Fault, Fields, Holder, Reply, Result};
+use super::{Fault, Fields, Holder, Reply, Result, envelope::Message};
 use crate::{
     app::App,
-    core::{Error, Path},
+    core::{Error, Path, Query},
+    openapi::Documented,
 };
-use axum::{
-    Router,
-    extract::{Query, State},
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::{extract::State, http::StatusCode};
 use commands::{
     apps::{Error as Refused, Written},
     execute::Error as Executed,
 };
 use domain::{
-    app::{self, Audience, Command, Patch, Refusal, Standing, Visibility},
+    app::{self, Audience, Command, Patch, Refusal, Standing},
     ids::AppId,
 };
 use projections::apps as read_model;
 use serde::Deserialize;
-use serde_json::Value;
+use shapes::{AppChange, NewApp};
 pub(super) use shown::iso;
-use shown::{Shown, shown, shown_all};
+use shown::{Listed, Shown, shown, shown_all};
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/apps", get(list).post(create))
-        .route("/api/apps/shared", get(shared))
-        .route("/api/apps/templates", get(templates))
-        .route("/api/apps/templates/{slug}", get(template))
-        .route("/api/apps/{app}", get(one).patch(update).delete(remove))
-        .route("/api/apps/{app}/publish", post(publish))
-        .route("/api/apps/{app}/unpublish", post(unpublish))
-        .route("/api/app/{published}", get(published))
-        .merge(versions::routes())
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .merge(publication::routes())
+        .routes(routes!(one, update, remove))
         .merge(catalogue::routes())
+        .tagged("Apps")
+        .merge(versions::routes())
 }
 
 /// What is said about a version besides its definition.
@@ -60,36 +55,54 @@ impl Default for Saving {
     }
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Wanted {
+    /// Only these keys of every app, separated by commas.
+    #[param(example = "uuid,name")]
     fields: Option<String>,
 }
 
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Publication {
-    visibility: Option<u64>,
-    read_accessible_by: Vec<String>,
-    write_accessible_by: Vec<String>,
-}
-
+/// Lists the caller's apps.
+#[utoipa::path(
+    get,
+    path = "/api/apps",
+    params(Wanted),
+    responses((status = 200, description = "The apps, the newest first.", body = Vec<Listed>)),
+)]
 async fn list(
     State(app): State<App>,
     holder: Holder,
     Query(wanted): Query<Wanted>,
-) -> Result<Vec<Value>> {
+) -> Result<Vec<Listed>> {
     let rows = read_model::owned_by(&app.db, &holder.user).await?;
-    let mut apps = shown_all(&app, rows, &holder).await?;
-    if let Some(wanted) = wanted.fields {
-        let wanted: Vec<&str> = wanted.split(',').map(str::trim).collect();
-        for fields in apps.iter_mut().filter_map(Value::as_object_mut) {
-            fields.retain(|key, _| wanted.contains(&key.as_str()));
-        }
-    }
-    Ok(Reply::ok(apps))
+    let apps = shown_all(&app, rows, &holder).await?.into_iter();
+    let fields: Option<Vec<&str>> =
+        wanted.fields.as_deref().map(|wanted| wanted.split(',').map(str::trim).collect());
+    let listed = apps.map(|app| Listed::of(app, fields.as_deref()));
+    Ok(Reply::ok(listed.collect::<serde_json::Result<_>>().map_err(unwritten)?))
 }
 
-async fn create(State(app): State<App>, holder: Holder, body: Fields) -> Result<Value> {
+fn unwritten(error: serde_json::Error) -> Fault {
+    Error::Internal(error.to_string()).into()
+}
+
+/// Makes an app.
+///
+/// As JSON or YAML; a form holds the same fields, with objects and lists as JSON. What is wrong with the definition is told
+/// with its path, and in JSON and YAML with its line. It is a draft unless it says otherwise; its owner can run drafts.
+#[utoipa::path(
+    post,
+    path = "/api/apps",
+    request_body(content(
+        (NewApp = "application/json"),
+        (NewApp = "application/yaml"),
+        (NewApp = "application/x-www-form-urlencoded"),
+        (NewApp = "multipart/form-data"),
+    )),
+    responses((status = 201, description = "The app.", body = Shown)),
+)]
+async fn create(State(app): State<App>, holder: Holder, body: Fields) -> Result<Shown> {
     let (patch, saving) = (Box::new(body.parse::<Patch>()?), body.parse::<Saving>()?);
     let id = AppId(Uuid::new_v4());
     let comment = saving.comment.unwrap_or_else(|| "First version".to_owned());
@@ -106,20 +119,45 @@ async fn create(State(app): State<App>, holder: Holder, body: Fields) -> Result<
     Ok(Reply(StatusCode::CREATED, find(&app, &holder, id).await?))
 }
 
-async fn one(State(app): State<App>, holder: Holder, Path(id): Path<String>) -> Result<Value> {
+/// Gets an app. Who may not change it sees nothing of how it works.
+#[utoipa::path(
+    get,
+    path = "/api/apps/{app}",
+    params(("app" = Uuid, Path, description = "The app.")),
+    responses((status = 200, description = "The app.", body = Shown)),
+)]
+async fn one(State(app): State<App>, holder: Holder, Path(id): Path<String>) -> Result<Shown> {
     let id = parse(&id)?;
     readable(&app, &holder, id).await?;
     app.settled("apps").await?;
     Ok(Reply::ok(find(&app, &holder, id).await?))
 }
 
-/// As upstream, a changed app is 201.
+/// Changes an app.
+///
+/// What is not named stays; lists are replaced as a whole. A draft is overwritten; after a release, a new version is made.
+#[utoipa::path(
+    patch,
+    path = "/api/apps/{app}",
+    params(("app" = Uuid, Path, description = "The app.")),
+    request_body(content(
+        (AppChange = "application/json"),
+        (AppChange = "application/yaml"),
+        (AppChange = "application/x-www-form-urlencoded"),
+        (AppChange = "multipart/form-data"),
+    )),
+    responses(
+        // As upstream.
+        (status = 201, description = "The app, as it is now.", body = Shown),
+        (status = 403, description = "No valid token (`detail`), or the caller may run the app and not change it (no body)."),
+    ),
+)]
 async fn update(
     State(app): State<App>,
     holder: Holder,
     Path(id): Path<String>,
     body: Fields,
-) -> Result<Value> {
+) -> Result<Shown> {
     let id = parse(&id)?;
     writable(&app, &holder, id).await?;
     let (patch, saving) = (Box::new(body.parse::<Patch>()?), body.parse::<Saving>()?);
@@ -131,6 +169,17 @@ async fn update(
     Ok(Reply(StatusCode::CREATED, find(&app, &holder, id).await?))
 }
 
+/// Deletes an app of the caller's that is not published.
+#[utoipa::path(
+    delete,
+    path = "/api/apps/{app}",
+    params(("app" = Uuid, Path, description = "The app.")),
+    responses(
+        (status = 200, description = "It is deleted."),
+        (status = 400, description = "It is published.", body = Message),
+        (status = 404, description = "It does not exist for the caller (`detail`), or is another's that the caller may run (no body)."),
+    ),
+)]
 async fn remove(
     State(app): State<App>,
     holder: Holder,
@@ -142,73 +191,6 @@ async fn remove(
     let position = deleted.map_err(|error| refused(error, None))?;
     app.caught_up("apps", position).await;
     Ok(StatusCode::OK)
-}
-
-async fn publish(
-    State(app): State<App>,
-    holder: Holder,
-    Path(id): Path<String>,
-    body: Fields,
-) -> std::result::Result<StatusCode, Fault> {
-    let id = parse(&id)?;
-    owned(&app, &holder, id, StatusCode::FORBIDDEN).await?;
-    let wish = body.parse::<Publication>()?;
-    let visibility = match wish.visibility {
-        None => Visibility::default(),
-        Some(number) => Visibility::numbered(number)
-            .ok_or_else(|| Fault::error("visibility: a number from 0 (private) to 3 (public)"))?,
-    };
-    let (readers, writers) = (wish.read_accessible_by, wish.write_accessible_by);
-    let audience = Audience { visibility, readers, writers };
-    let command = Command::Publish { published: Uuid::new_v4(), audience };
-    let position = execute(&app, &holder, id, command).await?;
-    app.caught_up("apps", position).await;
-    Ok(StatusCode::OK)
-}
-
-async fn unpublish(
-    State(app): State<App>,
-    holder: Holder,
-    Path(id): Path<String>,
-) -> std::result::Result<StatusCode, Fault> {
-    let id = parse(&id)?;
-    owned(&app, &holder, id, StatusCode::FORBIDDEN).await?;
-    let position = execute(&app, &holder, id, Command::Unpublish).await?;
-    app.caught_up("apps", position).await;
-    Ok(StatusCode::OK)
-}
-
-/// A published app by its name among those, for whoever may run it.
-async fn published(
-    State(app): State<App>,
-    holder: Holder,
-    Path(name): Path<String>,
-) -> Result<Value> {
-    let missing = || Fault::Message(StatusCode::NOT_FOUND, "App not found");
-    let name = name.parse().map_err(|_| missing())?;
-    app.settled("apps").await?;
-    let row = read_model::published(&app.db, name).await?.ok_or_else(missing)?;
-    if readable(&app, &holder, AppId(row.app_id)).await.is_err() {
-        return Err(missing());
-    }
-    Ok(Reply::ok(shown(&app, row, &holder).await?))
-}
-
-async fn shared(State(app): State<App>, holder: Holder) -> Result<Vec<Value>> {
-    let rows = match holder.email() {
-        Some(email) => read_model::shared_with(&app.db, email).await?,
-        None => vec![],
-    };
-    Ok(Reply::ok(shown_all(&app, rows, &holder).await?))
-}
-
-/// Apps to begin with; there are none.
-async fn templates(_: Holder) -> Result<Vec<Value>> {
-    Ok(Reply::ok(vec![]))
-}
-
-async fn template(_: Holder, Path(_): Path<String>) -> Fault {
-    Fault::missing("AppTemplate")
 }
 
 async fn find(app: &App, holder: &Holder, id: AppId) -> std::result::Result<Shown, Fault> {

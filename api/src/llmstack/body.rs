@@ -8,7 +8,10 @@ use axum::{
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use commands::apps::yaml::{self, Lines};
-use serde::de::DeserializeOwned;
+use serde::{
+    Deserialize, Deserializer,
+    de::{DeserializeOwned, Error as _},
+};
 use serde_json::{Map, Value};
 use std::time::Duration;
 
@@ -132,6 +135,21 @@ impl Fields {
             None => text.to_owned(),
         })
     }
+}
+
+/// A number that may be left out; forms have it as a text.
+///
+/// # Errors
+/// When it is no whole number from 0.
+pub fn number<'de, D: Deserializer<'de>>(from: D) -> Result<Option<u64>, D::Error> {
+    let said = Value::deserialize(from)?;
+    let number = match &said {
+        Value::Null => return Ok(None),
+        Value::Number(number) => number.as_u64(),
+        Value::String(text) => text.trim().parse().ok(),
+        _ => None,
+    };
+    number.map(Some).ok_or_else(|| D::Error::custom(format!("{said} is no whole number from 0")))
 }
 
 fn no_yaml(reason: String) -> Fault {

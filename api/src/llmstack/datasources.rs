@@ -2,17 +2,14 @@
 
 mod entries;
 mod incoming;
+mod shapes;
 mod shown;
+mod text;
 mod upsert;
 
 use super::{Fault, Holder, Reply, Result, body::Form};
-use crate::{app::App, core::Path, intake, library};
-use axum::{
-    Router,
-    extract::State,
-    http::StatusCode,
-    routing::{get, post},
-};
+use crate::{app::App, core::Path, intake, library, openapi::Documented};
+use axum::{extract::State, http::StatusCode};
 use commands::execute::Error as Executed;
 use domain::{
     datasource::{MAX_NAME, Type},
@@ -20,19 +17,31 @@ use domain::{
     knowledge_base::{Authority, Command, KnowledgeBase, Refusal},
 };
 use projections::datasources as read_model;
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
+use shapes::{DatasourceChange, DatasourceType, NewDatasource, PageWish};
+use shown::{Datasource, FullType};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/datasources", get(list).post(create))
-        .route("/api/datasources/url/extract_urls", post(extract_urls))
-        .route("/api/datasources/{datasource}", get(one).patch(refresh).delete(remove))
-        .route("/api/datasource_types", get(types))
-        .route("/api/datasource_types/{slug}", get(one_type))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list, create))
+        .routes(routes!(extract_urls))
+        .routes(routes!(one, refresh, remove))
+        .routes(routes!(types))
+        .routes(routes!(one_type))
+        .tagged("Datasources")
         .merge(entries::routes())
         .merge(upsert::routes())
+}
+
+/// Addresses that a page leads to.
+#[derive(Serialize, ToSchema)]
+struct Links {
+    urls: Vec<String>,
 }
 
 /// A datasource of the caller.
@@ -41,13 +50,30 @@ struct Own {
     kind: Type,
 }
 
-async fn list(State(app): State<App>, holder: Holder) -> Result<Vec<Value>> {
+/// Lists the caller's datasources.
+#[utoipa::path(
+    get,
+    path = "/api/datasources",
+    responses((status = 200, description = "The datasources.", body = Vec<Datasource>)),
+)]
+async fn list(State(app): State<App>, holder: Holder) -> Result<Vec<Datasource>> {
     settled(&app).await?;
     let rows = read_model::owned_by(&app.db, &holder.user, None).await?;
     Ok(Reply::ok(rows.iter().map(|row| shown::datasource(row, &holder)).collect()))
 }
 
-async fn create(State(app): State<App>, holder: Holder, Form(body): Form) -> Result<Value> {
+/// Makes a datasource.
+#[utoipa::path(
+    post,
+    path = "/api/datasources",
+    request_body(content(
+        (NewDatasource = "application/json"),
+        (NewDatasource = "application/x-www-form-urlencoded"),
+        (NewDatasource = "multipart/form-data"),
+    )),
+    responses((status = 201, description = "The datasource.", body = Datasource)),
+)]
+async fn create(State(app): State<App>, holder: Holder, Form(body): Form) -> Result<Datasource> {
     let name = match body.fields.get("name") {
         Some(Value::String(name)) if !name.trim().is_empty() => name.trim().to_owned(),
         Some(Value::Null) | None => return Err(Fault::error("name is required")),
@@ -76,13 +102,33 @@ async fn create(State(app): State<App>, holder: Holder, Form(body): Form) -> Res
     Ok(Reply(StatusCode::CREATED, find(&app, &holder, &id).await?))
 }
 
-async fn one(State(app): State<App>, holder: Holder, Path(id): Path<String>) -> Result<Value> {
+/// Gets a datasource.
+#[utoipa::path(
+    get,
+    path = "/api/datasources/{datasource}",
+    params(("datasource" = Uuid, Path, description = "The datasource.")),
+    responses((status = 200, description = "The datasource.", body = Datasource)),
+)]
+async fn one(State(app): State<App>, holder: Holder, Path(id): Path<String>) -> Result<Datasource> {
     let Own { id, .. } = own(&app, &holder, &id).await?;
     settled(&app).await?;
     Ok(Reply::ok(find(&app, &holder, &id).await?))
 }
 
+/// Changes how often a datasource is fetched anew.
+///
 /// Nothing is fetched anew by the clock here, so it can only be switched off; `resync` of an entry does it at once.
+#[utoipa::path(
+    patch,
+    path = "/api/datasources/{datasource}",
+    params(("datasource" = Uuid, Path, description = "The datasource.")),
+    request_body(content(
+        (DatasourceChange = "application/json"),
+        (DatasourceChange = "application/x-www-form-urlencoded"),
+        (DatasourceChange = "multipart/form-data"),
+    )),
+    responses((status = 204, description = "So it is.")),
+)]
 async fn refresh(
     State(app): State<App>,
     holder: Holder,
@@ -98,6 +144,13 @@ async fn refresh(
     }
 }
 
+/// Deletes a datasource with all its entries.
+#[utoipa::path(
+    delete,
+    path = "/api/datasources/{datasource}",
+    params(("datasource" = Uuid, Path, description = "The datasource.")),
+    responses((status = 204, description = "It is deleted.")),
+)]
 async fn remove(
     State(app): State<App>,
     holder: Holder,
@@ -111,31 +164,55 @@ async fn remove(
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn types(_: Holder) -> Result<Vec<Value>> {
+/// Lists the types of datasources.
+#[utoipa::path(
+    get,
+    path = "/api/datasource_types",
+    responses((status = 200, description = "The types.", body = Vec<FullType>)),
+)]
+async fn types(_: Holder) -> Result<Vec<FullType>> {
     Ok(Reply::ok(Type::ALL.into_iter().map(shown::full_type).collect()))
 }
 
-async fn one_type(_: Holder, Path(slug): Path<String>) -> Result<Value> {
+/// Gets a type of datasources.
+#[utoipa::path(
+    get,
+    path = "/api/datasource_types/{slug}",
+    params(("slug" = DatasourceType, Path, description = "The type; also its number or name.")),
+    responses((status = 200, description = "The type.", body = FullType)),
+)]
+async fn one_type(_: Holder, Path(slug): Path<String>) -> Result<FullType> {
     let kind = Type::meant(&Value::String(slug));
     kind.map(|kind| Reply::ok(shown::full_type(kind)))
         .ok_or_else(|| Fault::missing("DataSourceType"))
 }
 
-async fn extract_urls(State(app): State<App>, _: Holder, Form(body): Form) -> Result<Value> {
+/// Lists the addresses that a page leads to.
+#[utoipa::path(
+    post,
+    path = "/api/datasources/url/extract_urls",
+    request_body(content(
+        (PageWish = "application/json"),
+        (PageWish = "application/x-www-form-urlencoded"),
+        (PageWish = "multipart/form-data"),
+    )),
+    responses((status = 200, description = "The addresses.", body = Links)),
+)]
+async fn extract_urls(State(app): State<App>, _: Holder, Form(body): Form) -> Result<Links> {
     let Some(Value::String(url)) = body.fields.get("url") else {
         return Err(Fault::bad_body("url: a text is needed"));
     };
     let url = incoming::with_scheme(url);
     let found = app.library.links(&url).await;
     let urls = found.map_err(|library::NoPage(reason)| Fault::error(reason))?;
-    Ok(Reply::ok(json!({ "urls": urls })))
+    Ok(Reply::ok(Links { urls }))
 }
 
 async fn find(
     app: &App,
     holder: &Holder,
     id: &KnowledgeBaseId,
-) -> std::result::Result<Value, Fault> {
+) -> std::result::Result<Datasource, Fault> {
     let rows = read_model::owned_by(&app.db, &holder.user, Some(id)).await?;
     rows.first().map(|row| shown::datasource(row, holder)).ok_or_else(missing)
 }

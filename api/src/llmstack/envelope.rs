@@ -58,7 +58,7 @@ pub struct Message<'a> {
 #[derive(ToSchema)]
 #[serde(untagged)]
 #[expect(dead_code, reason = "a shape for the document: one of two others")]
-pub enum Refusal<'a> {
+pub(super) enum Refusal<'a> {
     Detail(Detail<'a>),
     Errors(Errors),
 }

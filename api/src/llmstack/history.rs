@@ -1,45 +1,54 @@
 //! `/api/history`: the caller's own runs, newest first.
 
 mod download;
+mod shown;
 
-use super::{Fault, Fields, Holder, Reply, Result, apps::iso};
+use super::{Fault, Fields, Holder, Reply, Result, envelope::Detail};
 use crate::{
     app::App,
-    core::{Path, site::Site},
+    core::{Path, Query, site::Site},
+    openapi::Documented,
 };
-use axum::{
-    Router,
-    extract::{Query, State},
-    http::StatusCode,
-    routing::{get, post},
-};
+use axum::{extract::State, http::StatusCode};
 use domain::{
     app_rating::{AppRating, Command},
     ids::{AppId, RunId},
 };
 use projections::app_runs::{self, Row, Wanted};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::Value;
+use shown::{Brief, Item, Page, Session, Whole};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Items of a page.
 const PAGE: i64 = 20;
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/history", get(list))
-        .route("/api/history/sessions", get(sessions))
-        .route("/api/history/download", post(download::download))
-        .route("/api/history/{run}", get(one).patch(rate))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(sessions))
+        .routes(routes!(download::download))
+        .routes(routes!(one, rate))
+        .tagged("History")
 }
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 #[serde(default)]
 struct Asked {
+    /// Only runs of this app.
+    #[param(value_type = Option<uuid::Uuid>)]
     app_uuid: Option<String>,
+    /// Only runs of this session.
     session_key: Option<String>,
+    /// Only runs of this person; of others, there are none.
     request_user_email: Option<String>,
+    /// Whether to show what was asked and answered as well: anything but `0` and `false`.
     detail: Option<String>,
+    /// Which page, counted from 1.
+    #[param(value_type = Option<u32>, minimum = 1)]
     page: Option<String>,
 }
 
@@ -81,25 +90,33 @@ impl Asked {
         format!("{}{path}?{}", site.base(), query.finish())
     }
 
-    fn paged(&self, site: &Site, path: &str, count: i64, results: Vec<Value>) -> Result<Value> {
+    fn paged<T>(&self, site: &Site, path: &str, count: i64, results: Vec<T>) -> Result<Page<T>> {
         let page = self.page()?;
         if page > 1 && results.is_empty() {
             return Err(no_page());
         }
         let next = (page * PAGE < count).then(|| self.link(site, path, page + 1));
         let previous = (page > 1).then(|| self.link(site, path, page - 1));
-        Ok(Reply::ok(json!({
-            "count": count, "next": next, "previous": previous, "results": results,
-        })))
+        Ok(Reply::ok(Page { count, next, previous, results }))
     }
 }
 
+/// Lists the caller's own runs.
+#[utoipa::path(
+    get,
+    path = "/api/history",
+    params(Asked),
+    responses(
+        (status = 200, description = "A page of runs, the newest first. With `detail`, each is as the operation for one run shows it.", body = Page<Brief>),
+        (status = 404, description = "There is no such page, or app.", body = Detail),
+    ),
+)]
 async fn list(
     State(app): State<App>,
     holder: Holder,
     site: Site,
     Query(asked): Query<Asked>,
-) -> Result<Value> {
+) -> Result<Page<Item>> {
     let offset = (asked.page()? - 1) * PAGE;
     app.settled("app_runs").await?;
     let mine = asked.request_user_email.as_deref().filter(|email| !email.is_empty());
@@ -115,58 +132,87 @@ async fn list(
         }
     };
     let detailed = asked.is_detailed();
-    let results = rows.into_iter().map(|row| shown(row, &holder, detailed)).collect();
+    let results = rows.into_iter().map(|row| Item::of(row, &holder, detailed)).collect();
     asked.paged(&site, "/api/history", count, results)
 }
 
+/// Lists the caller's own sessions with an app.
+#[utoipa::path(
+    get,
+    path = "/api/history/sessions",
+    params(
+        ("app_uuid" = uuid::Uuid, Query, description = "With which app."),
+        ("page" = Option<u32>, Query, description = "Which page, counted from 1.", minimum = 1),
+    ),
+    responses(
+        (status = 200, description = "A page of sessions, the newest first.", body = Page<Session>),
+        (status = 404, description = "There is no such page, or app.", body = Detail),
+    ),
+)]
 async fn sessions(
     State(app): State<App>,
     holder: Holder,
     site: Site,
     Query(asked): Query<Asked>,
-) -> Result<Value> {
+) -> Result<Page<Session>> {
     let id = asked.app()?.ok_or_else(|| Fault::bad_body("app_uuid is required"))?;
     let offset = (asked.page()? - 1) * PAGE;
     app.settled("app_runs").await?;
     let (rows, count) = app_runs::sessions(&app.db, &holder.user, id, offset, PAGE).await?;
-    let results = rows.into_iter().map(|row| {
-        json!({
-            "session_key": row.session_key,
-            "app_uuid": row.app_id,
-            "request_user_email": holder.email(),
-            "latest_created_at": iso(row.latest),
-        })
-    });
+    let results = rows.into_iter().map(|row| Session::of(row, &holder));
     asked.paged(&site, "/api/history/sessions", count, results.collect())
 }
 
-async fn one(State(app): State<App>, holder: Holder, Path(run): Path<String>) -> Result<Value> {
+/// Gets one of the caller's own runs.
+#[utoipa::path(
+    get,
+    path = "/api/history/{run}",
+    params(("run" = uuid::Uuid, Path, description = "The run.")),
+    responses((status = 200, description = "The run.", body = Whole)),
+)]
+async fn one(State(app): State<App>, holder: Holder, Path(run): Path<String>) -> Result<Whole> {
     app.settled("app_runs").await?;
     let (_, row) = own(&app, &holder, &run).await?;
-    Ok(Reply::ok(shown(row, &holder, true)))
+    Ok(Reply::ok(Whole::of(row, &holder)))
 }
 
 /// What may be said of a run.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+#[derive(Debug, Deserialize, ToSchema)]
 struct Rating {
     feedback: Said,
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// How the answer was.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = FeedbackWish)]
 struct Said {
+    /// A mark; also as a number.
+    #[schema(value_type = Option<String>)]
     response_quality: Option<Value>,
     response_feedback: Option<String>,
 }
 
-/// As upstream, what was said of a run is 201.
+/// Says what the caller thinks of one of their own runs.
+#[utoipa::path(
+    patch,
+    path = "/api/history/{run}",
+    params(("run" = uuid::Uuid, Path, description = "The run.")),
+    request_body(content(
+        (Rating = "application/json"),
+        (Rating = "application/yaml"),
+        (Rating = "application/x-www-form-urlencoded"),
+        (Rating = "multipart/form-data"),
+    )),
+    // As upstream.
+    responses((status = 201, description = "The run, with what was said of it.", body = Whole)),
+)]
 async fn rate(
     State(app): State<App>,
     holder: Holder,
     Path(run): Path<String>,
     body: Fields,
-) -> Result<Value> {
+) -> Result<Whole> {
     app.settled("app_runs").await?;
     let (id, _) = own(&app, &holder, &run).await?;
     if !body.fields.contains_key("feedback") {
@@ -185,7 +231,7 @@ async fn rate(
     let rated = app.execute::<AppRating>(&id, &command, &holder.metadata()).await?;
     app.caught_up("app_runs", rated.position).await;
     let (_, row) = own(&app, &holder, &run).await?;
-    Ok(Reply(StatusCode::CREATED, shown(row, &holder, true)))
+    Ok(Reply(StatusCode::CREATED, Whole::of(row, &holder)))
 }
 
 /// One of the caller's own runs.
@@ -198,62 +244,4 @@ async fn own(app: &App, holder: &Holder, run: &str) -> std::result::Result<(RunI
 
 fn no_page() -> Fault {
     Fault::Detail(StatusCode::NOT_FOUND, "Invalid page.".into())
-}
-
-fn shown(row: Row, holder: &Holder, detailed: bool) -> Value {
-    let took = row.ended_at.map(|ended| (ended - row.requested_at).as_seconds_f64());
-    let mut item = json!({
-        "request_uuid": row.run_id,
-        "app_uuid": row.app_id,
-        "app_detail": {"name": row.app_name, "path": format!("/apps/{}", row.app_id)},
-        "app_store_uuid": null,
-        "endpoint_uuid": null,
-        "session_key": row.session_key,
-        "created_at": iso(row.requested_at),
-        "request_user_email": holder.email(),
-        "request_ip": row.ip,
-        "request_location": "",
-        "request_user_agent": row.user_agent,
-        "response_status": row.ended_at.map(|_| 200),
-        "response_time": took,
-        "platform_data": {},
-        "usage_metrics": metrics(&row.steps.0),
-    });
-    if detailed {
-        let response = row.response.map(|response| response.0);
-        item["request_content_type"] = row.content_type.into();
-        item["request_body"] = row.request.0;
-        item["response_body"] = response.unwrap_or_default();
-        item["response_content_type"] = "application/json".into();
-        item["response_headers"] = json!({});
-        item["processor_runs"] = row.steps.0;
-        item["feedback"] = row.rating.map_or(Value::Null, |rating| {
-            json!({
-                "response_quality": rating.0["quality"],
-                "response_feedback": rating.0["remark"],
-            })
-        });
-        item["outcome"] = row.outcome.into();
-    }
-    item
-}
-
-/// `{step: [[model, metric, [source, amount]], …]}`.
-fn metrics(steps: &Value) -> Value {
-    let mut metrics = serde_json::Map::new();
-    for step in steps.as_array().into_iter().flatten() {
-        let Some(name) = step["step"].as_str() else { continue };
-        let list = metrics.entry(name.to_owned()).or_insert_with(|| json!([]));
-        let Some(list) = list.as_array_mut() else { continue };
-        for turn in step["usage"].as_array().into_iter().flatten() {
-            for (metric, key) in
-                [("input tokens", "prompt_tokens"), ("output tokens", "completion_tokens")]
-            {
-                if let Some(amount) = turn["usage"][key].as_u64() {
-                    list.push(json!([turn["model"], metric, ["usage", amount]]));
-                }
-            }
-        }
-    }
-    metrics.into()
 }

@@ -32,13 +32,13 @@ use utoipa_axum::router::OpenApiRouter;
 /// The table of contents, without prefix.
 fn resources() -> OpenApiRouter<App> {
     OpenApiRouter::default()
-        .merge(me::routes().into())
-        .merge(apps::routes().into())
-        .merge(runs::routes().into())
-        .merge(ws::routes().into())
-        .merge(jobs::routes().into())
-        .merge(datasources::routes().into())
-        .merge(history::routes().into())
+        .merge(me::routes())
+        .merge(apps::routes())
+        .merge(runs::routes())
+        .merge(ws::routes())
+        .merge(jobs::routes())
+        .merge(datasources::routes())
+        .merge(history::routes())
 }
 
 /// All routes of the dialect, without prefix, each failing in the dialect's shape.

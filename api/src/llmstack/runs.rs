@@ -2,7 +2,7 @@
 
 mod wish;
 
-use super::{Fault, Fields, Holder, apps, holder::Runner};
+use super::{Fault, Fields, Holder, apps, envelope::Detail, holder::Runner};
 use crate::{
     app::App,
     core::{
@@ -12,36 +12,128 @@ use crate::{
         run_stream::{self, Framing, RUN_ID, Reader},
         tie::Tie,
     },
+    openapi::Documented,
 };
 use axum::{
-    Json, Router,
+    Json,
     extract::State,
     http::{HeaderMap, HeaderName, HeaderValue, header},
     response::{IntoResponse, Response},
-    routing::post,
 };
 use domain::{app::plan::INPUT, ids::RunId, run::Origin};
-use serde::Deserialize;
-use serde_json::{Map, Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 pub(super) use wish::{Begun, Wanted, What, begin};
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/apps/{app}/run", post(run))
-        .route("/api/apps/{app}/run/{session}", post(run_in_session))
-        .route("/api/apps/{app}/processors/{step}/run", post(run_step))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(run))
+        .routes(routes!(run_in_session))
+        .routes(routes!(run_step))
+        .tagged("Runs")
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// What an app is to answer.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = RunWish)]
 struct Asked {
+    /// Its keys are the names of the app's `input_fields`; files are data URLs.
+    #[schema(value_type = Option<Object>)]
     input: Option<Map<String, Value>>,
+    /// Whether the answer comes in pieces.
+    #[schema(default = false)]
     stream: Option<bool>,
+    /// The session that this belongs to; a new one unless it is named. One in the path counts more.
+    #[schema(max_length = 512)]
     session_id: Option<String>,
 }
 
+/// A whole answer.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RunAnswer)]
+struct Answer {
+    session: Session,
+    /// A text if the app has a template; else what every step said, by its key. `{"errors": […]}` if something went wrong.
+    output: Value,
+    /// The run, as history knows it.
+    #[serde(rename = "_id")]
+    id: Uuid,
+    /// What every step said, by its key; the input as `_inputs0`.
+    #[schema(value_type = Object)]
+    chunks: Map<String, Value>,
+    /// What went wrong; only there if something did.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(required = false)]
+    errors: Vec<Value>,
+}
+
+/// A session.
+#[derive(Serialize, ToSchema)]
+#[schema(as = RunSession)]
+struct Session {
+    /// As the client chose it.
+    id: String,
+}
+
+/// An answer in pieces, for those who ask for events.
+const EVENTS: &str = r#"id: 0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1:0
+data: {"session":{"id":"s1"},"csp":"frame-ancestors self","template":"{{ _inputs1.text }}"}
+
+id: 0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1:1
+data: {"_inputs1":{"text":"Thirty "}}
+
+id: 0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1:2
+data: {"_inputs1":{"text":"days"}}
+
+"#;
+
+/// Runs an app in a session of the body, or in a new one.
+///
+/// What runs is the newest version that is no draft; if there is none, its owner's draft. A step that fails is no failure of
+/// the request: it is told in `errors`.
+///
+/// With `stream` the answer comes in pieces, one JSON object a line, still as `application/json`. The first names the session
+/// and what to render in the end; all others have a step's key and a piece of what it says. Pieces of a step are put together:
+/// texts are joined, objects and lists by their keys and places, of all else the later one counts. If something goes wrong,
+/// the last line is `{"errors": […]}`. The end of the body is the end of the answer:
+///
+/// ```text
+/// {"session":{"id":"s1"},"csp":"frame-ancestors self","template":"{{ _inputs1.text }}"}
+/// {"_inputs1":{"text":"Thirty "}}
+/// {"_inputs1":{"text":"days"}}
+/// ```
+///
+/// An agent sends `templates` rather than `template`, and pieces such as
+/// `{"agent":{"id":"…","from_id":"agent","type":"output","content":"…"}}`, with `step` and `step_error` as further types.
+/// With `Accept: text/event-stream` each line is the data of an event, and signs of life begin with a colon. A client that goes
+/// away stops the run.
+#[utoipa::path(
+    post,
+    path = "/api/apps/{app}/run",
+    params(("app" = Uuid, Path, description = "The app.")),
+    request_body(content(
+        (Asked = "application/json"),
+        (Asked = "application/yaml"),
+        (Asked = "application/x-www-form-urlencoded"),
+        (Asked = "multipart/form-data"),
+    )),
+    responses(
+        (status = 200, description = "The answer; lines or events with `stream`.", headers(
+            ("X-Run-Id" = Uuid, description = "The run, as `/v1/runs/{id}` knows it."),
+            ("Content-Security-Policy" = Option<String>, description = "Who may show the answer in a frame; of a whole answer."),
+        ), content(
+            (Answer = "application/json"),
+            (String = "text/event-stream", example = json!(EVENTS)),
+        )),
+        (status = 403, description = "No valid token (`detail`), or none at all (no body)."),
+        (status = 429, description = "The session is another run's for too long; see the header `Retry-After`.", body = Detail),
+    ),
+)]
 async fn run(
     State(app): State<App>,
     Runner(holder): Runner,
@@ -56,7 +148,34 @@ async fn run(
     answer(&app, &holder, (&id, What::Released), session, asked, from).await
 }
 
-/// As [`run`]; the session in the path counts.
+/// Runs an app in this session.
+///
+/// A session that nobody knows is begun. See the operation without a session.
+#[utoipa::path(
+    post,
+    path = "/api/apps/{app}/run/{session}",
+    params(
+        ("app" = Uuid, Path, description = "The app."),
+        ("session" = String, Path, description = "Whatever the client likes to call it.", max_length = 512),
+    ),
+    request_body(content(
+        (Asked = "application/json"),
+        (Asked = "application/yaml"),
+        (Asked = "application/x-www-form-urlencoded"),
+        (Asked = "multipart/form-data"),
+    )),
+    responses(
+        (status = 200, description = "The answer; lines or events with `stream`.", headers(
+            ("X-Run-Id" = Uuid, description = "The run, as `/v1/runs/{id}` knows it."),
+            ("Content-Security-Policy" = Option<String>, description = "Who may show the answer in a frame; of a whole answer."),
+        ), content(
+            (Answer = "application/json"),
+            (String = "text/event-stream", example = json!(EVENTS)),
+        )),
+        (status = 403, description = "No valid token (`detail`), or none at all (no body)."),
+        (status = 429, description = "The session is another run's for too long; see the header `Retry-After`.", body = Detail),
+    ),
+)]
 async fn run_in_session(
     State(app): State<App>,
     Runner(holder): Runner,
@@ -70,7 +189,32 @@ async fn run_in_session(
     answer(&app, &holder, (&id, What::Released), session, asked, from).await
 }
 
-/// One step of the newest version alone, for those who may change the app.
+/// Runs one step of an app's newest version alone, for those who may change the app.
+#[utoipa::path(
+    post,
+    path = "/api/apps/{app}/processors/{step}/run",
+    params(
+        ("app" = Uuid, Path, description = "The app."),
+        ("step" = String, Path, description = "Key of the step."),
+    ),
+    request_body(content(
+        (Asked = "application/json"),
+        (Asked = "application/yaml"),
+        (Asked = "application/x-www-form-urlencoded"),
+        (Asked = "multipart/form-data"),
+    )),
+    responses(
+        (status = 200, description = "What the step says; lines or events with `stream`.", headers(
+            ("X-Run-Id" = Uuid, description = "The run, as `/v1/runs/{id}` knows it."),
+            ("Content-Security-Policy" = Option<String>, description = "Who may show the answer in a frame; of a whole answer."),
+        ), content(
+            (Answer = "application/json"),
+            (String = "text/event-stream", example = json!(EVENTS)),
+        )),
+        (status = 403, description = "No valid token (`detail`), or the caller may run the app and not change it (no body)."),
+        (status = 429, description = "The session is another run's for too long; see the header `Retry-After`.", body = Detail),
+    ),
+)]
 async fn run_step(
     State(app): State<App>,
     holder: Holder,
@@ -150,12 +294,8 @@ async fn answer(
     tie.loosen();
     let mut chunks = finished.steps;
     chunks.insert(INPUT.to_owned(), shown.into());
-    let mut body = json!({
-        "session": {"id": session}, "output": finished.output, "_id": run, "chunks": chunks,
-    });
-    if !finished.errors.is_empty() {
-        body["errors"] = finished.errors.into();
-    }
+    let (output, errors) = (finished.output, finished.errors);
+    let body = Answer { session: Session { id: session }, output, id: run.0, chunks, errors };
     let mut response = Json(body).into_response();
     let headers = response.headers_mut();
     for (name, value) in [(RUN_ID.clone(), run.to_string()), (header::CONTENT_SECURITY_POLICY, csp)]

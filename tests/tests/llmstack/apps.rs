@@ -45,6 +45,8 @@ async fn an_app_is_made_from_yaml_changed_published_and_deleted() {
     assert_eq!(answer(ann.get("/api/apps")).await.unwrap(), (200, json!([app])));
     let (_, names) = answer(ann.get("/api/apps?fields=name,uuid")).await.unwrap();
     assert_eq!(names, json!([{"name": "Rewriter", "uuid": app["uuid"]}]));
+    let (_, again) = answer(ann.get("/api/apps?fields=icon&fields=name,uuid")).await.unwrap();
+    assert_eq!(again, names);
 
     let patch = "description: Better\ndraft: false\ncomment: Release\n";
     let (status, patched) = answer(yaml(ann, Method::PATCH, &path, patch)).await.unwrap();

@@ -99,6 +99,10 @@ async fn what_is_thought_of_a_run_is_kept_with_it() {
             "Created At,Session,Request,Response\n{created},{session},\"{{\"\"word\"\":\"\"=1+1\"\"}}\",Said: =1+1 \n"
         )
     );
+    let form = room.ann.post("/api/history/download");
+    let form = form.header("content-type", "application/x-www-form-urlencoded");
+    let form = form.body(format!("app_uuid={id}&count=5")).send().await.unwrap();
+    assert_eq!(form.text().await.unwrap(), text);
     let (_, _, none) = table(&room.ann, json!({"app_uuid": id, "before": created})).await;
     assert_eq!(none.lines().count(), 1);
     assert_eq!(table(&room.bob, json!({"app_uuid": id})).await.2.lines().count(), 1);

@@ -11,7 +11,7 @@ use std::{
 };
 
 /// Resources that no document tells of yet: the dialect's prefix, and what their paths begin with.
-const UNDOCUMENTED: &[(&str, &str)] = &[("/sage", "/"), ("/llmstack", "/")];
+const UNDOCUMENTED: &[(&str, &str)] = &[("/sage", "/")];
 
 /// Served so that nothing else is: they answer that there is nothing.
 const NOTHING: &[&str] = &["/v1/", "/genie/", "/llmstack/", "/oauth2/{path}", "/api/oauth2/{path}"];

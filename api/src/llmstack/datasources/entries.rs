@@ -1,6 +1,11 @@
 //! Entries of datasources: adding them, looking at them, taking them out.
 
-use super::{Own, authority, incoming, own, parse, settled, shown};
+use super::{
+    Own, authority, incoming, own, parse, settled,
+    shapes::{EntryFields, EntryForm, NewEntry},
+    shown::{self, ShownEntry},
+    text,
+};
 use crate::{
     app::App,
     core::Path,
@@ -9,13 +14,9 @@ use crate::{
         Fault, Holder, Reply, Result,
         body::{Fields, Form},
     },
+    openapi::Documented,
 };
-use axum::{
-    Router,
-    extract::State,
-    http::StatusCode,
-    routing::{delete, get, post},
-};
+use axum::{extract::State, http::StatusCode};
 use bytes::Bytes;
 use commands::execute::Error as Executed;
 use domain::{
@@ -25,65 +26,126 @@ use domain::{
 };
 use futures::stream;
 use incoming::Draft;
-use projections::datasources::{self as read_model, Chunk, Entry, Wanted};
-use serde_json::{Map, Value, json};
+use projections::datasources::{self as read_model, Entry, Wanted};
+use serde::Serialize;
 use std::{convert::Infallible, time::Duration};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// What is larger is read in the background.
 const AT_ONCE: u64 = 1 << 20;
 /// How long an answer waits for entries to be read.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// Passages that are shown of an entry.
-const SHOWN: i64 = 20;
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/datasources/{datasource}/entries", get(list).post(add))
-        .route("/api/datasources/{datasource}/add_entry", post(add))
-        .route("/api/datasources/{datasource}/add_entry_async", post(add_later))
-        .route("/api/datasources/{datasource}/entries/{entry}", delete(remove_from))
-        .route("/api/datasource_entries", get(all))
-        .route("/api/datasource_entries/{entry}", get(one).delete(remove))
-        .route("/api/datasource_entries/{entry}/text_content", get(text_content))
-        .route("/api/datasource_entries/{entry}/resync", post(resync))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list, add))
+        .also("/api/datasources/{datasource}/add_entry", routes!(add))
+        .routes(routes!(add_later))
+        .routes(routes!(remove_from))
+        .routes(routes!(all))
+        .routes(routes!(one, remove))
+        .merge(text::routes())
+        .routes(routes!(resync))
+        .tagged("Entries")
 }
 
+/// Entries that were added.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AddedEntries)]
+struct Added {
+    /// Always `success`.
+    status: &'static str,
+    entries: Vec<ShownEntry>,
+}
+
+/// Entries that are being added.
+#[derive(Serialize, ToSchema)]
+#[schema(as = EntryJob)]
+struct Job {
+    #[schema(value_type = Uuid)]
+    job_id: String,
+}
+
+/// Lists the entries of a datasource.
+#[utoipa::path(
+    get,
+    path = "/api/datasources/{datasource}/entries",
+    params(("datasource" = Uuid, Path, description = "The datasource.")),
+    responses((status = 200, description = "The entries.", body = Vec<ShownEntry>)),
+)]
 async fn list(
     State(app): State<App>,
     holder: Holder,
     Path(id): Path<String>,
-) -> Result<Vec<Value>> {
+) -> Result<Vec<ShownEntry>> {
     let Own { id, .. } = own(&app, &holder, &id).await?;
     settled(&app).await?;
     let wanted = Wanted { datasource: Some(&id), ..of(&holder) };
     Ok(Reply::ok(shown_entries(&app, &holder, wanted).await?))
 }
 
+/// Adds entries to a datasource, all or none.
+///
+/// What is small is read before the answer; whatever takes longer is answered as `PROCESSING`.
+#[utoipa::path(
+    post,
+    path = "/api/datasources/{datasource}/entries",
+    params(("datasource" = Uuid, Path, description = "The datasource.")),
+    request_body(content(
+        (NewEntry = "application/json"),
+        (EntryFields = "application/x-www-form-urlencoded"),
+        (EntryForm = "multipart/form-data"),
+    )),
+    responses((status = 200, description = "The entries.", body = Added)),
+)]
 async fn add(
     State(app): State<App>,
     holder: Holder,
     Path(id): Path<String>,
     Form(body): Form,
-) -> Result<Value> {
+) -> Result<Added> {
     let own = own(&app, &holder, &id).await?;
     let task = take(&app, &holder, &own, body, Twins::Keep, Some(PATIENCE)).await?;
     let entries = shown_entries(&app, &holder, came(&holder, &task)).await?;
-    Ok(Reply::ok(json!({"status": "success", "entries": entries})))
+    Ok(Reply::ok(Added { status: "success", entries }))
 }
 
+/// Adds entries to a datasource, all or none, and reads them later.
+#[utoipa::path(
+    post,
+    path = "/api/datasources/{datasource}/add_entry_async",
+    params(("datasource" = Uuid, Path, description = "The datasource.")),
+    request_body(content(
+        (NewEntry = "application/json"),
+        (EntryFields = "application/x-www-form-urlencoded"),
+        (EntryForm = "multipart/form-data"),
+    )),
+    responses((status = 202, description = "They are taken.", body = Job)),
+)]
 async fn add_later(
     State(app): State<App>,
     holder: Holder,
     Path(id): Path<String>,
     Form(body): Form,
-) -> Result<Value> {
+) -> Result<Job> {
     let own = own(&app, &holder, &id).await?;
     let task = take(&app, &holder, &own, body, Twins::Keep, None).await?;
-    Ok(Reply(StatusCode::ACCEPTED, json!({"job_id": shown::uuid(&task)})))
+    Ok(Reply(StatusCode::ACCEPTED, Job { job_id: shown::uuid(&task) }))
 }
 
+/// Deletes an entry of a datasource.
+#[utoipa::path(
+    delete,
+    path = "/api/datasources/{datasource}/entries/{entry}",
+    params(
+        ("datasource" = Uuid, Path, description = "The datasource."),
+        ("entry" = Uuid, Path, description = "The entry."),
+    ),
+    responses((status = 202, description = "It is deleted.")),
+)]
 async fn remove_from(
     State(app): State<App>,
     holder: Holder,
@@ -97,17 +159,41 @@ async fn remove_from(
     }
 }
 
-async fn all(State(app): State<App>, holder: Holder) -> Result<Vec<Value>> {
+/// Lists the entries of all datasources of the caller's.
+#[utoipa::path(
+    get,
+    path = "/api/datasource_entries",
+    responses((status = 200, description = "The entries.", body = Vec<ShownEntry>)),
+)]
+async fn all(State(app): State<App>, holder: Holder) -> Result<Vec<ShownEntry>> {
     settled(&app).await?;
     Ok(Reply::ok(shown_entries(&app, &holder, of(&holder)).await?))
 }
 
-async fn one(State(app): State<App>, holder: Holder, Path(entry): Path<String>) -> Result<Value> {
+/// Gets an entry.
+#[utoipa::path(
+    get,
+    path = "/api/datasource_entries/{entry}",
+    params(("entry" = Uuid, Path, description = "The entry.")),
+    responses((status = 200, description = "The entry.", body = ShownEntry)),
+)]
+async fn one(
+    State(app): State<App>,
+    holder: Holder,
+    Path(entry): Path<String>,
+) -> Result<ShownEntry> {
     let (entry, _) = own_entry(&app, &holder, &entry).await?;
     settled(&app).await?;
     Ok(Reply::ok(find(&app, &holder, &entry).await?))
 }
 
+/// Deletes an entry.
+#[utoipa::path(
+    delete,
+    path = "/api/datasource_entries/{entry}",
+    params(("entry" = Uuid, Path, description = "The entry.")),
+    responses((status = 202, description = "It is deleted.")),
+)]
 async fn remove(
     State(app): State<App>,
     holder: Holder,
@@ -117,27 +203,18 @@ async fn remove(
     delete_entry(&app, &holder, &entry).await
 }
 
-async fn text_content(
-    State(app): State<App>,
-    holder: Holder,
-    Path(entry): Path<String>,
-) -> Result<Value> {
-    let (entry, _) = own_entry(&app, &holder, &entry).await?;
-    settled(&app).await?;
-    let content = joined(read_model::chunks(&app.db, &entry, SHOWN).await?);
-    let said = read_model::metadata(&app.db, std::slice::from_ref(&entry)).await?;
-    let said = said.iter().flat_map(|(_, labels)| &labels.0);
-    let metadata: Map<String, Value> =
-        said.map(|(key, label)| (key.clone(), shown::value(label))).collect();
-    Ok(Reply::ok(json!({"content": content, "metadata": metadata})))
-}
-
 /// Reads an entry again; a page is fetched anew. What is found of it stays until then.
+#[utoipa::path(
+    post,
+    path = "/api/datasource_entries/{entry}/resync",
+    params(("entry" = Uuid, Path, description = "The entry.")),
+    responses((status = 200, description = "The entry, as it is by now.", body = ShownEntry)),
+)]
 async fn resync(
     State(app): State<App>,
     holder: Holder,
     Path(entry): Path<String>,
-) -> Result<Value> {
+) -> Result<ShownEntry> {
     let (entry, _) = own_entry(&app, &holder, &entry).await?;
     let before = app.head().await?;
     let position =
@@ -213,24 +290,28 @@ pub(super) async fn shown_entries(
     app: &App,
     holder: &Holder,
     wanted: Wanted<'_>,
-) -> std::result::Result<Vec<Value>, Fault> {
+) -> std::result::Result<Vec<ShownEntry>, Fault> {
     let entries = read_model::entries(&app.db, wanted).await?;
     let datasources = read_model::owned_by(&app.db, &holder.user, wanted.datasource).await?;
     let shelf = |entry: &Entry| datasources.iter().find(|row| row.id == entry.knowledge_base);
     let entry = |entry: &Entry| {
         let datasource = shelf(entry).map(|row| shown::datasource(row, holder));
-        shown::entry(entry, &datasource.unwrap_or_default())
+        shown::entry(entry, datasource)
     };
     Ok(entries.iter().map(entry).collect())
 }
 
-async fn find(app: &App, holder: &Holder, entry: &DocumentId) -> std::result::Result<Value, Fault> {
+async fn find(
+    app: &App,
+    holder: &Holder,
+    entry: &DocumentId,
+) -> std::result::Result<ShownEntry, Fault> {
     let wanted = Wanted { entry: Some(entry), ..of(holder) };
     shown_entries(app, holder, wanted).await?.pop().ok_or_else(no_entry)
 }
 
 /// The entry and its datasource, from the log, if both are the caller's. Another's is as good as none.
-async fn own_entry(
+pub(super) async fn own_entry(
     app: &App,
     holder: &Holder,
     id: &str,
@@ -268,36 +349,5 @@ async fn execute(
         Ok(decided) => Ok(decided.position),
         Err(Executed::Refused(_)) => Err(no_entry()),
         Err(Executed::Failed(failure)) => Err(failure.into()),
-    }
-}
-
-/// Passages one after the other: what two have in common is said once.
-fn joined(chunks: Vec<Chunk>) -> String {
-    let mut content = String::new();
-    let mut end = 0;
-    for Chunk { text, starts, ends } in chunks {
-        let known = usize::try_from(end - starts).unwrap_or(0);
-        if starts > end && !content.is_empty() {
-            content.push('\n');
-        }
-        content.push_str(text.get(known..).unwrap_or_default());
-        end = end.max(ends);
-    }
-    content
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_passages_have_in_common_is_said_once() {
-        let chunk = |text: &str, starts| {
-            let ends = starts + i64::try_from(text.len()).unwrap_or_default();
-            Chunk { text: text.to_owned(), starts, ends }
-        };
-        assert_eq!(joined(vec![chunk("One two", 0), chunk("two three", 4)]), "One two three");
-        assert_eq!(joined(vec![chunk("One", 2), chunk("two", 7)]), "One\ntwo");
-        assert_eq!(joined(vec![]), "");
     }
 }

@@ -1,27 +1,44 @@
 //! `/api/datasource_entries/upsert`: an entry that takes the place of those of its name.
 
-use super::{Own, entries, missing, own, settled};
+use super::{Own, entries, missing, own, settled, shapes::UpsertedEntry, shown::ShownEntry};
 use crate::{
     app::App,
     llmstack::{
         Fault, Holder, Reply, Result,
         body::{Fields, Form},
+        envelope::Detail,
     },
+    openapi::Documented,
 };
-use axum::{Router, extract::State, routing::post};
+use axum::extract::State;
 use domain::intake::Twins;
 use serde_json::{Map, Value};
 use std::time::Duration;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// How long an answer waits for the entry to be read.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new().route("/api/datasource_entries/upsert", post(upsert))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(upsert)).tagged("Entries")
 }
 
-async fn upsert(State(app): State<App>, holder: Holder, Form(body): Form) -> Result<Value> {
+/// Adds an entry in the place of those of its name.
+#[utoipa::path(
+    post,
+    path = "/api/datasource_entries/upsert",
+    request_body(content(
+        (UpsertedEntry = "application/json"),
+        (UpsertedEntry = "application/x-www-form-urlencoded"),
+        (UpsertedEntry = "multipart/form-data"),
+    )),
+    responses(
+        (status = 200, description = "The entry.", body = ShownEntry),
+        (status = 404, description = "There is no such datasource for the caller.", body = Detail),
+    ),
+)]
+async fn upsert(State(app): State<App>, holder: Holder, Form(body): Form) -> Result<ShownEntry> {
     let Some(Value::String(id)) = body.fields.get("datasource_id") else {
         return Err(Fault::bad_body("datasource_id: a text is needed"));
     };

@@ -1,10 +1,15 @@
 //! `POST /api/history/download`: the caller's runs of an app as a table.
 
-use super::{Fields, Holder, iso};
+use super::{Fields, Holder};
 use crate::{
     app::App,
     core::Error,
-    llmstack::{Fault, apps},
+    llmstack::{
+        Fault,
+        apps::{self, iso},
+        body::number,
+        envelope::Detail,
+    },
 };
 use axum::{
     extract::State,
@@ -15,20 +20,51 @@ use chrono::{DateTime, Utc};
 use projections::app_runs::{self, Row, Wanted};
 use serde::Deserialize;
 use serde_json::Value;
+use utoipa::ToSchema;
 
 /// Rows at most.
 const MOST: u64 = 100;
 
-#[derive(Debug, Default, Deserialize)]
+/// Which runs go into the table.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 #[serde(default)]
+#[schema(as = HistoryTableWish)]
 struct Asked {
+    /// Of which app.
+    #[schema(required, value_type = uuid::Uuid)]
     app_uuid: Option<String>,
+    /// Only those that were wanted before.
     before: Option<DateTime<Utc>>,
+    /// How many at most.
+    #[serde(deserialize_with = "number")]
+    #[schema(minimum = 1, maximum = 100, default = 100)]
     count: Option<u64>,
+    /// Without the columns from `Request UUID` on.
+    #[schema(default = true)]
     brief: Option<bool>,
 }
 
-/// The newest runs first.
+/// A table of one run.
+const TABLE: &str = "Created At,Session,Request,Response\n2024-01-21T21:49:53.123456Z,s1,\"{\"\"question\"\":\"\"How long?\"\"}\",Thirty days\n";
+
+/// Downloads the caller's own runs of an app as a table, the newest first.
+///
+/// The columns are `Created At`, `Session`, `Request` and `Response`; unless it is `brief`, `Request UUID`, `User`, `IP`,
+/// `User Agent`, `Status`, `Time` and `Feedback` as well. A cell that a spreadsheet would take for a formula begins with `'`.
+#[utoipa::path(
+    post,
+    path = "/api/history/download",
+    request_body(content(
+        (Asked = "application/json"),
+        (Asked = "application/yaml"),
+        (Asked = "application/x-www-form-urlencoded"),
+        (Asked = "multipart/form-data"),
+    )),
+    responses(
+        (status = 200, description = "The table, with a line of names.", body = String, content_type = "text/csv", example = json!(TABLE)),
+        (status = 404, description = "There is no such app.", body = Detail),
+    ),
+)]
 pub async fn download(
     State(app): State<App>,
     holder: Holder,
