@@ -83,6 +83,12 @@ pub fn bearer(description: &str) -> SecurityScheme {
     SecurityScheme::Http(http.description(Some(description)).build())
 }
 
+/// A name and a password in `Authorization`.
+pub fn basic(description: &str) -> SecurityScheme {
+    let http = HttpBuilder::new().scheme(HttpAuthScheme::Basic);
+    SecurityScheme::Http(http.description(Some(description)).build())
+}
+
 /// A token that does not expire, in `Authorization`.
 pub fn api_token() -> SecurityScheme {
     header("Authorization", "`Token` and an API token, as `annals user token` prints it.")
@@ -136,6 +142,10 @@ fn complete(mut document: OpenApi, failures: &[Failure]) -> OpenApi {
         let path = path.replace("{*", "{");
         for (method, operation) in operations(&mut item) {
             operation.operation_id = Some(name(method, &path));
+            // Tells of all its failures itself.
+            if operation.responses.responses.contains_key("default") {
+                continue;
+            }
             let possible: Vec<_> = failures.iter().filter(|f| f.when.holds(operation)).collect();
             for failure in possible {
                 let status = failure.status.to_string();

@@ -26,7 +26,9 @@ use std::sync::LazyLock;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
 
-pub use assemble::{Dialect, Failure, When, api_token, assemble, bearer, cookie, header, schemas};
+pub use assemble::{
+    Dialect, Failure, When, api_token, assemble, basic, bearer, cookie, header, schemas,
+};
 pub use router::Documented;
 
 /// Which document.

@@ -5,7 +5,11 @@ pub mod providers;
 mod registration;
 mod upstream;
 
-use super::{Fault, Reply, Result, text};
+use super::{
+    Fault, Reply, Result,
+    envelope::{Failed, Nothing, Replied, Told},
+    text,
+};
 use crate::{
     app::App,
     config::AuthMode,
@@ -16,14 +20,13 @@ use crate::{
         peer::Peer,
         tokens::{ACCESS_TOKEN_LIFE, Claims},
     },
+    openapi::Documented,
 };
 use axum::{
-    Router,
     extract::{FromRequestParts, State},
     http::{HeaderMap, HeaderValue, header, request::Parts},
     middleware::map_response,
     response::{AppendHeaders, IntoResponse, Response},
-    routing::{get, post},
 };
 use chrono::Utc;
 use commands::{
@@ -31,36 +34,39 @@ use commands::{
     identity::{self, Authenticated, OpenedLogin},
 };
 use domain::{
+    ids::UserId,
     login::{Audience, CloseReason},
     user::Role,
 };
 use projections::{agents, llm_providers};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/auth/register/send-code", post(registration::send_code))
-        .route("/api/auth/register", post(registration::register))
-        .route("/api/auth/login", post(login))
-        .route("/api/auth/session", get(session))
-        .route("/api/auth/upstream/login", get(upstream::default))
-        .route("/api/auth/upstream/login/{provider_id}", get(upstream::named))
-        .route("/api/auth/upstream/callback/{provider_id}", get(upstream::back))
-        .route("/api/auth/logout", post(logout))
-        .route("/api/auth/providers", get(providers::show))
-        .route("/api/user/auth-providers", get(providers::show))
-        .route("/api/user/register/send-code", post(registration::send_code))
-        .route("/api/user/register", post(registration::register))
-        .route("/api/user/login", post(login))
-        .route("/api/user/check_login", get(session))
-        .route("/api/user/logout", post(logout))
-        .route("/api/user/oauth/login", get(upstream::default))
-        .route("/api/user/oauth/login/{provider_id}", get(upstream::named))
-        .route("/api/user/oauth/callback/{provider_id}", get(upstream::back))
-        .route("/api/user/change-password", post(change_password))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(registration::send_code))
+        .routes(routes!(registration::register))
+        .routes(routes!(login))
+        .routes(routes!(session))
+        .routes(routes!(upstream::default))
+        .routes(routes!(upstream::named))
+        .routes(routes!(upstream::back))
+        .routes(routes!(logout))
+        .routes(routes!(providers::show))
+        .routes(routes!(change_password))
+        .older("/api/user/register/send-code", routes!(registration::send_code))
+        .older("/api/user/register", routes!(registration::register))
+        .older("/api/user/login", routes!(login))
+        .older("/api/user/check_login", routes!(session))
+        .older("/api/user/oauth/login", routes!(upstream::default))
+        .older("/api/user/oauth/login/{provider_id}", routes!(upstream::named))
+        .older("/api/user/oauth/callback/{provider_id}", routes!(upstream::back))
+        .older("/api/user/logout", routes!(logout))
+        .older("/api/user/auth-providers", routes!(providers::show))
         .layer(map_response(unkept))
+        .tagged("Logins")
 }
 
 /// What is about people and their logins stays in no cache on the way.
@@ -70,19 +76,41 @@ pub(super) async fn unkept(mut response: Response) -> Response {
     response
 }
 
-#[derive(Deserialize)]
+/// Who logs in.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Login)]
 struct LoginBody {
     username_or_email: String,
+    #[schema(format = Password)]
     password: String,
 }
 
-#[derive(Serialize)]
+/// The tokens of a login.
+#[derive(Serialize, ToSchema)]
 struct LoggedIn {
+    /// Goes into `Authorization`, after `Bearer`.
     access_token: String,
     refresh_token: String,
+    /// For how many seconds the access token is good.
     expires_in: i64,
 }
 
+/// Logs somebody in, by tokens and by cookie.
+///
+/// Wrong names and passwords are told with HTTP status 500, as clients of this dialect know it. Where this is not a way to log in
+/// (`GET /api/system/info` tells), the code is 400 or 403.
+#[utoipa::path(
+    post,
+    path = "/api/auth/login",
+    request_body = LoginBody,
+    responses(
+        (status = 200, description = "They are logged in; or, with another code, nobody may log in so.", body = Told<LoggedIn>,
+            headers(("Set-Cookie" = Option<String>, description = "The session."))),
+        (status = 403, description = "The account is suspended.", body = Failed),
+        (status = 429, description = "Too many attempts; see the header `Retry-After`.", body = Failed),
+    ),
+    security(()),
+)]
 async fn login(
     State(app): State<App>,
     peer: Peer,
@@ -164,34 +192,81 @@ pub(super) fn role(role: Role) -> &'static str {
     if role.is_admin() { "admin" } else { "user" }
 }
 
-#[derive(Serialize)]
+/// Who is logged in.
+#[derive(Serialize, ToSchema)]
 struct Session {
-    user: Value,
+    user: SessionUser,
+    /// Whether they have a model provider of their own.
     has_provider: bool,
+    /// Whether they have an agent of their own.
     has_agent: bool,
 }
 
+/// Somebody who is logged in.
+#[derive(Serialize, ToSchema)]
+struct SessionUser {
+    #[schema(value_type = String)]
+    userid: UserId,
+    username: String,
+    /// The same as `username`.
+    nickname: String,
+    /// `admin` or `user`.
+    role: &'static str,
+    #[serde(flatten)]
+    person: Option<SessionPerson>,
+    /// When the access token ends, if it is one, in seconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    exp: Option<i64>,
+}
+
+/// What is known of somebody who has an account here; nothing is known of those for whom a proxy vouches.
+#[derive(Serialize, ToSchema)]
+struct SessionPerson {
+    /// Empty if there is none.
+    phonenum: String,
+    /// Empty if there is none.
+    email: String,
+    /// Always empty.
+    avatar: &'static str,
+    /// Always empty.
+    avatar_url: &'static str,
+}
+
+/// Tells who is logged in.
+#[utoipa::path(
+    get,
+    path = "/api/auth/session",
+    responses((status = 200, description = "They are.", body = Replied<Session>)),
+)]
 async fn session(State(app): State<App>, SignedIn(caller): SignedIn) -> Result<Session> {
     let has_agent = agents::has_any(&app.db, &caller.user).await?;
     let has_provider = llm_providers::count(&app.db, &caller.user).await? > 0;
-    let mut user = json!({
-        "userid": caller.user,
-        "username": caller.username,
-        "nickname": caller.username,
-        "role": role(caller.role),
-    });
-    if let Some(person) = &caller.person {
-        user["phonenum"] = json!(person.phone.as_deref().unwrap_or_default());
-        user["email"] = json!(person.email.as_deref().unwrap_or_default());
-        user["avatar"] = json!("");
-        user["avatar_url"] = json!("");
-    }
-    if let Some(expires) = caller.token_expires {
-        user["exp"] = json!(expires);
-    }
+    let user = SessionUser {
+        userid: caller.user,
+        username: caller.username.clone(),
+        nickname: caller.username,
+        role: role(caller.role),
+        person: caller.person.map(|person| SessionPerson {
+            phonenum: person.phone.unwrap_or_default(),
+            email: person.email.unwrap_or_default(),
+            avatar: "",
+            avatar_url: "",
+        }),
+        exp: caller.token_expires,
+    };
     Ok(Reply("success".into(), Session { user, has_provider, has_agent }))
 }
 
+/// Logs the caller out.
+///
+/// Ends the login that was shown, and that of the cookie if it is another of the same person.
+#[utoipa::path(
+    post,
+    path = "/api/auth/logout",
+    responses((status = 200, description = "They are logged out.", body = Replied<Nothing>,
+        headers(("Set-Cookie" = String, description = "Takes the session away.")))),
+)]
 async fn logout(
     State(app): State<App>,
     caller: Caller,
@@ -206,22 +281,37 @@ async fn logout(
         let closed = app.identity.close_login(login, CloseReason::SignedOut, &metadata).await;
         app.caught_up("logins", closed.map_err(Error::from)?).await;
     }
-    let reply = Reply(text("退出成功", "Signed out successfully"), json!({}));
+    let reply = Reply(text("退出成功", "Signed out successfully"), Nothing {});
     Ok((AppendHeaders([cookie::clear()]), reply))
 }
 
-#[derive(Deserialize)]
+/// A password for another.
+#[derive(Deserialize, ToSchema)]
 struct Passwords {
+    #[schema(format = Password)]
     old_password: String,
+    /// 1 to 1024 bytes.
+    #[schema(format = Password, min_length = 1)]
     new_password: String,
 }
 
+/// Changes the caller's password. All their other logins end.
+#[utoipa::path(
+    post,
+    path = "/api/user/change-password",
+    request_body = Passwords,
+    responses(
+        (status = 200, description = "It is changed.", body = Replied<Nothing>),
+        (status = 400, description = "The new one is empty or too long.", body = Failed),
+        (status = 429, description = "Too many attempts; see the header `Retry-After`.", body = Failed),
+    ),
+)]
 async fn change_password(
     State(app): State<App>,
     SignedIn(caller): SignedIn,
     peer: Peer,
     Json(body): Json<Passwords>,
-) -> Result<Value> {
+) -> Result<Nothing> {
     let (old, new) = (Sensitive::from(body.old_password), Sensitive::from(body.new_password));
     let guess = app.access.guesses.attempt(&caller.username, peer.address).await?;
     let changed = app
@@ -232,7 +322,7 @@ async fn change_password(
         guess.forgive();
     }
     app.caught_up("users", Some(changed.map_err(worded)?)).await;
-    Ok(Reply(text("密码修改成功", "Password changed successfully"), json!({})))
+    Ok(Reply(text("密码修改成功", "Password changed successfully"), Nothing {}))
 }
 
 /// A caller of the endpoints that say "not signed in" in words of their own (the seed's error table).

@@ -17,6 +17,7 @@ pub use authorize::leads_there;
 use crate::{
     app::App,
     core::{Error, context},
+    openapi::Documented,
 };
 use axum::{
     Router,
@@ -24,46 +25,49 @@ use axum::{
     http::{HeaderValue, header},
     middleware::{self, Next},
     response::Response,
-    routing::{any, get, post},
+    routing::any,
 };
-use error::{Refused, Result};
+use error::{Failed, Refused, Result};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    let well_known = Router::new()
-        .route("/.well-known/oauth-authorization-server", get(metadata::show))
-        .route("/.well-known/oauth-authorization-server/{*path}", get(metadata::of_path));
-    shaped(well_known.merge(below("/oauth2")).merge(below("/api/oauth2")))
+pub fn routes() -> OpenApiRouter<App> {
+    let well_known =
+        OpenApiRouter::default().routes(routes!(metadata::show)).routes(routes!(metadata::of_path));
+    shaped(well_known.merge(below("/oauth2")).merge(below("/api/oauth2"))).tagged("OAuth2")
 }
 
 /// The endpoints that a configured issuer has at another place: metadata names no path that nobody serves.
 pub fn elsewhere(app: &App) -> Router<App> {
     let issuer = app.config.oauth2_issuer.as_ref();
-    shaped(issuer.map_or_else(Router::new, |issuer| endpoints(issuer.path())))
+    let endpoints = issuer.map(|issuer| endpoints(issuer.path()));
+    shaped(endpoints.unwrap_or_default()).into()
 }
 
-fn below(base: &str) -> Router<App> {
+fn below(base: &str) -> OpenApiRouter<App> {
     let nothing = async || -> Refused { Error::NoSuchPath.into() };
     endpoints(base)
-        .route(&format!("{base}/metadata"), get(metadata::show))
+        .also(&format!("{base}/metadata"), routes!(metadata::show))
         .route(&format!("{base}/{{*path}}"), any(nothing))
 }
 
-fn endpoints(base: &str) -> Router<App> {
+fn endpoints(base: &str) -> OpenApiRouter<App> {
     let at = |name: &str| format!("{base}/{name}");
-    Router::new()
-        .route(&at("authorize"), get(authorize::authorize))
-        .route(&at("consent"), post(consent::decide))
-        .route(&at("token"), post(token::token))
-        .route(&at("userinfo"), get(userinfo::userinfo).post(userinfo::userinfo))
-        .route(&at("revoke"), post(token::revoke))
-        .route(&at("introspect"), post(introspect::introspect))
+    OpenApiRouter::default()
+        .also(&at("authorize"), routes!(authorize::authorize))
+        .also(&at("consent"), routes!(consent::decide))
+        .also(&at("token"), routes!(token::token))
+        .also(&at("userinfo"), routes!(userinfo::userinfo))
+        .also(&at("revoke"), routes!(token::revoke))
+        .also(&at("introspect"), routes!(introspect::introspect))
 }
 
-fn shaped(router: Router<App>) -> Router<App> {
-    router
+fn shaped(routes: OpenApiRouter<App>) -> OpenApiRouter<App> {
+    let (router, document) = routes.split_for_parts();
+    let router = router
         .method_not_allowed_fallback(async || Refused::from(Error::MethodNotAllowed))
-        .layer(middleware::from_fn(enter))
+        .layer(middleware::from_fn(enter));
+    OpenApiRouter::with_openapi(document).merge(router.into())
 }
 
 async fn enter(request: Request, next: Next) -> Response {

@@ -1,7 +1,7 @@
 //! The gate before the tracing UI: who may pass, and where to. What it guards runs elsewhere, behind a proxy that asks
 //! `/auth` for every request.
 
-use super::{Fault, text};
+use super::{Fault, envelope::Failed, text};
 use crate::{
     app::App,
     config::AuthMode,
@@ -9,39 +9,28 @@ use crate::{
         Caller, Error, Query, local_path,
         site::{RESERVED, visible},
     },
+    openapi::Documented,
 };
 use axum::{
-    Router,
     extract::{FromRequestParts, OriginalUri, Request, State},
     http::{HeaderMap, HeaderName, Method, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
-    routing::{MethodFilter, get, on},
 };
 use percent_encoding::{percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 const ROOT: &str = "/api/observability/jaeger";
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    let any = MethodFilter::GET
-        .or(MethodFilter::POST)
-        .or(MethodFilter::PUT)
-        .or(MethodFilter::PATCH)
-        .or(MethodFilter::DELETE)
-        .or(MethodFilter::OPTIONS)
-        .or(MethodFilter::HEAD);
-    let others = MethodFilter::POST
-        .or(MethodFilter::PUT)
-        .or(MethodFilter::PATCH)
-        .or(MethodFilter::DELETE)
-        .or(MethodFilter::OPTIONS);
-    Router::new()
-        .route("/api/observability/jaeger", get(root))
-        .route("/api/observability/jaeger/", get(root))
-        .route("/api/observability/jaeger/login", get(login).on(others, forward))
-        .route("/api/observability/jaeger/auth", get(auth).on(others, forward))
-        .route("/api/observability/jaeger/{*path}", on(any, forward))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(root))
+        .also("/api/observability/jaeger/", routes!(root))
+        .also("/api/observability/jaeger/login", routes!(login, beside))
+        .also("/api/observability/jaeger/auth", routes!(auth, beside))
+        .routes(routes!(forward))
+        .tagged("Tracing")
 }
 
 /// Whoever calls, or nobody.
@@ -59,12 +48,31 @@ impl FromRequestParts<App> for Maybe {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Next {
+    /// Where to go afterwards; a path here.
     #[serde(default)]
     next: Option<String>,
 }
 
+/// Sends whoever wants to see traces on, or to log in first.
+#[utoipa::path(
+    get,
+    path = "/api/observability/jaeger/login",
+    params(
+        Next,
+        ("X-Original-URI" = Option<String>, Header, description = "Where a proxy stopped somebody; the default of `next`."),
+    ),
+    responses(
+        (status = 302, description = "To where an administrator wants to go, or to the login page.",
+            headers(("Location" = String, description = "Where to go on."))),
+        (status = 403, description = "Somebody is logged in who does not administer.", body = Failed),
+        (status = 503, description = "Nobody is logged in, and there are no logins by password.", body = Failed),
+        (status = "default", description = "Something failed.", body = Failed),
+    ),
+    security((), ("session" = [])),
+)]
 async fn login(
     State(app): State<App>,
     Maybe(caller): Maybe,
@@ -94,7 +102,21 @@ async fn login(
     }
 }
 
-/// For a proxy's sub-request: the status says it all.
+/// Tells a proxy whether the caller may see traces. The status says it all.
+#[utoipa::path(
+    get,
+    path = "/api/observability/jaeger/auth",
+    responses(
+        (status = 204, description = "They may.", headers(
+            ("X-Sage-UserId" = String, description = "The caller's id."),
+            ("X-Sage-Username" = String, description = "The caller's name."),
+            ("X-Sage-Role" = String, description = "Always `admin`."),
+        )),
+        (status = 401, description = "Nobody is logged in."),
+        (status = 403, description = "They do not administer.", body = Failed),
+        (status = "default", description = "Something failed.", body = Failed),
+    ),
+)]
 async fn auth(Maybe(caller): Maybe) -> Response {
     match caller {
         None => StatusCode::UNAUTHORIZED.into_response(),
@@ -111,11 +133,41 @@ async fn auth(Maybe(caller): Maybe) -> Response {
     }
 }
 
+/// Leads to the tracing UI.
+#[utoipa::path(
+    get,
+    path = "/api/observability/jaeger",
+    responses((status = 307, description = "To it.",
+        headers(("Location" = String, description = "Where it is.")))),
+    security(()),
+)]
 async fn root(State(app): State<App>, request: Request) -> Response {
     elsewhere(&app, "", request.uri().query())
 }
 
+/// Leads to the tracing UI, to what has a name there that is taken here.
+#[utoipa::path(
+    method(post, put, patch, delete, options),
+    path = "/api/observability/jaeger/login",
+    responses((status = 307, description = "To it.",
+        headers(("Location" = String, description = "Where it is.")))),
+    security(()),
+)]
+async fn beside(app: State<App>, request: Request) -> Result<Response, Error> {
+    forward(app, request).await
+}
+
+/// Leads to a page or file of the tracing UI.
+///
 /// The first level below is open to everybody, as the UI's own files are; whatever lies deeper asks for a login.
+#[utoipa::path(
+    method(get, post, put, patch, delete, options),
+    path = "/api/observability/jaeger/{*path}",
+    params(("path" = String, Path, description = "Where it is in there.")),
+    responses((status = 307, description = "To it.",
+        headers(("Location" = String, description = "Where it is.")))),
+    security((), ("bearer" = []), ("session" = []), ("token" = [])),
+)]
 async fn forward(State(app): State<App>, request: Request) -> Result<Response, Error> {
     let (mut parts, _) = request.into_parts();
     let rest = parts.uri.path().strip_prefix(ROOT).unwrap_or_default().to_owned();

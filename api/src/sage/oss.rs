@@ -3,7 +3,11 @@
 mod files;
 mod names;
 
-use super::{Fault, Reply, Result, Text, text};
+use super::{
+    Fault, Reply, Result, Text,
+    envelope::{Failed, Replied},
+    text,
+};
 use crate::{
     app::App,
     core::{
@@ -12,12 +16,9 @@ use crate::{
         stored_file::in_url,
         upload::{self, File, Form, Incoming, Part, Refused, Rules},
     },
+    openapi::Documented,
 };
-use axum::{
-    Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::extract::State;
 use chrono::Local;
 use commands::{
     effects::blobs::Blob,
@@ -28,9 +29,10 @@ use domain::{
     ids::UploadId,
     upload::{self as uploaded, Command, Refusal, Upload},
 };
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// One file per upload, as large as one of a knowledge base.
@@ -39,26 +41,57 @@ const RULES: Rules = Rules { file_bytes: 100 << 20, files: 1 };
 const LATER: Duration = Duration::from_secs(5);
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/oss/upload", post(store))
-        .route("/api/oss/import_url", post(import))
-        .route("/api/oss/files/{id}/{*key}", get(files::read))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(store))
+        .routes(routes!(import))
+        .routes(routes!(files::read))
+        .tagged("Files")
 }
 
+/// A file to keep.
+#[derive(ToSchema)]
+#[schema(as = Upload)]
+#[expect(dead_code, reason = "forms are read part by part")]
+struct UploadBody {
+    /// At most 100 MiB.
+    #[schema(value_type = String, format = Binary)]
+    file: Vec<u8>,
+    /// Where it belongs, as a part of its link.
+    path: Option<String>,
+}
+
+/// A file that was kept.
+#[derive(Serialize, ToSchema)]
+struct Stored {
+    /// Where everybody can read it.
+    #[schema(format = Uri)]
+    url: String,
+}
+
+/// Uploads a file.
+#[utoipa::path(
+    post,
+    path = "/api/oss/upload",
+    request_body(content = UploadBody, content_type = "multipart/form-data"),
+    responses(
+        (status = 200, description = "It is kept.", body = Replied<Stored>),
+        (status = 400, description = "Its path is not possible, or there is more than one file.", body = Failed),
+    ),
+)]
 async fn store(
     State(app): State<App>,
     caller: Caller,
     site: Site,
     incoming: Incoming,
-) -> Result<Value> {
+) -> Result<Stored> {
     let mut form = incoming.open(&app.library.blobs, RULES);
     match receive(&mut form).await {
         Ok((file, path)) => {
             let name = names::plain(&file.name);
             let media_type = names::media_type(&file.media_type, &name);
             let url = keep(&app, &caller, &site, &path, &name, file.blob, media_type).await?;
-            Ok(Reply(Text::default(), json!({"url": url})))
+            Ok(Reply(Text::default(), Stored { url }))
         }
         Err(fault) => {
             form.discard().await;
@@ -80,23 +113,48 @@ async fn receive(form: &mut Form<'_>) -> std::result::Result<(File, String), Fau
     Ok((found.ok_or_else(|| upload::missing("file"))?, path))
 }
 
-#[derive(Deserialize)]
+/// Where a file is.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ImportFile)]
 struct Link {
+    /// An http or https URL that everybody can reach.
+    #[schema(format = Uri)]
     url: String,
 }
 
+/// A file that was fetched and kept.
+#[derive(Serialize, ToSchema)]
+struct Imported {
+    /// Where everybody can read it.
+    #[schema(format = Uri)]
+    url: String,
+    /// What it is called.
+    filename: String,
+}
+
+/// Fetches a file from a URL and keeps it.
+#[utoipa::path(
+    post,
+    path = "/api/oss/import_url",
+    request_body = Link,
+    responses(
+        (status = 200, description = "It is kept.", body = Replied<Imported>),
+        (status = 400, description = "It cannot be fetched.", body = Failed),
+        (status = 429, description = "Too many at once; see the header `Retry-After`.", body = Failed),
+    ),
+)]
 async fn import(
     State(app): State<App>,
     caller: Caller,
     site: Site,
     Json(link): Json<Link>,
-) -> Result<Value> {
+) -> Result<Imported> {
     let taken = app.links.take_in(link.url.trim(), &app.library.blobs).await;
     let TakenIn { blob, name, media_type } = taken.map_err(not_taken_in)?;
     let name = names::of_link(&name, &media_type);
     let media_type = names::media_type(&media_type, &name);
     let url = keep(&app, &caller, &site, "", &name, blob, media_type).await?;
-    Ok(Reply(Text::default(), json!({"url": url, "filename": name})))
+    Ok(Reply(Text::default(), Imported { url, filename: name }))
 }
 
 /// Records the file and says where it can be read.

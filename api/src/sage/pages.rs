@@ -6,26 +6,27 @@ use super::Text;
 use crate::{
     app::App,
     core::{Context, Locale},
+    openapi::Documented,
 };
 use axum::{
     Router,
     http::{HeaderValue, StatusCode, header},
     response::{IntoResponse, Response},
-    routing::get,
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
 use sha2::{Digest, Sha256};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The table of contents; the dialect's prefix is the default base path.
-pub fn routes() -> Router<App> {
-    Router::new().route("/login", get(login::show).post(login::sign_in))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(login::show, login::sign_in)).tagged("Pages")
 }
 
 /// The login page below the configured base path, where that is not the dialect's prefix.
 pub fn elsewhere(app: &App) -> Router<App> {
     let path = format!("{}/login", app.config.web_base_path);
-    Router::new().route(&path, get(login::show).post(login::sign_in))
+    OpenApiRouter::default().also(&path, routes!(login::show, login::sign_in)).into()
 }
 
 const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;margin:0;background:#f4f5f7;color:#1c1e21}\

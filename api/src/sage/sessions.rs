@@ -1,6 +1,12 @@
 //! Running sessions: resume, the list of active ones, interrupt, task status.
 
-use super::{Fault, Reply, Result, chat::is_bad_id, conversations::iso, envelope::timestamp, text};
+use super::{
+    Fault, Reply, Result,
+    chat::is_bad_id,
+    conversations::iso,
+    envelope::{Replied, timestamp},
+    text,
+};
 use crate::{
     app::App,
     core::{
@@ -8,14 +14,13 @@ use crate::{
         extract::OptionalJson,
         run_stream::{self, Framing, Reader, last_event_id},
     },
+    openapi::Documented,
 };
 use axum::{
-    Router,
     body::Body,
     extract::State,
     http::HeaderMap,
     response::{IntoResponse, Response},
-    routing::{get, post},
 };
 use domain::{
     ids::{RunId, UserId},
@@ -28,29 +33,78 @@ use projections::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Characters that are kept of why somebody interrupts.
 const LONGEST_REASON: usize = 1_000;
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/stream/resume/{session_id}", get(resume))
-        .route("/api/stream/active_sessions", get(active_sessions))
-        .route("/api/sessions/{session_id}/interrupt", post(interrupt))
-        .route("/api/sessions/{session_id}/tasks_status", post(tasks_status))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(resume))
+        .routes(routes!(active_sessions))
+        .routes(routes!(interrupt))
+        .routes(routes!(tasks_status))
+        .tagged("Sessions")
 }
 
-#[derive(Debug, Deserialize)]
+/// The rest of a run, to a client that has the first line.
+const LINES: &str = r#"{"message_id":"m1","role":"assistant","type":"do_subtask_result","content":"evening.","timestamp":1795303482.2,"session_id":"s1"}
+{"type":"stream_end","session_id":"s1","timestamp":1795303482.3,"total_stream_count":2}
+"#;
+/// The same as events.
+const EVENTS: &str = r#"id: 0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1:1
+data: {"message_id":"m1","role":"assistant","type":"do_subtask_result","content":"evening.","timestamp":1795303482.2,"session_id":"s1"}
+
+id: 0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1:2
+data: {"type":"stream_end","session_id":"s1","timestamp":1795303482.3,"total_stream_count":2}
+
+"#;
+/// Nothing goes on, and then something does.
+const ACTIVE: &str = r#"data: []
+
+data: [{"session_id":"s1","query":"Good evening?","created_at":1795303481.5,"is_completed":false,"last_activity":1795303482.2,"status":"running","run_id":"0197f9c0-5a8e-7a7a-9c39-0d8f6cf2a7c1"}]
+
+"#;
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ResumeQuery {
+    /// How many lines the client already has.
     #[serde(default)]
+    #[param(required = false, default = 0)]
     last_index: i64,
+    /// Whose lines they are, as the header `X-Run-Id` had it; by default those of the latest run.
     run_id: Option<String>,
     /// Whose session an administrator means.
+    #[param(value_type = Option<String>)]
     user_id: Option<UserId>,
 }
 
-/// Lines from `last_index` on: the number of lines the client already has. Finished runs replay, too.
+/// Follows the lines of a session's run, from `last_index` on.
+///
+/// First what is recorded, then what comes, until the end line. Finished runs replay, too. Sessions that the caller does not
+/// have answer with no line; one that has no run with an end line that says `resume_fallback`, the cue to read the
+/// messages instead. With `Accept: text/event-stream` each line is the data of an event, whose `id` leads on from there as
+/// `Last-Event-ID`. Signs of life begin with a colon.
+#[utoipa::path(
+    get,
+    path = "/api/stream/resume/{session_id}",
+    params(
+        ("session_id" = String, Path, description = "The session."),
+        ResumeQuery,
+        ("Last-Event-ID" = Option<String>, Header, description = "The last event that was received; counts more than the query."),
+    ),
+    responses((
+        status = 200,
+        description = "The lines.",
+        content(
+            (String = "text/plain", example = json!(LINES)),
+            (String = "text/event-stream", example = json!(EVENTS)),
+        ),
+    )),
+)]
 async fn resume(
     State(app): State<App>,
     caller: Caller,
@@ -103,7 +157,20 @@ fn fallback(framing: Framing, session_id: &str) -> Response {
     (framing.headers(), framing.lone(&line.to_string())).into_response()
 }
 
-/// A full snapshot at once and after every start and end of a run of the caller; an administrator sees everybody's.
+/// Follows which of the caller's sessions run; administrators see everybody's.
+///
+/// Each event is the whole list, as JSON: one at once, and one after every start and end of a run.
+#[utoipa::path(
+    get,
+    path = "/api/stream/active_sessions",
+    responses((
+        status = 200,
+        description = "The lists.",
+        body = String,
+        content_type = "text/event-stream",
+        example = json!(ACTIVE),
+    )),
+)]
 async fn active_sessions(
     State(app): State<App>,
     caller: Caller,
@@ -143,18 +210,30 @@ fn event(rows: &[RunRow]) -> std::result::Result<String, Error> {
     Ok(format!("data: {json}\n\n"))
 }
 
-#[derive(Debug, Default, Deserialize)]
+/// Why a run is stopped.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = Interrupt)]
 struct InterruptBody {
+    /// For people; its first 1000 characters are kept.
     message: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// What was stopped.
+#[derive(Debug, Serialize, ToSchema)]
 struct Interrupted {
     session_id: String,
+    /// The caller.
     user_id: String,
 }
 
 /// Stops the session's run if one goes on. An idle or unknown session answers the same.
+#[utoipa::path(
+    post,
+    path = "/api/sessions/{session_id}/interrupt",
+    params(("session_id" = String, Path, description = "The session.")),
+    request_body = Option<InterruptBody>,
+    responses((status = 200, description = "Nothing goes on any more.", body = Replied<Interrupted>)),
+)]
 async fn interrupt(
     State(app): State<App>,
     caller: Caller,
@@ -177,12 +256,34 @@ async fn interrupt(
     Ok(Reply(message, Interrupted { session_id, user_id: caller.user.0 }))
 }
 
-/// What the session's agent has on its list; an agent without a list has none.
+/// What the agent of a session has to do.
+#[derive(Debug, Serialize, ToSchema)]
+struct TasksStatus {
+    session_id: String,
+    tasks_status: Tasks,
+    /// The caller.
+    user_id: String,
+}
+
+/// A list of what there is to do.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TodoList)]
+struct Tasks {
+    tasks: Vec<Task>,
+}
+
+/// Lists what the session's agent has on its list; an agent without a list has none.
+#[utoipa::path(
+    post,
+    path = "/api/sessions/{session_id}/tasks_status",
+    params(("session_id" = String, Path, description = "The session.")),
+    responses((status = 200, description = "The list.", body = Replied<TasksStatus>)),
+)]
 async fn tasks_status(
     State(app): State<App>,
     caller: Caller,
     Path(session_id): Path<String>,
-) -> Result<Value> {
+) -> Result<TasksStatus> {
     let known = if is_bad_id(&session_id) {
         None
     } else {
@@ -197,26 +298,31 @@ async fn tasks_status(
     };
     app.settled("todo_items").await?;
     let items = todo_items::of(&app.db, conversation).await?;
-    let tasks: Vec<_> = items.into_iter().map(Task::from).collect();
+    let tasks = items.into_iter().map(Task::from).collect();
     let message = text(
         format!("会话 {session_id} 状态获取成功"),
         format!("Status of session {session_id} retrieved"),
     );
-    let data = json!({"session_id": session_id, "tasks_status": {"tasks": tasks},
-        "user_id": caller.user});
-    Ok(Reply(message, data))
+    let (tasks_status, user_id) = (Tasks { tasks }, caller.user.0);
+    Ok(Reply(message, TasksStatus { session_id, tasks_status, user_id }))
 }
 
 /// One thing to do, under the names that older and newer clients know it by.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = TodoItem)]
 struct Task {
     id: String,
+    /// The same as `id`.
     task_id: String,
     content: String,
+    /// The same as `content`.
     title: String,
+    /// `pending`, `in_progress` or `completed`.
     status: String,
     conclusion: Option<String>,
+    /// Local time without zone.
     created_time: String,
+    /// Local time without zone.
     updated_time: String,
 }
 

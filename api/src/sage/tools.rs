@@ -1,15 +1,15 @@
 //! Tools: the list, and calling one directly.
 
-use super::{Fault, Reply, Result, Text, agents, chat::is_bad_id, text, workspace::agent_of};
+use super::{
+    Fault, Reply, Result, Text, agents, chat::is_bad_id, envelope::Replied, text,
+    workspace::agent_of,
+};
 use crate::{
     app::App,
     core::{Caller, Json, Query},
+    openapi::Documented,
 };
-use axum::{
-    Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::extract::State;
 use commands::effects::tools::{Call, Outcome, Place, Source, Status, Tool};
 use domain::tool_call::{Command, Ending, ToolCall, ToolCallId};
 use projections::conversations;
@@ -17,45 +17,61 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::time::Duration;
 use tokio::time::timeout;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
 /// How long a tool may take that says nothing else.
 const DEADLINE: Duration = Duration::from_secs(60);
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new().route("/api/tools", get(list)).route("/api/tools/exec", post(exec))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default().routes(routes!(list)).routes(routes!(exec)).tagged("Tools")
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
     /// `basic` or `mcp`; nothing is of any other type.
     #[serde(rename = "type")]
     kind: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// What tools there are.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Tools)]
 struct Listing {
     tools: Vec<Item>,
 }
 
-#[derive(Debug, Serialize)]
+/// Something that agents can do.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Tool)]
 struct Item {
     name: String,
+    /// For models.
     description: String,
     /// Each argument's schema.
     parameters: Value,
+    /// The names of those that have to be there.
     required: Value,
+    /// The JSON Schema of all arguments together.
     input_schema: Value,
+    /// `basic` or `mcp`.
     #[serde(rename = "type")]
     kind: &'static str,
+    /// Where it comes from, for people.
     source: String,
+    /// Whose MCP server it comes from; empty if nobody's.
     user_id: String,
 }
 
-#[derive(Debug, Deserialize)]
+/// A call of a tool.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ExecTool)]
 struct ExecBody {
     tool_name: String,
+    /// Its arguments.
     #[serde(default)]
     tool_params: Option<Map<String, Value>>,
     /// What newer clients call `tool_params`, which counts when both are there.
@@ -93,6 +109,13 @@ impl From<Tool> for Item {
     }
 }
 
+/// Lists the tools that the caller may call.
+#[utoipa::path(
+    get,
+    path = "/api/tools",
+    params(ListQuery),
+    responses((status = 200, description = "The tools.", body = Replied<Listing>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -106,7 +129,15 @@ async fn list(
     Ok(Reply(text("获取工具列表成功", "Tools retrieved"), Listing { tools }))
 }
 
-/// Calls a tool for the caller. Who called what and how it ended is recorded, and neither arguments nor result.
+/// Calls a tool.
+///
+/// Who called what and how it ended is recorded, and neither arguments nor result. A tool that fails answers with code 500.
+#[utoipa::path(
+    post,
+    path = "/api/tools/exec",
+    request_body = ExecBody,
+    responses((status = 200, description = "What it gave, as JSON where it is JSON.", body = Replied<Value>)),
+)]
 async fn exec(State(app): State<App>, caller: Caller, Json(body): Json<ExecBody>) -> Result<Value> {
     let place = place(&app, &caller, &body).await?;
     let known = tools(&app, &place).await?.into_iter().find(|tool| tool.name == body.tool_name);

@@ -5,18 +5,15 @@ use super::{
     admin::Admin,
     auth::{SignedIn, role, unkept, worded},
     conversations::{in_range, iso},
+    envelope::{Failed, Nothing, Replied, Told},
     text,
 };
 use crate::{
     app::App,
     core::{Json, Query},
+    openapi::Documented,
 };
-use axum::{
-    Router,
-    extract::State,
-    middleware::map_response,
-    routing::{get, post},
-};
+use axum::{extract::State, middleware::map_response};
 use commands::{
     effects::Sensitive,
     identity::{Registration, mint_user_id},
@@ -31,28 +28,41 @@ use projections::{
     users::{self, Person},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// People offered to choose from.
 const OPTIONS: i64 = 1_000;
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/user/options", get(options))
-        .route("/api/user/list", get(list))
-        .route("/api/user/add", post(add))
-        .route("/api/user/delete", post(delete))
-        .route("/api/user/config", get(config).post(configure))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(options))
+        .routes(routes!(list))
+        .routes(routes!(add))
+        .routes(routes!(delete))
+        .routes(routes!(config, configure))
         .layer(map_response(unkept))
+        .tagged("People")
 }
 
-#[derive(Serialize)]
+/// Somebody to choose.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserOption)]
 struct Choice {
+    /// Their name.
     label: String,
+    /// Their id.
     value: String,
 }
 
+/// Lists people to choose from: at most 1000.
+#[utoipa::path(
+    get,
+    path = "/api/user/options",
+    responses((status = 200, description = "The people.", body = Replied<Vec<Choice>>)),
+)]
 async fn options(State(app): State<App>, SignedIn(_): SignedIn) -> Result<Vec<Choice>> {
     app.settled("users").await?;
     let people = users::names(&app.db, OPTIONS).await?;
@@ -60,11 +70,16 @@ async fn options(State(app): State<App>, SignedIn(_): SignedIn) -> Result<Vec<Ch
     Ok(Reply(text("获取用户列表成功", "Users retrieved"), choices))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
+    /// Which page.
     #[serde(default = "first_page")]
+    #[param(required = false, default = 1, minimum = 1, maximum = 2_147_483_647)]
     page: i64,
+    /// How many at once.
     #[serde(default = "page_size")]
+    #[param(required = false, default = 20, minimum = 1, maximum = 100)]
     page_size: i64,
 }
 
@@ -76,22 +91,36 @@ fn page_size() -> i64 {
     20
 }
 
-#[derive(Serialize)]
+/// A page of people.
+#[derive(Serialize, ToSchema)]
 struct People {
     items: Vec<Item>,
+    /// How many there are in all.
     total: i64,
 }
 
-#[derive(Serialize)]
+/// Somebody who has an account.
+#[derive(Serialize, ToSchema)]
+#[schema(as = User)]
 struct Item {
+    #[schema(value_type = String)]
     user_id: UserId,
     username: String,
     email: Option<String>,
     phonenum: Option<String>,
+    /// `admin` or `user`.
     role: &'static str,
+    /// Local time without zone.
     created_at: String,
 }
 
+/// Lists people, the newest first. For administrators.
+#[utoipa::path(
+    get,
+    path = "/api/user/list",
+    params(ListQuery),
+    responses((status = 200, description = "A page of them; or code 403.", body = Told<People>)),
+)]
 async fn list(
     State(app): State<App>,
     Admin(_): Admin,
@@ -117,23 +146,42 @@ fn item(person: Person) -> Item {
     }
 }
 
-#[derive(Deserialize)]
+/// Somebody who is to have an account.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = AddUser)]
 struct AddBody {
     username: String,
+    /// 1 to 1024 bytes.
+    #[schema(format = Password, min_length = 1)]
     password: String,
     #[serde(default)]
+    #[schema(format = Email)]
     email: Option<String>,
     #[serde(default)]
     phonenum: Option<String>,
+    /// `admin` or `user`, by default `user`.
     #[serde(default)]
     role: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A new account.
+#[derive(Serialize, ToSchema)]
+#[schema(as = AddedUser)]
 struct Added {
+    #[schema(value_type = String)]
     user_id: UserId,
 }
 
+/// Adds somebody. For administrators.
+#[utoipa::path(
+    post,
+    path = "/api/user/add",
+    request_body = AddBody,
+    responses(
+        (status = 200, description = "They have an account; or code 403.", body = Told<Added>),
+        (status = 400, description = "Name, password, phone number or role are not possible.", body = Failed),
+    ),
+)]
 async fn add(
     State(app): State<App>,
     Admin(caller): Admin,
@@ -192,37 +240,69 @@ fn filled(value: Option<String>) -> Option<String> {
     value.filter(|value| !value.trim().is_empty())
 }
 
-#[derive(Deserialize)]
+/// Who is to go.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = DeleteUser)]
 struct DeleteBody {
+    #[schema(value_type = String)]
     user_id: UserId,
 }
 
+/// Deletes somebody who does not administer. For administrators.
+#[utoipa::path(
+    post,
+    path = "/api/user/delete",
+    request_body = DeleteBody,
+    responses((status = 200, description = "They are gone; or code 403.", body = Told<Nothing>)),
+)]
 async fn delete(
     State(app): State<App>,
     Admin(caller): Admin,
     Json(body): Json<DeleteBody>,
-) -> Result<Value> {
+) -> Result<Nothing> {
     let deleted = app.identity.delete(&body.user_id, &caller.metadata()).await.map_err(worded)?;
     app.caught_up("users", deleted).await;
-    Ok(Reply(text("用户删除成功", "User deleted"), json!({})))
+    Ok(Reply(text("用户删除成功", "User deleted"), Nothing {}))
 }
 
-#[derive(Serialize)]
+/// What somebody keeps for themselves.
+#[derive(Serialize, ToSchema)]
+#[schema(as = UserConfig)]
 struct Config {
     config: Map<String, Value>,
 }
 
+/// Gets what the caller keeps for themselves.
+#[utoipa::path(
+    get,
+    path = "/api/user/config",
+    responses((status = 200, description = "All of it.", body = Replied<Config>)),
+)]
 async fn config(State(app): State<App>, SignedIn(caller): SignedIn) -> Result<Config> {
     app.settled("user_configs").await?;
     let config = user_configs::of(&app.db, &caller.user).await?;
     Ok(Reply(text("获取配置成功", "Configuration retrieved"), Config { config }))
 }
 
-#[derive(Deserialize)]
+/// What is to be kept.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ConfigureUser)]
 struct ConfigBody {
     config: Map<String, Value>,
 }
 
+/// Changes what the caller keeps for themselves.
+///
+/// Keys that are named get their new values as they are, others stay.
+#[utoipa::path(
+    post,
+    path = "/api/user/config",
+    request_body = ConfigBody,
+    responses(
+        (status = 200, description = "All of it, as it is now.", body = Replied<Config>),
+        (status = 400, description = "It would be too large.", body = Failed),
+    ),
+)]
 async fn configure(
     State(app): State<App>,
     SignedIn(caller): SignedIn,

@@ -1,6 +1,6 @@
 //! The ways in that this installation offers.
 
-use super::{Reply, Result, text};
+use super::{Replied, Reply, Result, text};
 use crate::{
     app::App,
     config::{AuthMode, Config},
@@ -8,9 +8,10 @@ use crate::{
 use axum::extract::State;
 use commands::effects::upstream::Provider;
 use serde::Serialize;
+use utoipa::ToSchema;
 
 /// One way to log in, as clients see it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, ToSchema)]
 pub struct AuthProvider {
     /// Its name in paths.
     pub id: String,
@@ -61,6 +62,13 @@ fn entry(provider: &Provider) -> AuthProvider {
     }
 }
 
+/// Lists the ways to log in.
+#[utoipa::path(
+    get,
+    path = "/api/auth/providers",
+    responses((status = 200, description = "The ways, the default first.", body = Replied<Vec<AuthProvider>>)),
+    security(()),
+)]
 pub(super) async fn show(State(app): State<App>) -> Result<Vec<AuthProvider>> {
     let message = text("获取认证 Providers 成功", "Auth providers retrieved");
     Ok(Reply(message, list(&app.config)))

@@ -1,6 +1,6 @@
 //! Self-registration with a code sent by mail.
 
-use super::{Fault, Reply, Result, disabled, text, worded};
+use super::{Failed, Fault, Reply, Result, Told, disabled, text, worded};
 use crate::{
     app::App,
     config::AuthMode,
@@ -19,19 +19,38 @@ use commands::{
 };
 use domain::{ids::UserId, user::EmailAddress};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
-#[derive(Deserialize)]
+/// Where a code is wanted.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = SendCode)]
 pub struct SendCodeBody {
     #[serde(default)]
+    #[schema(required, value_type = String, format = Email)]
     email: Option<String>,
 }
 
-#[derive(Serialize)]
+/// A code is on its way.
+#[derive(Serialize, ToSchema)]
 pub struct CodeSent {
+    /// For how many seconds it is good.
     expires_in: u64,
+    /// After how many seconds one can be sent again.
     retry_after: u64,
 }
 
+/// Sends a code to an address, to register with.
+#[utoipa::path(
+    post,
+    path = "/api/auth/register/send-code",
+    request_body = SendCodeBody,
+    responses(
+        (status = 200, description = "It is on its way; or, with code 400, nobody may register so.", body = Told<CodeSent>),
+        (status = 400, description = "There is no address.", body = Failed),
+        (status = 429, description = "Too many attempts; see the header `Retry-After`.", body = Failed),
+    ),
+    security(()),
+)]
 pub async fn send_code(
     State(app): State<App>,
     peer: Peer,
@@ -57,22 +76,42 @@ pub async fn send_code(
     Ok(Reply(text("验证码发送成功", "Verification code sent"), sent))
 }
 
-#[derive(Deserialize)]
+/// Somebody who wants to have an account.
+#[derive(Deserialize, ToSchema)]
+#[schema(as = Register)]
 pub struct RegisterBody {
     username: String,
+    /// 1 to 1024 bytes.
+    #[schema(format = Password, min_length = 1)]
     password: String,
     #[serde(default)]
+    #[schema(required, value_type = String, format = Email)]
     email: Option<String>,
     #[serde(default)]
     phonenum: Option<String>,
+    /// As it came by mail.
     verification_code: String,
 }
 
-#[derive(Serialize)]
+/// A new account.
+#[derive(Serialize, ToSchema)]
 pub struct Registered {
+    #[schema(value_type = String)]
     user_id: UserId,
 }
 
+/// Registers somebody who has a code. They are not logged in by that.
+#[utoipa::path(
+    post,
+    path = "/api/auth/register",
+    request_body = RegisterBody,
+    responses(
+        (status = 200, description = "They have an account; or, with code 400, nobody may register so.", body = Told<Registered>),
+        (status = 400, description = "There is no address, or name, password or phone number are not possible.", body = Failed),
+        (status = 429, description = "Too many attempts; see the header `Retry-After`.", body = Failed),
+    ),
+    security(()),
+)]
 pub async fn register(
     State(app): State<App>,
     peer: Peer,

@@ -1,6 +1,6 @@
 //! Logging in through an upstream provider: there, and back.
 
-use super::{Fault, cookie, open, providers, text, worded};
+use super::{Failed, Fault, cookie, open, providers, text, worded};
 use crate::{
     app::App,
     core::{
@@ -29,13 +29,33 @@ const NEXT: &str = "/agent/chat";
 /// Bytes of the longest address a provider is told to send people back to.
 const LONGEST_URL: usize = 2_048;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct There {
+    /// Where to go afterwards; a path here.
     next: Option<String>,
+    /// Where the provider is to send the browser: a URL of this host, by default that of the callback.
+    #[param(format = Uri)]
     redirect_uri: Option<String>,
 }
 
-/// To the first provider.
+/// Sends a browser to log in at the first provider.
+#[utoipa::path(
+    get,
+    path = "/api/auth/upstream/login",
+    params(There),
+    responses(
+        (status = 200, description = "No provider is configured (code 404).", body = Failed),
+        (status = 302, description = "To the provider.", headers(
+            ("Location" = String, description = "Where the provider asks people to log in."),
+            ("Set-Cookie" = String, description = "Binds the login to this browser."),
+        )),
+        (status = 400, description = "The redirect address is not allowed.", body = Failed),
+        (status = 429, description = "Too many attempts; see the header `Retry-After`.", body = Failed),
+        (status = 502, description = "The provider is not available.", body = Failed),
+    ),
+    security(()),
+)]
 pub async fn default(
     State(app): State<App>,
     peer: Peer,
@@ -50,7 +70,22 @@ pub async fn default(
     go(&app, provider, peer, &site, &headers, query).await
 }
 
-/// To the named one.
+/// Sends a browser to log in at a provider.
+#[utoipa::path(
+    get,
+    path = "/api/auth/upstream/login/{provider_id}",
+    params(("provider_id" = String, Path, description = "The provider, as `GET /api/auth/providers` names it."), There),
+    responses(
+        (status = 302, description = "To the provider.", headers(
+            ("Location" = String, description = "Where the provider asks people to log in."),
+            ("Set-Cookie" = String, description = "Binds the login to this browser."),
+        )),
+        (status = 400, description = "The redirect address is not allowed.", body = Failed),
+        (status = 429, description = "Too many attempts; see the header `Retry-After`.", body = Failed),
+        (status = 502, description = "The provider is not available.", body = Failed),
+    ),
+    security(()),
+)]
 pub async fn named(
     State(app): State<App>,
     Path(id): Path<String>,
@@ -119,15 +154,37 @@ fn browser(headers: &HeaderMap) -> Option<Sensitive> {
     ours.then(|| Sensitive::from(value.to_owned()))
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Back {
+    /// What the provider gave; has to be there unless `error` is.
+    #[param(value_type = Option<String>)]
     code: Option<Sensitive>,
+    /// As it was sent to the provider; has to be there unless `error` is.
+    #[param(value_type = Option<String>)]
     state: Option<Sensitive>,
+    /// Why the provider gave no code.
     error: Option<String>,
+    /// Who the provider is (RFC 9207).
     iss: Option<String>,
 }
 
-/// Back from the provider.
+/// Logs somebody in who comes back from a provider.
+#[utoipa::path(
+    get,
+    path = "/api/auth/upstream/callback/{provider_id}",
+    params(("provider_id" = String, Path, description = "The provider."), Back),
+    responses(
+        (status = 302, description = "They are logged in, and go where they wanted to.", headers(
+            ("Location" = String, description = "Where they wanted to go."),
+            ("Set-Cookie" = String, description = "The session."),
+        )),
+        (status = 400, description = "This browser began no such login, or the provider did not agree.", body = Failed),
+        (status = 403, description = "The account is suspended.", body = Failed),
+        (status = 502, description = "The provider is not available, or its answer is not valid.", body = Failed),
+    ),
+    security(()),
+)]
 pub async fn back(
     State(app): State<App>,
     Path(id): Path<String>,

@@ -1,6 +1,6 @@
 //! The authorization endpoint: a browser comes with a client's wish and leaves with a code.
 
-use super::{Refused, Result, consent, issuer::Issuer, params::Params};
+use super::{Failed, Refused, Result, consent, issuer::Issuer, params::Params};
 use crate::{
     app::App,
     core::{Caller, Error},
@@ -22,6 +22,47 @@ pub fn leads_there(path: &str) -> bool {
     path.split('?').next().unwrap_or_default().ends_with("/authorize")
 }
 
+/// What a client wants of the person at the browser.
+#[derive(utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "parameters are read as the RFC has them: none twice, none empty")]
+struct Asked {
+    /// Always `code`.
+    response_type: String,
+    client_id: String,
+    /// One of the client's, as it is registered; by default the first of them.
+    #[param(format = Uri)]
+    redirect_uri: Option<String>,
+    /// Words with spaces between; by default all that the client may have.
+    scope: Option<String>,
+    /// Goes back to the client as it is.
+    state: Option<String>,
+    /// Of the verifier that will come with the code (RFC 7636). Clients without a secret have to send one.
+    code_challenge: Option<String>,
+    /// `S256`; also `plain`, by default, for clients that may.
+    code_challenge_method: Option<String>,
+    /// `none`, or any of `login`, `consent` and `select_account` with spaces between.
+    prompt: Option<String>,
+}
+
+/// Asks the person at the browser whether a client may know who they are.
+///
+/// All that is wrong with the request is told here, and nothing of that sent to the client.
+#[utoipa::path(
+    get,
+    path = "/oauth2/authorize",
+    params(Asked),
+    responses(
+        (status = 200, description = "A page that asks.", body = String, content_type = "text/html"),
+        (status = 302, description = "To the client, with `code`, or `error`, `state` and `iss`; or to the login page.",
+            headers(("Location" = String, description = "Where to go on."))),
+        (status = 400, description = "The request is malformed.", body = Failed),
+        (status = 401, description = "There is no such client.", body = Failed),
+        (status = 403, description = "The client may not ask so.", body = Failed),
+        (status = "default", description = "Something failed.", body = Failed),
+    ),
+    security((), ("session" = [])),
+)]
 pub async fn authorize(
     State(app): State<App>,
     Issuer(issuer): Issuer,

@@ -1,7 +1,7 @@
 //! Asking people whether a client may see who they are.
 
 use super::{
-    Refused, Result,
+    Failed, Refused, Result,
     authorize::{Visitor, Wish, allowed, sent_back},
     issuer::Issuer,
     params::Form,
@@ -15,6 +15,7 @@ use axum::{extract::State, http::StatusCode, response::Response};
 use chrono::{TimeDelta, Utc};
 use commands::effects::secret::same;
 use maud::html;
+use utoipa::ToSchema;
 
 /// How long somebody may think about it.
 const PATIENCE: TimeDelta = TimeDelta::minutes(30);
@@ -51,7 +52,37 @@ fn said(word: &str) -> crate::sage::Text {
     }
 }
 
-/// What the person said.
+/// What a person says to a client's wish.
+#[derive(ToSchema)]
+#[schema(as = OAuth2Consent)]
+#[expect(dead_code, reason = "parameters are read as the RFC has them: none twice, none empty")]
+struct Decision {
+    /// As the page has it.
+    request: String,
+    /// As the page has it.
+    ends: String,
+    /// As the page has it.
+    proof: String,
+    /// `allow` or `deny`.
+    decision: String,
+}
+
+/// Takes what the person at the browser says to a client's wish.
+///
+/// Only the page that asked them can say it.
+#[utoipa::path(
+    post,
+    path = "/oauth2/consent",
+    request_body(content = Decision, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "To the client, with `code` or `error`, `state` and `iss`.",
+            headers(("Location" = String, description = "Where to go on."))),
+        (status = 400, description = "The form is malformed.", body = Failed),
+        (status = 403, description = "The page is too old, or was made for another login.", body = Failed),
+        (status = "default", description = "Something failed.", body = Failed),
+    ),
+    security(("session" = [])),
+)]
 pub async fn decide(
     State(app): State<App>,
     Issuer(issuer): Issuer,

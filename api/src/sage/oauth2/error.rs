@@ -7,8 +7,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use commands::oauth2;
-use serde_json::json;
+use serde::Serialize;
 use std::borrow::Cow;
+use utoipa::ToSchema;
 
 /// What handlers of these endpoints return.
 pub type Result<T> = std::result::Result<T, Refused>;
@@ -21,6 +22,16 @@ pub struct Refused {
     description: Cow<'static, str>,
     challenge: Option<&'static str>,
     retry_after: Option<u64>,
+}
+
+/// Why it did not work, as the RFCs tell it.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = OAuth2Error)]
+pub struct Failed {
+    /// A code of the RFCs, such as `invalid_request`, `invalid_client`, `invalid_grant`.
+    error: &'static str,
+    /// For programmers, in English.
+    error_description: Cow<'static, str>,
 }
 
 impl Refused {
@@ -116,7 +127,7 @@ impl From<oauth2::Error> for Refused {
 
 impl IntoResponse for Refused {
     fn into_response(self) -> Response {
-        let body = json!({"error": self.error, "error_description": self.description});
+        let body = Failed { error: self.error, error_description: self.description };
         let mut response = (self.status, Json(body)).into_response();
         let headers = response.headers_mut();
         if let Some(challenge) = self.challenge {

@@ -1,7 +1,7 @@
 //! The token endpoint, and revocation (RFC 7009).
 
 use super::{
-    Refused, Result,
+    Failed, Refused, Result,
     client_auth::{Unknown, client},
     params::{Form, Params},
 };
@@ -16,14 +16,71 @@ use commands::oauth2::{
     clients::{Client, Method},
 };
 use domain::grant::Scope;
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
+/// What a client has, and wants tokens for.
+#[derive(ToSchema)]
+#[schema(as = OAuth2TokenRequest)]
+#[expect(dead_code, reason = "parameters are read as the RFC has them: none twice, none empty")]
+struct Wanted {
+    /// `authorization_code` or `refresh_token`.
+    grant_type: String,
+    /// For `authorization_code`.
+    code: Option<String>,
+    /// As it was in the request for the code, if it was.
+    redirect_uri: Option<String>,
+    /// What the challenge was made of, if there was one.
+    code_verifier: Option<String>,
+    /// For `refresh_token`.
+    refresh_token: Option<String>,
+    /// For `refresh_token`: less than before, if less is wanted.
+    scope: Option<String>,
+    /// Unless it authenticates by header.
+    client_id: Option<String>,
+    /// Unless it authenticates by header, or has none.
+    #[schema(format = Password)]
+    client_secret: Option<String>,
+}
+
+/// The tokens of a client.
+#[derive(Serialize, ToSchema)]
+#[schema(as = OAuth2Tokens)]
+pub struct Tokens {
+    /// Always `Bearer`.
+    token_type: &'static str,
+    access_token: String,
+    /// For how many seconds the access token is good.
+    expires_in: i64,
+    #[schema(value_type = String)]
+    scope: Scope,
+    /// Good for new tokens, once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
+    refresh_token: Option<String>,
+}
+
+/// Gives a client tokens for a code or a refresh token.
+#[utoipa::path(
+    post,
+    path = "/oauth2/token",
+    request_body(content = Wanted, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "The tokens.", body = Tokens),
+        (status = 400, description = "The form is malformed, or code or token are not good.", body = Failed),
+        (status = 401, description = "The client cannot prove who it is.", body = Failed,
+            headers(("WWW-Authenticate" = String, description = "How to."))),
+        (status = 429, description = "Too many failures; see the header `Retry-After`.", body = Failed),
+        (status = "default", description = "Something failed.", body = Failed),
+    ),
+    security((), ("client" = [])),
+)]
 pub async fn token(
     State(app): State<App>,
     peer: Peer,
     headers: HeaderMap,
     Form(params): Form,
-) -> Result<Json<Value>> {
+) -> Result<Json<Tokens>> {
     let what = match params.need("grant_type")? {
         "authorization_code" => "code",
         "refresh_token" => "refresh_token",
@@ -48,7 +105,7 @@ pub async fn token(
         "code" => exchange(&app, client, &params).await?,
         _ => refresh(&app, client, &params).await?,
     };
-    Ok(Json(reply(&issued)))
+    Ok(Json(reply(issued)))
 }
 
 /// The seed's example names no client. A public one need not: the code or token knows whose it is.
@@ -84,20 +141,44 @@ async fn refresh(app: &App, client: &Client, params: &Params) -> Result<Issued> 
     Ok(app.oauth2.refresh(token, client, scope, Utc::now(), metadata).await?)
 }
 
-fn reply(issued: &Issued) -> Value {
-    let mut reply = json!({
-        "token_type": "Bearer",
-        "access_token": issued.access.expose(),
-        "expires_in": ACCESS_LIFE.num_seconds(),
-        "scope": issued.scope,
-    });
-    if let Some(refresh) = &issued.refresh {
-        reply["refresh_token"] = json!(refresh.expose());
+fn reply(issued: Issued) -> Tokens {
+    Tokens {
+        token_type: "Bearer",
+        access_token: issued.access.expose().to_owned(),
+        expires_in: ACCESS_LIFE.num_seconds(),
+        scope: issued.scope,
+        refresh_token: issued.refresh.map(|token| token.expose().to_owned()),
     }
-    reply
 }
 
-/// Answers the same whether there was such a token or not.
+/// A token that is not to be good any more.
+#[derive(ToSchema)]
+#[schema(as = OAuth2Revoke)]
+#[expect(dead_code, reason = "parameters are read as the RFC has them: none twice, none empty")]
+struct Unwanted {
+    token: String,
+    /// Unless it authenticates by header.
+    client_id: Option<String>,
+    /// Unless it authenticates by header, or has none.
+    #[schema(format = Password)]
+    client_secret: Option<String>,
+}
+
+/// Revokes a token of a client (RFC 7009). Answers the same whether there was such a token or not.
+#[utoipa::path(
+    post,
+    path = "/oauth2/revoke",
+    request_body(content = Unwanted, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 200, description = "It is not good any more."),
+        (status = 400, description = "The form is malformed.", body = Failed),
+        (status = 401, description = "The client cannot prove who it is.", body = Failed,
+            headers(("WWW-Authenticate" = String, description = "How to."))),
+        (status = 429, description = "Too many failures; see the header `Retry-After`.", body = Failed),
+        (status = "default", description = "Something failed.", body = Failed),
+    ),
+    security((), ("client" = [])),
+)]
 pub async fn revoke(
     State(app): State<App>,
     peer: Peer,

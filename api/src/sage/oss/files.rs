@@ -6,7 +6,7 @@ use crate::{
         Error, Path,
         stored_file::{self, NotSent, Readers},
     },
-    sage::{Fault, text},
+    sage::{Fault, envelope::Failed, text},
 };
 use axum::{
     extract::State,
@@ -17,6 +17,28 @@ use domain::ids::UploadId;
 use projections::uploads::{self, Row};
 use uuid::Uuid;
 
+/// Reads an uploaded file. Whoever has the link may.
+#[utoipa::path(
+    get,
+    path = "/api/oss/files/{id}/{*key}",
+    params(
+        ("id" = String, Path, description = "The upload, as its link has it."),
+        ("key" = String, Path, description = "The rest of the link."),
+        ("Range" = Option<String>, Header, description = "One range of bytes."),
+        ("If-None-Match" = Option<String>, Header, description = "Entity tags that the client has."),
+    ),
+    responses(
+        (status = 200, description = "The file.", content_type = "*/*", body = String, headers(
+            ("ETag" = String, description = "Names these bytes."),
+            ("Content-Disposition" = String, description = "What it is called, and whether browsers may show it."),
+        )),
+        (status = 206, description = "The part that `Range` names.", content_type = "*/*", body = String),
+        (status = 304, description = "The client has it."),
+        (status = 412, description = "It is not what `If-Match` names.", body = Failed),
+        (status = 416, description = "It has nothing in that range.", body = Failed),
+    ),
+    security(()),
+)]
 pub(super) async fn read(
     State(app): State<App>,
     method: Method,

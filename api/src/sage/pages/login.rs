@@ -5,7 +5,7 @@ use crate::{
     app::App,
     config::AuthMode,
     core::{Caller, Error, Query, caller::cookie_value, extract, local_path, peer::Peer},
-    sage::{Fault, Text, auth, oauth2, text},
+    sage::{Fault, Text, auth, envelope::Failed, oauth2, text},
 };
 use axum::{
     extract::{FromRequestParts, Request, State},
@@ -15,6 +15,7 @@ use axum::{
 use commands::effects::{Sensitive, secret::same};
 use maud::{Markup, html};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 /// Holds what a form of this page has to match: only somebody who was shown the page can send it.
 const FORM_COOKIE: &str = "sage_login_form";
@@ -22,11 +23,25 @@ const SECRET_BYTES: usize = 16;
 /// Bytes of the largest form: a long way to go next, and a name and password.
 const FORM: usize = 64 * 1024;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub struct Asked {
+    /// Where to go afterwards; a path here.
     next: Option<String>,
 }
 
+/// Shows the login page.
+#[utoipa::path(
+    get,
+    path = "/login",
+    params(Asked),
+    responses(
+        (status = 200, description = "The page.", body = String, content_type = "text/html",
+            headers(("Set-Cookie" = String, description = "Binds the form to this browser."))),
+        (status = "default", description = "Something failed.", body = Failed),
+    ),
+    security((), ("session" = [])),
+)]
 pub async fn show(
     State(app): State<App>,
     peer: Peer,
@@ -45,18 +60,43 @@ pub async fn show(
     Ok(shown(&app, peer, &headers, StatusCode::OK, &view))
 }
 
-#[derive(Default, Deserialize)]
+/// The form of the login page.
+#[derive(Default, Deserialize, ToSchema)]
+#[schema(as = LoginForm)]
 struct Sent {
     #[serde(default)]
     username: String,
     #[serde(default)]
+    #[schema(format = Password)]
     password: String,
+    /// Where to go afterwards; a path here.
     #[serde(default)]
     next: String,
+    /// As the page has it.
     #[serde(default)]
     proof: String,
 }
 
+/// Logs somebody in who fills in the login page.
+///
+/// What does not work is told on the page, shown again.
+#[utoipa::path(
+    post,
+    path = "/login",
+    request_body(content = Sent, content_type = "application/x-www-form-urlencoded"),
+    responses(
+        (status = 303, description = "They are logged in, and go where they wanted to.", headers(
+            ("Location" = String, description = "Where they wanted to go."),
+            ("Set-Cookie" = String, description = "The session."),
+        )),
+        (status = 400, description = "Nobody may log in so.", body = String, content_type = "text/html"),
+        (status = 401, description = "Name or password are wrong.", body = String, content_type = "text/html"),
+        (status = 403, description = "The page is too old, or they may not log in.", body = String, content_type = "text/html"),
+        (status = 429, description = "Too many attempts.", body = String, content_type = "text/html"),
+        (status = "default", description = "Something failed.", body = Failed),
+    ),
+    security(()),
+)]
 pub async fn sign_in(
     State(app): State<App>,
     peer: Peer,
