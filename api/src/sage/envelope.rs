@@ -1,6 +1,6 @@
 //! `{code, message, data, timestamp}`, and the three families in which failures arrive.
 
-use crate::core::{Context, Error, Locale, error::Login};
+use crate::core::{Context, Error, Locale, Problem, error::Login};
 use axum::{
     Json,
     http::StatusCode,
@@ -9,8 +9,12 @@ use axum::{
 use chrono::Utc;
 use domain::{Kind, Refusal};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::borrow::Cow;
+use utoipa::{
+    PartialSchema, ToSchema,
+    openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
+};
 
 /// A message in both languages of the dialect.
 #[derive(Debug, Clone, Default)]
@@ -62,23 +66,73 @@ pub fn timestamp() -> f64 {
     micros / 1e6
 }
 
-#[derive(Serialize)]
-struct Envelope<'a, T> {
+/// A success as clients see it.
+#[derive(Serialize, ToSchema)]
+#[schema(as = Reply)]
+pub(super) struct Replied<T> {
+    /// Always 200.
+    #[schema(minimum = 200, maximum = 200)]
     code: u16,
-    message: &'a str,
+    /// For people, in their language.
+    message: String,
     data: T,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    error_detail: Option<&'a str>,
+    /// Seconds since the epoch.
     timestamp: f64,
+}
+
+/// What went wrong.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Failed<'a> {
+    /// The HTTP status, unless that is 200.
+    #[schema(minimum = 400, maximum = 599)]
+    code: u16,
+    /// For people, in their language.
+    message: &'a str,
+    /// Always null.
+    #[schema(value_type = (), nullable)]
+    data: (),
+    /// More for developers, in English; may be empty.
+    error_detail: &'a str,
+    /// Seconds since the epoch.
+    timestamp: f64,
+}
+
+/// No data: null.
+#[derive(Debug, Serialize)]
+pub(super) struct Nothing;
+
+impl PartialSchema for Nothing {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(Type::Null).into()
+    }
+}
+
+impl ToSchema for Nothing {}
+
+/// What is wrong with the input.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Rejected<'a> {
+    #[schema(value_type = Vec<Problem>)]
+    detail: &'a [Problem],
+}
+
+/// In the same HTTP status what worked and what did not: `code` says which.
+#[derive(ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "it is only told of")]
+pub(super) enum Told<T> {
+    /// It worked.
+    #[schema(inline)]
+    Replied(Replied<T>),
+    /// It did not.
+    Failed(Failed<'static>),
 }
 
 impl<T: Serialize> IntoResponse for Reply<T> {
     fn into_response(self) -> Response {
         let Self(message, data) = self;
-        let message = message.localized();
-        let envelope =
-            Envelope { code: 200, message, data, error_detail: None, timestamp: timestamp() };
-        Json(envelope).into_response()
+        let message = message.localized().to_owned();
+        Json(Replied { code: 200, message, data, timestamp: timestamp() }).into_response()
     }
 }
 
@@ -139,14 +193,9 @@ fn raised(code: u16, message: &Text, detail: Option<&str>) -> Response {
 }
 
 fn failure(status: StatusCode, code: u16, message: &Text, detail: Option<&str>) -> Response {
-    let envelope = Envelope {
-        code,
-        message: message.localized(),
-        data: Value::Null,
-        error_detail: Some(detail.unwrap_or("")),
-        timestamp: timestamp(),
-    };
-    (status, Json(envelope)).into_response()
+    let (message, error_detail) = (message.localized(), detail.unwrap_or(""));
+    let failed = Failed { code, message, data: (), error_detail, timestamp: timestamp() };
+    (status, Json(failed)).into_response()
 }
 
 /// Failures that are not the dialect's own, in its shape.
@@ -160,7 +209,7 @@ pub fn render(error: Error) -> Response {
         Error::MethodNotAllowed => {
             (status, Json(json!({"detail": "Method Not Allowed"}))).into_response()
         }
-        Error::Invalid(problems) => (status, Json(json!({"detail": problems}))).into_response(),
+        Error::Invalid(detail) => (status, Json(Rejected { detail })).into_response(),
         Error::Unauthenticated(login) => match login {
             Login::Missing => enveloped(text("未授权", "Unauthorized"), "missing auth session"),
             Login::Invalid => enveloped(text("Token非法", "Invalid token"), "invalid token"),
