@@ -44,7 +44,7 @@ pub fn routes() -> OpenApiRouter<App> {
 #[utoipa::path(
     get,
     path = "/api/agent/list",
-    responses((status = 200, description = "The agents, by name.", body = Replied<Vec<Dto>>)),
+    responses((status = 200, description = "The agents, the oldest first.", body = Replied<Vec<Dto>>)),
 )]
 async fn list(State(app): State<App>, caller: Caller) -> Result<Vec<Dto>> {
     let agents = read_model::visible_to(&app.db, caller.scope()).await?;

@@ -58,7 +58,7 @@ pub fn routes() -> OpenApiRouter<App> {
     responses((
         status = 200,
         description = "The answer's lines, or events to those who accept `text/event-stream`.",
-        headers(("X-Run-Id" = Uuid, description = "The run that answers.")),
+        headers(("X-Run-Id" = uuid::Uuid, description = "The run that answers.")),
         content(
             (String = "text/plain", example = json!(LINES)),
             (String = "text/event-stream", example = json!(EVENTS)),
@@ -98,7 +98,7 @@ async fn chat(
     responses((
         status = 200,
         description = "The answer's lines, or events to those who accept `text/event-stream`.",
-        headers(("X-Run-Id" = Uuid, description = "The run that answers.")),
+        headers(("X-Run-Id" = uuid::Uuid, description = "The run that answers.")),
         content(
             (String = "text/plain", example = json!(LINES)),
             (String = "text/event-stream", example = json!(EVENTS)),
@@ -132,7 +132,7 @@ async fn stream(
     responses((
         status = 200,
         description = "The answer's lines, or events to those who accept `text/event-stream`.",
-        headers(("X-Run-Id" = Uuid, description = "The run that answers.")),
+        headers(("X-Run-Id" = uuid::Uuid, description = "The run that answers.")),
         content(
             (String = "text/plain", example = json!(LINES)),
             (String = "text/event-stream", example = json!(EVENTS)),

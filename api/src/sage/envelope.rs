@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 use std::borrow::Cow;
 use utoipa::{
-    PartialSchema, ToSchema,
+    ToSchema,
     openapi::{ObjectBuilder, RefOr, Schema, schema::Type},
 };
 
@@ -99,15 +99,15 @@ pub(super) struct Failed<'a> {
 
 /// No data: null.
 #[derive(Debug, Serialize)]
-pub(super) struct Nothing;
+pub(super) struct Null;
 
-impl PartialSchema for Nothing {
+impl utoipa::PartialSchema for Null {
     fn schema() -> RefOr<Schema> {
         ObjectBuilder::new().schema_type(Type::Null).into()
     }
 }
 
-impl ToSchema for Nothing {}
+impl ToSchema for Null {}
 
 /// What is wrong with the input.
 #[derive(Serialize, ToSchema)]
@@ -122,8 +122,16 @@ pub(super) struct Rejected<'a> {
 #[expect(dead_code, reason = "it is only told of")]
 pub(super) enum Told<T> {
     /// It worked.
-    #[schema(inline)]
-    Replied(Replied<T>),
+    Replied {
+        /// Always 200.
+        #[schema(minimum = 200, maximum = 200)]
+        code: u16,
+        /// For people, in their language.
+        message: String,
+        data: T,
+        /// Seconds since the epoch.
+        timestamp: f64,
+    },
     /// It did not.
     Failed(Failed<'static>),
 }

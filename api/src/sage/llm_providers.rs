@@ -9,7 +9,7 @@ use crate::{
     app::App,
     core::{Caller, Error, Json, Path},
     openapi::Documented,
-    sage::envelope::{Nothing, Told},
+    sage::envelope::{Null, Told},
 };
 use axum::extract::State;
 use body::{Body, Whole};
@@ -186,15 +186,15 @@ async fn update(
     delete,
     path = "/api/llm-provider/delete/{provider_id}",
     params(("provider_id" = String, Path, description = "Its id.")),
-    responses((status = 200, description = "It is gone, or why it is not.", body = Told<Nothing>)),
+    responses((status = 200, description = "It is gone, or why it is not.", body = Told<Null>)),
 )]
-async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Nothing> {
+async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Null> {
     if id == SYSTEM {
         return Err(worded(Refusal::IsDefault.into()));
     }
     let removed = app.providers.remove(&ProviderId(id), &caller.user, &caller.metadata()).await;
     app.caught_up("llm_providers", removed.map_err(worded)?).await;
-    Ok(Reply("".into(), Nothing))
+    Ok(Reply("".into(), Null))
 }
 
 async fn reply(app: &App, caller: &Caller, id: &ProviderId) -> Result<Dto> {

@@ -54,7 +54,7 @@ struct Abilities {
 #[utoipa::path(
     post,
     path = "/api/agent/abilities",
-    request_body = inline(Option<Object>),
+    request_body = Option<Value>,
     responses((status = 200, description = "The suggestions.", body = Replied<Abilities>)),
     tag = "Agents",
 )]

@@ -23,11 +23,10 @@ const MOST_SUB_AGENTS: usize = 32;
 
 /// How the agent shall work. What is absent or null leaves the saved agent's value; what is sent wins.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default)]
 #[schema(as = StreamOverrides)]
 pub(super) struct Overrides {
     /// Most calls of the model.
-    #[serde(deserialize_with = "count")]
+    #[serde(default, deserialize_with = "count")]
     max_loop_count: Option<u32>,
     /// The prompt that tells the model who it is.
     system_prefix: Option<String>,

@@ -56,7 +56,8 @@ pub(in crate::sage) struct Line {
 
 /// What a message says: a text, or parts such as pictures.
 #[derive(ToSchema)]
-#[schema(as = MessageContent, untagged)]
+#[serde(untagged)]
+#[schema(as = MessageContent)]
 pub(super) enum Content {
     Text(String),
     Parts(Vec<Part>),

@@ -164,7 +164,7 @@ pub(super) struct Item {
     user_id: String,
     /// Always null.
     #[serde(rename = "type")]
-    #[schema(value_type = crate::sage::envelope::Nothing)]
+    #[schema(value_type = crate::sage::envelope::Null)]
     no_type: Value,
     embedding: Option<Model>,
 }
@@ -189,7 +189,7 @@ pub(super) struct Listing<T> {
 }
 
 impl<T> Listing<T> {
-    /// Nothing, for this caller.
+    /// Null, for this caller.
     pub fn empty(caller: &Caller) -> Self {
         Self { list: Vec::new(), total: 0, user_id: caller.user.0.clone() }
     }

@@ -16,7 +16,6 @@ const LONGEST_KEY: usize = 4_096;
 /// A model provider, or what is to change of one.
 // What is missing is found out here and not by the parser, whose errors show what was sent: keys, too.
 #[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default)]
 #[schema(as = ModelProviderChange)]
 pub(super) struct Body {
     /// As the model without it.
@@ -31,15 +30,20 @@ pub(super) struct Body {
     #[schema(min_length = 1, max_length = 255)]
     pub model: Option<String>,
     /// Most tokens of an answer.
+    #[serde(default)]
     #[schema(value_type = Option<u32>)]
     max_tokens: Change<u32>,
+    #[serde(default)]
     #[schema(value_type = Option<f64>)]
     temperature: Change<Number>,
+    #[serde(default)]
     #[schema(value_type = Option<f64>)]
     top_p: Change<Number>,
+    #[serde(default)]
     #[schema(value_type = Option<f64>)]
     presence_penalty: Change<Number>,
     /// Tokens that the model can hold, prompt and answer together.
+    #[serde(default)]
     #[schema(value_type = Option<u32>)]
     max_model_len: Change<u32>,
     supports_multimodal: Option<bool>,

@@ -1,7 +1,7 @@
 //! Does a provider work? It is asked, and nothing is kept.
 
 use super::{
-    Body, Fault, Nothing, Reply, Result, Text, Told, Whole, bad_url, returned, text, worded,
+    Body, Fault, Null, Reply, Result, Text, Told, Whole, bad_url, returned, text, worded,
 };
 use crate::{
     app::App,
@@ -89,24 +89,24 @@ struct Candidate {
     endpoint: Endpoint,
 }
 
-/// Asks a model provider whether it answers. Nothing is kept.
+/// Asks a model provider whether it answers. Null is kept.
 #[utoipa::path(
     post,
     path = "/api/llm-provider/verify",
     request_body = Whole,
-    responses((status = 200, description = "It does, or why it does not.", body = Told<Nothing>)),
+    responses((status = 200, description = "It does, or why it does not.", body = Told<Null>)),
 )]
 pub(super) async fn connection(
     State(app): State<App>,
     caller: Caller,
     Json(body): Json<Body>,
-) -> Result<Nothing> {
+) -> Result<Null> {
     let candidate = sent(&app, &caller, &body).await?;
     verify::connection(&*candidate.client, &candidate.endpoint).await.map_err(failed)?;
-    Ok(Reply(text("验证成功", "Verified"), Nothing))
+    Ok(Reply(text("验证成功", "Verified"), Null))
 }
 
-/// Asks a model provider whether it understands pictures. Nothing is kept.
+/// Asks a model provider whether it understands pictures. Null is kept.
 #[utoipa::path(
     post,
     path = "/api/llm-provider/verify-multimodal",
@@ -146,7 +146,7 @@ pub(super) async fn multimodal(
     Ok(Reply(message, data))
 }
 
-/// Asks a model provider what it can do. Nothing is kept.
+/// Asks a model provider what it can do. Null is kept.
 #[utoipa::path(
     post,
     path = "/api/llm-provider/verify-capabilities",
@@ -163,7 +163,7 @@ pub(super) async fn capabilities(
 
 /// Asks a saved model provider what it can do, with what the body has instead of what is saved.
 ///
-/// Nothing is kept.
+/// Null is kept.
 #[utoipa::path(
     post,
     path = "/api/llm-provider/verify-capabilities/{provider_id}",

@@ -110,7 +110,6 @@ fn refused(refused: Refused) -> Fault {
 pub(super) struct UrlBody {
     /// Public, with `http` or `https`. Also as `url`.
     #[serde(alias = "url")]
-    #[schema(format = Uri)]
     source_url: String,
     /// How it is called; without it as the URL ends.
     #[serde(default)]
