@@ -6,6 +6,9 @@ from world import ADMIN, PASSWORD
 
 def test_login_leads_back_to_the_page(world):
     tab = world.tab()
+    # The page that is open would rightly complain that its login is gone.
+    tab.open("about:blank")
+    tab.until("nothing is open", "location.href === 'about:blank'")
     tab.call("Network.clearBrowserCookies")
     tab.open(world.server.base + "/console/runs?state=failed")
     tab.until("the login page", "!!document.querySelector('input[name=password]')")

@@ -162,6 +162,8 @@ async function begin() {
   }));
   document.getElementById("person").textContent = who.username ?? who.userid ?? "";
   document.getElementById("leave").addEventListener("click", async () => {
+    // What is open ends before the login does.
+    leave();
     await sage("/api/auth/logout", { method: "POST" });
     location.assign(`${ROOT}/login?next=${encodeURIComponent(HOME)}`);
   });
