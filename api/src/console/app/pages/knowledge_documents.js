@@ -129,6 +129,8 @@ export class Documents {
         return;
       }
       const dismiss = h("button", { type: "button", class: "quiet", "aria-label": "Dismiss", onclick: () => line.remove() }, icon("M6 6l12 12M18 6L6 18"));
+      // What refused it may be new in the list.
+      this.again();
       line.setAttribute("role", "alert");
       fill(line, h("span", { class: "name" }, name), h("span", { class: "bad" }, error.message), dismiss);
     }
