@@ -141,6 +141,20 @@ def test_tools_are_folded_and_citations_open(world):
     world.look(tab, "chat-tools")
 
 
+def test_an_agent_can_be_asked(world):
+    world.admin.call("POST", "/api/agent/create", {"name": "Librarian", "systemPrefix": "You keep books."})
+    tab = world.tab("/console/chat")
+    tab.until("it is offered", "document.querySelector('#agent option:last-child')?.textContent === 'Librarian'")
+    tab.evaluate("document.querySelector('#agent').value = document.querySelector('#agent option:last-child').value")
+    ask(tab, "slow 3")
+    whole(tab, 3, "it answers")
+    run = world.admin.call("GET", "/v1/runs?limit=1")["runs"][0]
+    if run["agent_id"] != tab.evaluate("document.querySelector('#agent').value"):
+        raise Wrong(f"another agent was asked: {run}")
+    tab.reload()
+    tab.until("it stays chosen", "document.querySelector('#agent').selectedOptions[0]?.textContent === 'Librarian'")
+
+
 def test_a_refusal_of_the_model_is_told(world):
     tab = world.tab("/console/chat")
     ask(tab, "fail")

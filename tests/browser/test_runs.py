@@ -77,3 +77,18 @@ def test_another_ones_run_is_not_there(world):
     with tab.trouble():
         tab.open(f"{world.server.base}/console/runs/{mine}")
         tab.until("it is not there", "document.querySelector('.empty h2')?.textContent === 'There is no such run'")
+
+
+def test_runs_of_other_dialects_are_shown(world):
+    token = {"authorization": f"Token {world.server.command('user', 'token', 'admin').split()[-1]}"}
+    app = world.admin.call("POST", "/api/apps", {
+        "name": "Echo", "type_slug": "web", "draft": False, "input_fields": [{"name": "word"}],
+        "output_template": {"markdown": "Said: {{ echo1.output_str }}"},
+        "processors": [{"id": "echo1", "provider_slug": "promptly", "processor_slug": "echo", "input": {"input_str": "{{ _inputs0.word }}"}}]}, token)
+    world.admin.call("POST", f"/api/apps/{app['uuid']}/run", {"input": {"word": "parrot"}}, token)
+    tab = world.tab("/console/runs?surface=llmstack")
+    tab.until("the run is there", f"{ROW}?.innerText.includes('LLMStack app')")
+    tab.click(".list li a")
+    tab.until("its step is drawn", "document.querySelector('.lanes li.tool')?.innerText.includes('echo1')")
+    tab.until("and what was sent", "document.querySelector('.replay')?.innerText.includes('parrot')")
+    world.look(tab, "run-app")

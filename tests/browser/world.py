@@ -35,14 +35,21 @@ class Server:
         self.log = open(os.path.join(self.data, "server.log"), "ab")
         self.process = None
 
-    def start(self):
+    def environment(self):
         settings = {
             "ANNALS_DATA": os.path.join(self.data, "data"), "ANNALS_LISTEN": f"127.0.0.1:{self.port}",
             "ANNALS_ADMIN_PASSWORD": PASSWORD, "ANNALS_LLM_BASE_URL": self.model, "ANNALS_LLM_MODEL": "scripted",
         }
         kept = {name: value for name, value in os.environ.items() if not name.startswith("ANNALS_") and name != "DATABASE_URL"}
         kept.update({name: os.environ[name] for name in ["ANNALS_CACHE", "ANNALS_PG_DIR"] if name in os.environ})
-        self.process = subprocess.Popen([self.binary], env={**kept, **settings}, stdout=self.log, stderr=self.log)
+        return {**kept, **settings}
+
+    def command(self, *arguments):
+        """What a subcommand beside the server prints."""
+        return subprocess.run([self.binary, *arguments], env=self.environment(), check=True, capture_output=True, text=True, timeout=DEADLINE).stdout.strip()
+
+    def start(self):
+        self.process = subprocess.Popen([self.binary], env=self.environment(), stdout=self.log, stderr=self.log)
         ends = time.monotonic() + 4 * DEADLINE
         while time.monotonic() < ends:
             if self.process.poll() is not None:

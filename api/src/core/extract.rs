@@ -1,6 +1,6 @@
 //! Extractors whose rejections speak the dialect of the route.
 
-use super::{Error, Problem};
+use super::{Error, Problem, shape};
 use axum::{
     body::{Body, Bytes},
     extract::{FromRequest, FromRequestParts, Request, path},
@@ -99,13 +99,22 @@ pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Error> {
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
     let problem = match serde_path_to_error::deserialize::<_, T>(&mut deserializer) {
         Ok(value) => match deserializer.end() {
-            Ok(()) => return Ok(value),
+            Ok(()) if !(is_list(bytes) && shape::has_fields::<T>()) => return Ok(value),
+            Ok(()) => {
+                let msg = "invalid type: sequence, expected an object".to_owned();
+                let (kind, loc) = (kind_of("expected struct"), vec![json!("body")]);
+                Problem { kind, loc, msg, input: Value::Null }
+            }
             Err(error) => syntax(&error, bytes),
         },
         Err(error) if error.inner().is_data() => misfit(&error, bytes),
         Err(error) => syntax(error.inner(), bytes),
     };
     Err(Error::Invalid(vec![problem]))
+}
+
+fn is_list(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().starts_with(b"[")
 }
 
 fn syntax(error: &serde_json::Error, bytes: &[u8]) -> Problem {
@@ -251,6 +260,13 @@ mod tests {
     fn a_wrong_type_shows_what_was_sent() {
         let found = problem(r#"{"messages":[{"role":7}]}"#);
         assert_eq!((found.kind, found.input), ("string_type", json!(7)));
+    }
+
+    #[test]
+    fn a_list_is_no_object_though_its_values_fit() {
+        let found = problem(r#" [[{"role":"user"}]]"#);
+        assert_eq!((found.kind, found.loc), ("model_attributes_type", vec![json!("body")]));
+        assert_eq!(parse::<Vec<u8>>(b"[1]").unwrap_or_default(), [1]);
     }
 
     #[test]

@@ -15,6 +15,7 @@ pub mod quotas;
 pub mod ranged;
 pub mod run_snapshot;
 pub mod run_stream;
+pub mod shape;
 pub mod site;
 pub mod stored_file;
 pub mod throttle;

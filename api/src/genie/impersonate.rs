@@ -1,7 +1,7 @@
 //! `/api/impersonate`: an administrator acts as somebody else for half an hour.
 
 use super::{
-    Fault, Result,
+    Failed, Fault, Result,
     answers::{Done, Nothing, done},
     auth::{access_token, told},
     ids::{self, shown},
@@ -132,7 +132,10 @@ async fn begin(
 #[utoipa::path(
     delete,
     path = "/api/impersonate",
-    responses((status = 200, description = "The token is good for nothing any more.", body = Done<Nothing>)),
+    responses(
+        (status = 200, description = "The token is good for nothing any more.", body = Done<Nothing>),
+        (status = 400, description = "The token acts as nobody else.", body = Failed),
+    ),
 )]
 async fn end(State(app): State<App>, caller: Caller) -> Result<Done<Nothing>> {
     let Some(login) = caller.login.filter(|_| caller.impersonator.is_some()) else {

@@ -21,6 +21,8 @@ const place = document.getElementById("page");
 let who = null;
 let pages = [];
 let shown = null;
+/** Whether somebody has gone anywhere since the console was opened. */
+let navigated = false;
 
 /** `/console/runs/1?x=2` as page, rest of the path and parameters. */
 function address() {
@@ -56,6 +58,7 @@ async function show() {
     shown.page.move({ rest, query });
     return;
   }
+  navigated ||= shown !== null;
   leave();
   const away = new AbortController();
   const here = { key, away, page: null };
@@ -83,6 +86,8 @@ async function show() {
     };
     const mounted = await module.default.mount(place, context);
     here.page = mounted ?? null;
+    // What had the focus is gone with the page before.
+    if (document.activeElement === document.body && navigated) place.focus({ preventScroll: true });
     if (away.signal.aborted) (typeof mounted === "function" ? mounted : mounted?.leave)?.();
   } catch (error) {
     if (away.signal.aborted || error.name === "AbortError") return;

@@ -152,7 +152,8 @@ class Chat {
       source.onmessage = (event) => this.going(JSON.parse(event.data));
       source.onerror = () => {
         close();
-        timer = setTimeout(connect, AGAIN);
+        // A login that has ended is noticed by this; a source would only try again.
+        timer = setTimeout(() => this.refresh().catch(() => {}).finally(connect), AGAIN);
       };
     };
     document.addEventListener("visibilitychange", connect, { signal });

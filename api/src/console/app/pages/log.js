@@ -8,9 +8,11 @@ const ROWS = 500;
 /** Positions looked at first, and more each time nothing is found. */
 const WINDOW = 2000;
 const PAGE = 200;
+/** Between two tries to connect, ms. */
+const AGAIN = 2000;
 const EFFECTS = 50;
 const FILTERS = [
-  ["stream", "Stream", "run-0197…"], ["category", "Category", "run, conversation"], ["type", "Type", "RunEnded"],
+  ["stream", "Stream", "run-0197…"], ["category", "Category", "run, login"], ["type", "Type", "RunEnded"],
   ["actor", "Actor", "user id"], ["correlation", "Request", "correlation id"],
 ];
 
@@ -120,7 +122,9 @@ class Tail {
     source.onerror = () => {
       source.close();
       this.tell("The connection is lost. Connecting again …");
-      this.timer = setTimeout(() => this.follow(), 2000);
+      // A login that has ended is noticed by this; a source would only try again.
+      const look = () => native("/v1/events?limit=1", { signal: this.signal }).catch(() => {}).finally(() => this.follow());
+      this.timer = setTimeout(look, AGAIN);
     };
   }
 

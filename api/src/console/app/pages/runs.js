@@ -135,7 +135,7 @@ class List {
     ];
     return h("li", { data: { run: run.id } }, h("a", { href: href(`runs/${run.id}`) },
       stateTag(run.state),
-      h("span", { class: "what" }, h("span", { class: "question" }, run.question || "(no text)"), h("span", { class: "faint facts" }, facts.filter(Boolean).join(" · "))),
+      h("span", { class: "what" }, h("span", { class: "question" }, run.question || SURFACES[run.surface] || "Run"), h("span", { class: "faint facts" }, facts.filter(Boolean).join(" · "))),
       h("span", { class: "number faint" }, duration(Math.max(0, end - new Date(run.requested_at)) / 1000)),
       h("span", { class: "when faint" }, time(run.requested_at))));
   }

@@ -88,7 +88,7 @@ export class Detail {
     this.dialog = h("dialog", { "aria-labelledby": "replayed-passage", onclick: (event) => { if (event.target === this.dialog) this.dialog.close(); } });
     fill(this.place,
       h("p", { class: "back" }, h("a", { href: href("runs") }, "‹ All runs")),
-      h("h1", { class: "asked" }, text.slice(0, 300) || "Run"),
+      h("h1", { class: "asked" }, text.slice(0, 300) || this.context.surfaces[this.run.surface] || "Run"),
       this.facts,
       h("section", { class: "card", "aria-labelledby": "timeline" }, h("h2", { id: "timeline" }, "Timeline"),
         h("div", { class: "timeline" }, this.lanes, h("div", { class: "over" }, this.axis, this.playhead)),
