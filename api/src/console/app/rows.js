@@ -1,6 +1,6 @@
 // What is looked at again and again is changed on the screen, not made anew, so that focus and selection stay.
 
-import { fill, h } from "./dom.js";
+import { fill, h, notice } from "./dom.js";
 
 /** The children of `body`, one for each thing. `build(thing)` answers `{ element, update(thing) }`. */
 export class Rows {
@@ -34,6 +34,15 @@ export function said(element, text, build) {
 
 /** The head of a table; `#` before a name: its column holds numbers. `""`: what stands there needs no name. */
 export const headed = (names) => h("thead", {}, h("tr", {}, names.map((name) => (name === "" ? h("td", {}) : h("th", { scope: "col", class: name.startsWith("#") ? "number" : "" }, name.replace("#", ""))))));
+
+/** Does what was clicked for, and says so when it cannot be done. */
+export const tried = (act) => async () => {
+  try {
+    await act();
+  } catch (error) {
+    if (error.name !== "AbortError") notice(error.status === undefined ? "The server cannot be reached; try again." : error.message, true);
+  }
+};
 
 /** A state, with a dot in its colour: `good`, `bad`, `warn`, `faint`. */
 export const tag = (kind, text) => h("span", { class: `tag ${kind}` }, text);

@@ -2,7 +2,7 @@
 
 import { sage } from "../api.js";
 import { empty, fill, h, icon, notice, number } from "../dom.js";
-import { sure } from "../rows.js";
+import { sure, tried } from "../rows.js";
 import { Documents } from "./knowledge_documents.js";
 import { Query } from "./knowledge_query.js";
 
@@ -23,7 +23,7 @@ class Shelves {
     Object.assign(this, { place, context, page: 1, name: "" });
     this.cards = h("ul", { class: "cards shelves" });
     this.none = h("div", { hidden: true });
-    this.more = h("button", { type: "button", hidden: true, onclick: () => this.load(this.page + 1) }, "Show more");
+    this.more = h("button", { type: "button", hidden: true, onclick: tried(() => this.load(this.page + 1)) }, "Show more");
     this.search = h("input", { type: "search", placeholder: "Find by name", "aria-label": "Find by name", oninput: () => this.typed() });
     const add = h("button", { type: "button", class: "first", onclick: () => this.create() }, icon("M12 5v14M5 12h14"), "New knowledge base");
     this.bar = h("div", { class: "bar" }, this.search, h("span", { class: "grow" }), add);
@@ -34,7 +34,7 @@ class Shelves {
     clearTimeout(this.timer);
     this.timer = setTimeout(() => {
       this.name = this.search.value.trim();
-      this.load(1).catch((error) => error.name === "AbortError" || notice(error.message, true));
+      tried(() => this.load(1))();
     }, 200);
     this.context.signal.addEventListener("abort", () => clearTimeout(this.timer), { once: true });
   }
@@ -110,7 +110,7 @@ class Base {
     fill(place,
       h("p", { class: "back" }, h("a", { href: href("knowledge") }, "‹ All knowledge bases")),
       h("div", { class: "head named" }, h("h1", {}, info.name), h("span", { class: "grow" }),
-        h("button", { type: "button", class: "quiet", onclick: () => this.remove() }, "Delete")),
+        h("button", { type: "button", class: "quiet", onclick: tried(() => this.remove()) }, "Delete")),
       info.intro && h("p", { class: "intro" }, info.intro),
       info.embedding?.current === false && h("p", { class: "warn" }, "Some documents were read with another embedding model; read them again to search by meaning."),
       h("nav", { class: "tabs", "aria-label": "Parts" }, this.tabs), this.panel);

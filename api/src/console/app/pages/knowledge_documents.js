@@ -2,7 +2,7 @@
 
 import { ROOT, sage } from "../api.js";
 import { bytes, empty, fill, h, icon, notice, number, time } from "../dom.js";
-import { Rows, headed, said, sure, tag, watch } from "../rows.js";
+import { Rows, headed, said, sure, tag, tried, watch } from "../rows.js";
 
 const PAGE = 20;
 /** Largest file, as the server has it. */
@@ -129,6 +129,8 @@ export class Documents {
         return;
       }
       const dismiss = h("button", { type: "button", class: "quiet", "aria-label": "Dismiss", onclick: () => line.remove() }, icon("M6 6l12 12M18 6L6 18"));
+      // What refused it may be new in the list.
+      this.again();
       line.setAttribute("role", "alert");
       fill(line, h("span", { class: "name" }, name), h("span", { class: "bad" }, error.message), dismiss);
     }
@@ -192,8 +194,8 @@ export class Documents {
 
   row({ id, doc_name: name, create_time: added }) {
     const [state, passages, size] = [h("td", {}), h("td", { class: "number" }), h("td", { class: "number" })];
-    const redo = h("button", { type: "button", class: "quiet", title: "Read again", "aria-label": `Read ${name} again`, onclick: () => this.redo(id) }, icon("M4 12a8 8 0 1 0 2.5-5.8M4 4v4.5h4.5"));
-    const away = h("button", { type: "button", class: "quiet", title: "Delete", "aria-label": `Delete ${name}`, onclick: () => this.remove(id, name) }, icon("M5 7h14M10 4h4M7 7l1 13h8l1-13M10.5 11v5M13.5 11v5"));
+    const redo = h("button", { type: "button", class: "quiet", title: "Read again", "aria-label": `Read ${name} again`, onclick: tried(() => this.redo(id)) }, icon("M4 12a8 8 0 1 0 2.5-5.8M4 4v4.5h4.5"));
+    const away = h("button", { type: "button", class: "quiet", title: "Delete", "aria-label": `Delete ${name}`, onclick: tried(() => this.remove(id, name)) }, icon("M5 7h14M10 4h4M7 7l1 13h8l1-13M10.5 11v5M13.5 11v5"));
     const element = h("tr", {}, h("th", { scope: "row", title: name }, name), state, passages, size, h("td", {}, time(added)), h("td", { class: "does" }, redo, away));
     return { element, update: ({ status, metadata }) => {
       const [kind, text] = STATES[status] ?? STATES[WAITING];
