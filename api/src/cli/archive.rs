@@ -14,6 +14,7 @@ mod file;
 
 use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, Utc};
+use commands::effects::{Sensitive, keys::MasterKey};
 pub(super) use file::{Entry, WAITING, Writing, each};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -137,13 +138,18 @@ impl Tally {
     }
 }
 
-/// Reads all of a backup and compares it with its manifest. `progress` hears how many bytes of the file are read.
+/// Reads all of a backup and compares it with its manifest; the master key, if it is in there. `progress` hears how many bytes
+/// of the file are read.
 ///
 /// # Errors
 /// When it is no backup, cut off, damaged, or of a newer version.
-pub(super) async fn check(path: &Path, mut progress: impl FnMut(u64)) -> Result<Manifest> {
+pub(super) async fn check(
+    path: &Path,
+    mut progress: impl FnMut(u64),
+) -> Result<(Manifest, Option<MasterKey>)> {
     let mut tallies: BTreeMap<String, Tally> = BTreeMap::new();
-    let (mut files, mut manifest, mut first) = (Contents::default(), None, true);
+    let (mut files, mut manifest, mut key) = (Contents::default(), None, None);
+    let mut first = true;
     let outcome = each(path, async |mut entry| {
         progress(entry.place);
         if std::mem::take(&mut first) {
@@ -171,8 +177,11 @@ pub(super) async fn check(path: &Path, mut progress: impl FnMut(u64)) -> Result<
         } else if entry.name == MANIFEST {
             let text = entry.bytes().await?;
             manifest = Some(serde_json::from_slice(&text).context("the manifest")?);
+        } else if entry.name == KEY {
+            let text = Sensitive::from(String::from_utf8(entry.bytes().await?)?);
+            key = Some(MasterKey::parse(text.expose(), KEY)?);
         } else {
-            ensure!([KEY, SETTINGS].contains(&&*entry.name), "what is {}?", entry.name);
+            ensure!(entry.name == SETTINGS, "what is {}?", entry.name);
             entry.bytes().await?;
         }
         Ok(())
@@ -194,7 +203,7 @@ pub(super) async fn check(path: &Path, mut progress: impl FnMut(u64)) -> Result<
         "{}: the backup is damaged: its manifest says otherwise",
         path.display()
     );
-    Ok(manifest)
+    Ok((manifest, key))
 }
 
 /// The table that an entry is a piece of.

@@ -2,7 +2,7 @@
 
 use super::{
     Progress,
-    archive::{self, Contents, Entry, FILES, Head, KEY, Manifest, TABLES, Table},
+    archive::{self, Contents, Entry, FILES, Head, Manifest, TABLES, Table},
     verify,
 };
 use crate::{
@@ -57,9 +57,9 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<()> {
     let progress = Progress::new();
     let bar = progress.bar("checking");
     let size = fs::metadata(path).with_context(|| path.display().to_string())?.len();
-    let manifest = archive::check(path, |read| bar.at(read, size)).await?;
+    let (manifest, inside) = archive::check(path, |read| bar.at(read, size)).await?;
     drop(bar);
-    own_key(config, &manifest, path).await?;
+    own_key(config, &manifest, inside)?;
 
     let store = Store::open(config, Tenancy::Owner).await?;
     let filled = fill(&store.db, config, &manifest, path).await;
@@ -72,26 +72,17 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<()> {
     proven
 }
 
-/// Makes sure that this installation has the key of the backup, before anything is written.
-async fn own_key(config: &Config, manifest: &Manifest, path: &Path) -> Result<()> {
+/// Makes sure that this installation has the key of the backup, before anything else is written.
+fn own_key(config: &Config, manifest: &Manifest, inside: Option<MasterKey>) -> Result<()> {
     let configured = config.master_key.is_some() || config.master_key_file.is_some();
     if !configured && !MasterKey::file_in(&config.data).try_exists()? {
-        let mut inside = None;
-        archive::each(path, async |entry| {
-            if entry.name == KEY {
-                inside = Some(String::from_utf8(entry.bytes().await?)?);
-            }
-            Ok(())
-        })
-        .await?;
-        let Some(text) = inside else {
+        let Some(key) = inside else {
             bail!(
                 "the backup holds no master key, and this installation has none: set ANNALS_MASTER_KEY or \
                  ANNALS_MASTER_KEY_FILE to the key of the installation that was saved, or copy its file to {}",
                 MasterKey::file_in(&config.data).display()
             );
         };
-        let key = MasterKey::parse(&text, "the backup")?;
         ensure!(
             Keys::derive(&key).fingerprint() == manifest.key,
             "the key in the backup is another's"
