@@ -75,11 +75,11 @@ fn parse(page: &str) -> Result<BTreeMap<String, Family>> {
                 None => (key, ""),
             };
             let family = families.get_mut(&open).context("a sample outside of a family")?;
-            let fits = match (family.kind.as_str(), name.strip_prefix(&*open)) {
-                ("histogram", Some("_bucket" | "_sum" | "_count")) => true,
-                ("counter" | "gauge", Some("")) => true,
-                _ => false,
+            let ends: &[&str] = match family.kind.as_str() {
+                "histogram" => &["_bucket", "_sum", "_count"],
+                _ => &[""],
             };
+            let fits = name.strip_prefix(&*open).is_some_and(|end| ends.contains(&end));
             ensure!(fits, "{line} in {open}");
             let sample = (name.to_owned(), labels(inside)?, value.parse()?);
             let same = |(n, l, _): &&(String, _, f64)| (n, l) == (&sample.0, &sample.1);
