@@ -174,8 +174,8 @@ mod tests {
         let status = ModelError::Status { status: 429, tries: 3, excerpt: "slow down".into() };
         let begun = observed("openai", &asked("limited"), async { Err(status) }).await;
         assert!(begun.is_err());
-        let counts = models::of("openai", "limited");
-        let errors: Vec<_> = counts.errors.each().filter(|(_, n)| *n > 0).collect();
-        assert_eq!(errors, [("rate_limited", 1)]);
+        let provided = models::of("openai", "limited");
+        let errors = provided.errors.each().filter(|(_, n)| *n > 0);
+        assert_eq!(errors.collect::<Vec<_>>(), [("rate_limited", 1)]);
     }
 }
