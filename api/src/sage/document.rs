@@ -34,12 +34,8 @@ fn dialect() -> Dialect {
         ],
         further_logins: vec![],
         failures: FAILURES,
-        shapes: [
-            schemas::<Failed<'static>>(),
-            schemas::<Rejected<'static>>(),
-            schemas::<Line>(),
-        ]
-        .concat(),
+        shapes: [schemas::<Failed<'static>>(), schemas::<Rejected<'static>>(), schemas::<Line>()]
+            .concat(),
     }
 }
 
@@ -69,8 +65,16 @@ const FAILURES: &[Failure] = &[
     failed(404, "NotFound", "The path is malformed.", When::Thing),
     failed(413, "TooLarge", "The body is too large.", When::Body),
     failed(415, "MediaType", "The body has a type that is not taken here.", When::Body),
-    Failure { shape: "Rejected", ..failed(422, "Invalid", "`detail` says what is wrong.", When::Input) },
-    failed(500, "Refused", "It cannot be done, or something failed; `message` says which.", When::Always),
+    Failure {
+        shape: "Rejected",
+        ..failed(422, "Invalid", "`detail` says what is wrong.", When::Input)
+    },
+    failed(
+        500,
+        "Refused",
+        "It cannot be done, or something failed; `message` says which.",
+        When::Always,
+    ),
     failed(503, "Unavailable", "Temporarily unavailable; try again.", When::Always),
 ];
 

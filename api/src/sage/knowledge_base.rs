@@ -7,12 +7,7 @@ mod reasons;
 mod redo;
 mod retrieve;
 
-use super::{
-    Fault, Reply, Result, Text,
-    conversations::in_range,
-    envelope::Replied,
-    text,
-};
+use super::{Fault, Reply, Result, Text, conversations::in_range, envelope::Replied, text};
 use crate::{
     app::App,
     core::{Caller, Json, Path, Query},
@@ -210,11 +205,7 @@ async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) 
     request_body = Meant,
     responses((status = 200, description = "It worked.", body = Replied<Done>)),
 )]
-async fn clear(
-    State(app): State<App>,
-    caller: Caller,
-    Json(body): Json<Meant>,
-) -> Result<Done> {
+async fn clear(State(app): State<App>, caller: Caller, Json(body): Json<Meant>) -> Result<Done> {
     let id = KnowledgeBaseId(body.kdb_id);
     let owner = owner_of(&app, &caller, &id).await?;
     let command = Command::Clear { by: authority(&caller) };

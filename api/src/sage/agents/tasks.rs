@@ -7,7 +7,10 @@ use super::{
 use crate::{
     app::App,
     core::{Caller, Json, Path},
-    sage::{conversations::iso, envelope::{Failed, Replied}},
+    sage::{
+        conversations::iso,
+        envelope::{Failed, Replied},
+    },
 };
 use axum::extract::State;
 use commands::agents::template::Language;

@@ -52,7 +52,10 @@ pub(super) struct Template {
     params(TemplateQuery),
     responses((status = 200, description = "The prompt.", body = Replied<Template>)),
 )]
-pub(super) async fn template(_caller: Caller, Query(query): Query<TemplateQuery>) -> Result<Template> {
+pub(super) async fn template(
+    _caller: Caller,
+    Query(query): Query<TemplateQuery>,
+) -> Result<Template> {
     let language = Language::tagged(query.language.as_deref().unwrap_or("zh"));
     let message = text("成功获取默认System Prompt模板", "Default system prompt template retrieved");
     Ok(Reply(message, Template { content: system_prompt(language).into() }))

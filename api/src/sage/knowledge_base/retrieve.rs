@@ -91,7 +91,11 @@ struct Rank {
     request_body = Body,
     responses((status = 200, description = "What was found.", body = Replied<Found>)),
 )]
-pub(super) async fn retrieve(State(app): State<App>, caller: Caller, Json(body): Json<Body>) -> Result<Found> {
+pub(super) async fn retrieve(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<Body>,
+) -> Result<Found> {
     let top_k = body.top_k.unwrap_or(10);
     in_range("top_k", top_k, 1, i64::MAX)?;
     let top_k = usize::try_from(top_k).unwrap_or(MAX_TOP_K).min(MAX_TOP_K);

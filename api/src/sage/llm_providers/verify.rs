@@ -1,8 +1,6 @@
 //! Does a provider work? It is asked, and nothing is kept.
 
-use super::{
-    Body, Fault, Null, Reply, Result, Text, Told, Whole, bad_url, returned, text, worded,
-};
+use super::{Body, Fault, Null, Reply, Result, Text, Told, Whole, bad_url, returned, text, worded};
 use crate::{
     app::App,
     core::{Caller, Json, Path, extract::OptionalJson},
