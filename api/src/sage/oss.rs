@@ -65,7 +65,7 @@ struct UploadBody {
 #[derive(Serialize, ToSchema)]
 struct Stored {
     /// Where everybody can read it.
-    #[schema(format = Uri)]
+    #[schema(format = "uri-reference")]
     url: String,
 }
 
@@ -118,7 +118,7 @@ async fn receive(form: &mut Form<'_>) -> std::result::Result<(File, String), Fau
 #[schema(as = ImportFile)]
 struct Link {
     /// An http or https URL that everybody can reach.
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     url: String,
 }
 
@@ -126,7 +126,7 @@ struct Link {
 #[derive(Serialize, ToSchema)]
 struct Imported {
     /// Where everybody can read it.
-    #[schema(format = Uri)]
+    #[schema(format = "uri-reference")]
     url: String,
     /// What it is called.
     filename: String,

@@ -35,7 +35,7 @@ pub struct There {
     /// Where to go afterwards; a path here.
     next: Option<String>,
     /// Where the provider is to send the browser: a URL of this host, by default that of the callback.
-    #[param(format = Uri)]
+    #[param(format = "uri")]
     redirect_uri: Option<String>,
 }
 

@@ -31,7 +31,7 @@ struct Asked {
     response_type: String,
     client_id: String,
     /// One of the client's, as it is registered; by default the first of them.
-    #[param(format = Uri)]
+    #[param(format = "uri")]
     redirect_uri: Option<String>,
     /// Words with spaces between; by default all that the client may have.
     scope: Option<String>,

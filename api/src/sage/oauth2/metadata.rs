@@ -14,17 +14,17 @@ use utoipa::ToSchema;
 #[derive(Serialize, ToSchema)]
 #[schema(as = OAuth2Metadata)]
 pub struct Metadata {
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     issuer: String,
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     authorization_endpoint: String,
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     token_endpoint: String,
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     userinfo_endpoint: String,
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     revocation_endpoint: String,
-    #[schema(format = Uri)]
+    #[schema(format = "uri")]
     introspection_endpoint: String,
     grant_types_supported: [&'static str; 2],
     response_types_supported: [&'static str; 1],
