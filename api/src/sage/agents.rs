@@ -1,6 +1,7 @@
 //! Agents: create, read, list, change, share, delete; and what models write about them.
 
 mod dto;
+mod shapes;
 mod sharing;
 mod tasks;
 mod writing;
@@ -9,37 +10,42 @@ use super::{Fault, Reply, Result, Text, text};
 use crate::{
     app::App,
     core::{Caller, Json, Path},
+    openapi::Documented,
+    sage::envelope::Replied,
 };
-use axum::{
-    Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::extract::State;
 use commands::agents::Created;
 use domain::{
     agent::{self, Command, Config, Refusal},
     ids::AgentId,
 };
-use dto::{Body, Dto};
+use dto::{Body, Changed, Dto};
 use projections::agents::{self as read_model, Agent};
-use serde_json::{Value, json};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/agent/list", get(list))
-        .route("/api/agent/create", post(create))
-        .route("/api/agent/template/default_system_prompt", get(writing::template))
-        .route("/api/agent/auto-generate", post(writing::draft))
-        .route("/api/agent/auto-generate/submit", post(tasks::draft))
-        .route("/api/agent/system-prompt/optimize", post(writing::optimize))
-        .route("/api/agent/system-prompt/optimize/submit", post(tasks::optimize))
-        .route("/api/agent/tasks/{task_id}", get(tasks::read))
-        .route("/api/agent/tasks/{task_id}/cancel", post(tasks::cancel))
-        .route("/api/agent/{agent_id}", get(read).put(update).delete(remove))
-        .route("/api/agent/{agent_id}/auth", get(sharing::read).post(sharing::update))
+/// The table of contents.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(create))
+        .routes(routes!(writing::template))
+        .routes(routes!(writing::draft))
+        .routes(routes!(tasks::draft))
+        .routes(routes!(writing::optimize))
+        .routes(routes!(tasks::optimize))
+        .routes(routes!(tasks::read))
+        .routes(routes!(tasks::cancel))
+        .routes(routes!(read, update, remove))
+        .routes(routes!(sharing::read, sharing::update))
+        .tagged("Agents")
 }
 
+/// Lists the agents that the caller may use: own ones, those shared with them, and for an administrator all.
+#[utoipa::path(
+    get,
+    path = "/api/agent/list",
+    responses((status = 200, description = "The agents, the oldest first.", body = Replied<Vec<Dto>>)),
+)]
 async fn list(State(app): State<App>, caller: Caller) -> Result<Vec<Dto>> {
     let agents = read_model::visible_to(&app.db, caller.scope()).await?;
     let count = agents.len();
@@ -47,7 +53,16 @@ async fn list(State(app): State<App>, caller: Caller) -> Result<Vec<Dto>> {
     Ok(Reply(message, agents.into_iter().map(Dto::from).collect()))
 }
 
-async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Body>) -> Result<Value> {
+/// Saves a new agent of the caller's.
+///
+/// Its name is unique among theirs.
+#[utoipa::path(
+    post,
+    path = "/api/agent/create",
+    request_body = Body,
+    responses((status = 200, description = "Its id.", body = Replied<Changed>)),
+)]
+async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Body>) -> Result<Changed> {
     let config = Box::new(Config::from(body));
     let name = config.name.clone();
     app.settled("agents").await?;
@@ -59,22 +74,38 @@ async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Body>) 
         created.map_err(|error| Fault::worded(error, |refusal| refused(refusal, &name)))?;
     app.caught_up("agents", decided.position).await;
     let message = text(format!("Agent '{id}' 创建成功"), format!("Agent '{id}' created"));
-    Ok(Reply(message, json!({"agent_id": id})))
+    Ok(Reply(message, Changed { agent_id: id.0 }))
 }
 
+/// Gets an agent that the caller may use.
+#[utoipa::path(
+    get,
+    path = "/api/agent/{agent_id}",
+    params(("agent_id" = String, Path, description = "Its id.")),
+    responses((status = 200, description = "The agent.", body = Replied<Dto>)),
+)]
 async fn read(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Dto> {
     let agent = find(&app, &caller, &id).await?;
     let message = text(format!("获取Agent '{id}' 成功"), format!("Agent '{id}' retrieved"));
     Ok(Reply(message, agent.into()))
 }
 
-/// Replaces the whole configuration; owner and time of creation stay.
+/// Replaces the whole configuration of an agent; owner and time of creation stay.
+///
+/// For its owner and administrators.
+#[utoipa::path(
+    put,
+    path = "/api/agent/{agent_id}",
+    params(("agent_id" = String, Path, description = "Its id.")),
+    request_body = Body,
+    responses((status = 200, description = "Its id.", body = Replied<Changed>)),
+)]
 async fn update(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
     Json(body): Json<Body>,
-) -> Result<Value> {
+) -> Result<Changed> {
     let denied = text("无权更新该Agent", "You may not change this agent");
     owned(&app, &caller, &id, denied).await?;
     let config = Box::new(Config::from(body));
@@ -89,10 +120,19 @@ async fn update(
     })?;
     app.caught_up("agents", changed.position).await;
     let message = text(format!("Agent '{id}' 更新成功"), format!("Agent '{id}' updated"));
-    Ok(Reply(message, json!({"agent_id": id})))
+    Ok(Reply(message, Changed { agent_id: id }))
 }
 
-async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Value> {
+/// Deletes an agent.
+///
+/// For its owner and administrators.
+#[utoipa::path(
+    delete,
+    path = "/api/agent/{agent_id}",
+    params(("agent_id" = String, Path, description = "Its id.")),
+    responses((status = 200, description = "Its id.", body = Replied<Changed>)),
+)]
+async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Changed> {
     owned(&app, &caller, &id, text("无权删除该Agent", "You may not delete this agent")).await?;
     let agent_id = AgentId(id.clone());
     let metadata = caller.metadata();
@@ -100,7 +140,7 @@ async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) 
     let decided = decided.map_err(|error| Fault::worded(error, |_| missing(&id)))?;
     app.caught_up("agents", decided.position).await;
     let message = text(format!("Agent '{id}' 删除成功"), format!("Agent '{id}' deleted"));
-    Ok(Reply(message, json!({"agent_id": id})))
+    Ok(Reply(message, Changed { agent_id: id }))
 }
 
 /// As [`usable`]; one that is not answers as if it did not exist.

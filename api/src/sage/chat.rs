@@ -3,6 +3,7 @@
 mod overrides;
 mod provider;
 mod request;
+mod shapes;
 
 use super::{Fault, text};
 use crate::{
@@ -13,13 +14,12 @@ use crate::{
         run_stream::{self, Framing, Reader},
         tie::Tie,
     },
+    openapi::Documented,
 };
 use axum::{
-    Router,
     extract::{FromRequestParts, State},
     http::{HeaderMap, request::Parts},
     response::Response,
-    routing::post,
 };
 use commands::chat::{AskError, Begun};
 use domain::{
@@ -30,15 +30,42 @@ use domain::{
 use projections::agents::{self, Agent};
 pub(super) use request::is_bad_id;
 use request::{ChatRequest, StreamRequest};
+pub(super) use shapes::Line;
+use shapes::{EVENTS, LINES};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/chat", post(chat))
-        .route("/api/stream", post(stream))
-        .route("/api/web-stream", post(web_stream))
+/// The table of contents.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(chat))
+        .routes(routes!(stream))
+        .routes(routes!(web_stream))
+        .tagged("Chat")
 }
 
+/// Asks a saved agent, and streams its answer.
+///
+/// A client that goes away stops the answer. A session in which somebody is still being answered refuses, with 500.
+/// Without a login as far as the operator allows (`ANNALS_ANONYMOUS_CHAT`).
+///
+/// Lines are JSON objects as `StreamLine` has them. Those of one `message_id` are one message: their contents are appended, except of
+/// tools, where the last one counts. The last line is `stream_end`. What is wrong with the request is answered before the stream
+/// begins; what goes wrong later is told in it.
+#[utoipa::path(
+    post,
+    path = "/api/chat",
+    request_body = ChatRequest,
+    responses((
+        status = 200,
+        description = "The answer's lines, or events to those who accept `text/event-stream`.",
+        headers(("X-Run-Id" = uuid::Uuid, description = "The run that answers.")),
+        content(
+            (String = "text/plain", example = json!(LINES)),
+            (String = "text/event-stream", example = json!(EVENTS)),
+        ),
+    )),
+    security((), ("bearer" = []), ("session" = []), ("token" = [])),
+)]
 async fn chat(
     State(app): State<App>,
     Asker(asker): Asker,
@@ -56,6 +83,29 @@ async fn chat(
     begin(&app, asker, request, Some(agent), Surface::SageChat, &headers).await
 }
 
+/// Asks a saved agent or one made up for this request, and streams its answer.
+///
+/// A client that goes away stops the answer. A session in which somebody is still being answered refuses, with 500.
+/// Without a login as far as the operator allows (`ANNALS_ANONYMOUS_CHAT`).
+///
+/// Lines are JSON objects as `StreamLine` has them. Those of one `message_id` are one message: their contents are appended, except of
+/// tools, where the last one counts. The last line is `stream_end`. What is wrong with the request is answered before the stream
+/// begins; what goes wrong later is told in it.
+#[utoipa::path(
+    post,
+    path = "/api/stream",
+    request_body = StreamRequest,
+    responses((
+        status = 200,
+        description = "The answer's lines, or events to those who accept `text/event-stream`.",
+        headers(("X-Run-Id" = uuid::Uuid, description = "The run that answers.")),
+        content(
+            (String = "text/plain", example = json!(LINES)),
+            (String = "text/event-stream", example = json!(EVENTS)),
+        ),
+    )),
+    security((), ("bearer" = []), ("session" = []), ("token" = [])),
+)]
 async fn stream(
     State(app): State<App>,
     Asker(asker): Asker,
@@ -66,6 +116,29 @@ async fn stream(
     begin(&app, asker, request, agent, Surface::SageStream, &headers).await
 }
 
+/// Asks an agent in the background, and streams its answer.
+///
+/// The answer goes on when the client goes away: `GET /api/stream/resume/{session_id}` has its lines. An answer that is still given
+/// in this session is stopped for it. After twenty seconds of silence comes `: heartbeat` with two line ends, which is no line and
+/// does not count.
+///
+/// Lines are JSON objects as `StreamLine` has them. Those of one `message_id` are one message: their contents are appended, except of
+/// tools, where the last one counts. The last line is `stream_end`. What is wrong with the request is answered before the stream
+/// begins; what goes wrong later is told in it.
+#[utoipa::path(
+    post,
+    path = "/api/web-stream",
+    request_body = StreamRequest,
+    responses((
+        status = 200,
+        description = "The answer's lines, or events to those who accept `text/event-stream`.",
+        headers(("X-Run-Id" = uuid::Uuid, description = "The run that answers.")),
+        content(
+            (String = "text/plain", example = json!(LINES)),
+            (String = "text/event-stream", example = json!(EVENTS)),
+        ),
+    )),
+)]
 async fn web_stream(
     State(app): State<App>,
     caller: Caller,

@@ -7,12 +7,10 @@ use crate::{
     app::App,
     config::Share,
     core::{Caller, Error, Json, Path, Problem, Query, peer::Peer},
+    openapi::Documented,
+    sage::envelope::{Failed, Replied},
 };
-use axum::{
-    Router,
-    extract::{FromRequestParts, Request, State},
-    routing::{delete, get, post},
-};
+use axum::extract::{FromRequestParts, Request, State};
 use chrono::{DateTime, Local, Utc};
 use commands::execute::Decided;
 use domain::{
@@ -24,27 +22,38 @@ use domain::{
 use messages::Messages;
 use projections::conversations::{self as read_model, Listing, Sort};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/conversations", get(list))
-        .route("/api/conversations/{session_id}/messages", get(messages))
-        .route("/api/share/conversations/{session_id}/messages", get(shared))
-        .route("/api/conversations/{session_id}/title", post(rename))
-        .route("/api/conversations/{session_id}", delete(remove))
+/// The table of contents.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(messages))
+        .routes(routes!(shared))
+        .routes(routes!(rename))
+        .routes(routes!(remove))
+        .tagged("Conversations")
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
+    /// From 1.
     #[serde(default = "first_page")]
+    #[param(minimum = 1, maximum = 2_147_483_647)]
     page: i64,
     #[serde(default = "page_size")]
+    #[param(minimum = 1, maximum = 100)]
     page_size: i64,
+    /// For administrators: whose conversations, instead of everybody's.
     user_id: Option<String>,
+    /// Part of the title or the session id.
     search: Option<String>,
+    /// The agent that answers.
     agent_id: Option<String>,
+    /// `title`, `messages` for the longest first, or `date` for the last touched first, as without it.
     #[serde(default)]
     sort_by: String,
 }
@@ -57,7 +66,9 @@ fn page_size() -> i64 {
     10
 }
 
-#[derive(Debug, Serialize)]
+/// A page of conversations.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConversationPage)]
 struct ListReply {
     list: Vec<Item>,
     total: i64,
@@ -66,23 +77,36 @@ struct ListReply {
     total_pages: i64,
     has_next: bool,
     has_prev: bool,
+    /// Whose conversations; null for everybody's.
     user_id: Option<String>,
 }
 
-#[derive(Debug, Serialize)]
+/// A conversation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Conversation)]
 struct Item {
     session_id: String,
     user_id: String,
+    /// `default_agent` if none answers.
     agent_id: String,
     agent_name: String,
     title: String,
     message_count: i32,
+    /// Messages of people.
     user_count: i32,
+    /// Messages of the agent.
     agent_count: i32,
     created_at: String,
     updated_at: String,
 }
 
+/// Lists the caller's conversations, for an administrator everybody's.
+#[utoipa::path(
+    get,
+    path = "/api/conversations",
+    params(ListQuery),
+    responses((status = 200, description = "The page.", body = Replied<ListReply>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -171,11 +195,24 @@ pub(super) fn iso(at: DateTime<Utc>) -> String {
 }
 
 /// Whose conversation an administrator means, where several people chose the same session id.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Whose {
+    /// For administrators: whose conversation, where several people chose the same session id.
+    #[param(value_type = Option<String>)]
     user_id: Option<UserId>,
 }
 
+/// Gets all messages of a conversation, with the index of the stream line that comes next.
+///
+/// The messages hold exactly the lines below that index. A client that goes on with `GET /api/stream/resume/{session_id}` from
+/// there misses nothing and sees nothing twice.
+#[utoipa::path(
+    get,
+    path = "/api/conversations/{session_id}/messages",
+    params(("session_id" = String, Path, description = "The conversation, as its client named it."), Whose),
+    responses((status = 200, description = "The messages.", body = Replied<Messages>)),
+)]
 async fn messages(
     State(app): State<App>,
     caller: Caller,
@@ -188,7 +225,19 @@ async fn messages(
     Ok(Reply(text("获取消息成功", "Messages retrieved"), messages))
 }
 
-/// The same for whoever knows the session id, as far as the operator allows.
+/// Gets all messages of a conversation for whoever knows its session id, as far as the operator allows.
+///
+/// Metadata is left out. `ANNALS_SHARE` says whether a login is needed.
+#[utoipa::path(
+    get,
+    path = "/api/share/conversations/{session_id}/messages",
+    params(("session_id" = String, Path, description = "The conversation, as its client named it.")),
+    responses(
+        (status = 200, description = "The messages.", body = Replied<Messages>),
+        (status = 429, description = "Too many guesses; see the header `Retry-After`.", body = Failed),
+    ),
+    security((), ("bearer" = []), ("session" = []), ("token" = [])),
+)]
 async fn shared(State(app): State<App>, request: Request) -> Result<Messages> {
     let (mut parts, _) = request.into_parts();
     let Path(session_id) = Path::<String>::from_request_parts(&mut parts, &app).await?;
@@ -207,17 +256,43 @@ async fn shared(State(app): State<App>, request: Request) -> Result<Messages> {
     Ok(Reply(text("获取分享消息成功", "Shared messages retrieved"), messages))
 }
 
-#[derive(Debug, Deserialize)]
+/// What a conversation is to be called.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ConversationTitle)]
 struct TitleBody {
+    #[schema(min_length = 1, max_length = 255)]
     title: String,
 }
 
+/// What a conversation is called.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConversationRenamed)]
+struct Renamed {
+    session_id: String,
+    title: String,
+}
+
+/// A conversation that is gone.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConversationDeleted)]
+struct Removed {
+    session_id: String,
+}
+
+/// Gives a conversation a title.
+#[utoipa::path(
+    post,
+    path = "/api/conversations/{session_id}/title",
+    params(("session_id" = String, Path, description = "The conversation, as its client named it.")),
+    request_body = TitleBody,
+    responses((status = 200, description = "Its title now.", body = Replied<Renamed>)),
+)]
 async fn rename(
     State(app): State<App>,
     caller: Caller,
     Path(session_id): Path<String>,
     Json(TitleBody { title }): Json<TitleBody>,
-) -> Result<Value> {
+) -> Result<Renamed> {
     let id = find(&app, &session_id, caller.scope()).await?;
     let title = title.replace('\0', "");
     let command = Command::Rename { title: title.clone() };
@@ -226,15 +301,22 @@ async fn rename(
         format!("会话 {session_id} 标题已更新"),
         format!("Title of session {session_id} updated"),
     );
-    Ok(Reply(message, json!({"session_id": session_id, "title": title.trim()})))
+    let title = title.trim().to_owned();
+    Ok(Reply(message, Renamed { session_id, title }))
 }
 
-/// The conversation goes, and with it a run that still speaks in it.
+/// Deletes a conversation, and stops an answer that is still given in it.
+#[utoipa::path(
+    delete,
+    path = "/api/conversations/{session_id}",
+    params(("session_id" = String, Path, description = "The conversation, as its client named it.")),
+    responses((status = 200, description = "It is gone.", body = Replied<Removed>)),
+)]
 async fn remove(
     State(app): State<App>,
     caller: Caller,
     Path(session_id): Path<String>,
-) -> Result<Value> {
+) -> Result<Removed> {
     let id = find(&app, &session_id, caller.scope()).await?;
     let was = app.load::<Conversation>(&id).await?;
     change(&app, &caller, id, &Command::Delete, &session_id).await?;
@@ -244,7 +326,7 @@ async fn remove(
     }
     let message =
         text(format!("会话 {session_id} 已删除"), format!("Session {session_id} deleted"));
-    Ok(Reply(message, json!({"session_id": session_id})))
+    Ok(Reply(message, Removed { session_id }))
 }
 
 async fn change(

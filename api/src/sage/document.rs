@@ -1,6 +1,7 @@
 //! The document of the Sage dialect.
 
 use super::{
+    chat::Line,
     envelope::{Failed, Rejected},
     resources,
 };
@@ -36,7 +37,8 @@ fn dialect() -> Dialect {
             ("access_token", bearer("The access token of a client of the authorization server.")),
         ],
         failures: FAILURES,
-        shapes: [schemas::<Failed<'static>>(), schemas::<Rejected<'static>>()].concat(),
+        shapes: [schemas::<Failed<'static>>(), schemas::<Rejected<'static>>(), schemas::<Line>()]
+            .concat(),
     }
 }
 

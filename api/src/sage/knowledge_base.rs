@@ -1,51 +1,45 @@
 //! Knowledge bases: the shelves themselves. Their documents and the search have files of their own.
 
 mod documents;
+mod dto;
 mod incoming;
 mod reasons;
 mod redo;
 mod retrieve;
 
-use super::{
-    Fault, Reply, Result, Text,
-    conversations::{in_range, iso},
-    text,
-};
+use super::{Fault, Reply, Result, Text, conversations::in_range, envelope::Replied, text};
 use crate::{
     app::App,
     core::{Caller, Json, Path, Query},
-    library,
+    openapi::Documented,
 };
-use axum::{
-    Router,
-    extract::State,
-    routing::{delete, get, post},
-};
+use axum::extract::State;
 use commands::execute::Loaded;
 use domain::{
     ids::{KnowledgeBaseId, UserId},
     knowledge_base::{Authority, Command, KnowledgeBase, Refusal},
 };
-use projections::{
-    knowledge_bases::{self as shelves, Filter, Row},
-    retrieval::models::Embedding,
+use dto::{
+    AddBody, Added, Done, Info, InfoQuery, Item, ListQuery, Listing, Meant, UpdateBody, first,
+    twenty,
 };
-use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use projections::knowledge_bases::{self as shelves, Filter, Row};
+use utoipa_axum::{router::OpenApiRouter, routes};
 use uuid::Uuid;
 
-/// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/knowledge-base/add", post(add))
-        .route("/api/knowledge-base/update", post(update))
-        .route("/api/knowledge-base/info", get(info))
-        .route("/api/knowledge-base/list", get(list))
-        .route("/api/knowledge-base/delete/{kdb_id}", delete(remove))
-        .route("/api/knowledge-base/clear", post(clear))
+/// The table of contents.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(add))
+        .routes(routes!(update))
+        .routes(routes!(info))
+        .routes(routes!(list))
+        .routes(routes!(remove))
+        .routes(routes!(clear))
         .merge(redo::routes())
         .merge(documents::routes())
-        .merge(retrieve::routes())
+        .routes(routes!(retrieve::retrieve))
+        .tagged("Knowledge bases")
 }
 
 /// What a knowledge base is called when none is meant for this caller.
@@ -86,114 +80,14 @@ async fn load(
     }
 }
 
-#[derive(Debug, Deserialize)]
-struct AddBody {
-    name: String,
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(default)]
-    intro: Option<String>,
-    #[serde(default)]
-    language: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct UpdateBody {
-    kdb_id: String,
-    #[serde(default)]
-    name: Option<String>,
-    #[serde(default)]
-    intro: Option<String>,
-    #[serde(default)]
-    kdb_setting: Option<Value>,
-}
-
-#[derive(Debug, Deserialize)]
-struct ClearBody {
-    kdb_id: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct InfoQuery {
-    kdb_id: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct ListQuery {
-    #[serde(default)]
-    query_name: String,
-    #[serde(default, rename = "type")]
-    kind: String,
-    #[serde(default = "first")]
-    page: i64,
-    #[serde(default = "twenty")]
-    page_size: i64,
-}
-
-fn first() -> i64 {
-    1
-}
-
-fn twenty() -> i64 {
-    20
-}
-
-#[derive(Debug, Serialize)]
-struct Info {
-    #[serde(rename = "kdbId")]
-    kdb_id: String,
-    name: String,
-    intro: String,
-    #[serde(rename = "type")]
-    kind: String,
-    #[serde(rename = "createdAt")]
-    created_at: i64,
-    #[serde(rename = "updatedAt")]
-    updated_at: i64,
-    #[serde(rename = "kdbSetting")]
-    setting: Value,
-    user_id: String,
-    embedding: Option<Model>,
-}
-
-#[derive(Debug, Serialize)]
-struct Item {
-    id: String,
-    name: String,
-    index_name: String,
-    intro: String,
-    #[serde(rename = "createTime")]
-    created: String,
-    #[serde(rename = "dataSource")]
-    kind: String,
-    #[serde(rename = "docNum")]
-    documents: i64,
-    cover: &'static str,
-    #[serde(rename = "defaultColor")]
-    default_color: bool,
-    user_id: String,
-    #[serde(rename = "type")]
-    no_type: Value,
-    embedding: Option<Model>,
-}
-
-/// What its documents were embedded with; not `current` when some of them wait to be read again with the model in use.
-#[derive(Debug, Serialize)]
-struct Model {
-    model: String,
-    dimension: Option<i32>,
-    current: bool,
-}
-
-/// A page of anything in this part of the dialect.
-#[derive(Debug, Serialize)]
-struct Listing<T> {
-    list: Vec<T>,
-    total: i64,
-    user_id: String,
-}
-
-async fn add(State(app): State<App>, caller: Caller, Json(body): Json<AddBody>) -> Result<Value> {
+/// Makes a new knowledge base of the caller's.
+#[utoipa::path(
+    post,
+    path = "/api/knowledge-base/add",
+    request_body = AddBody,
+    responses((status = 200, description = "Its id.", body = Replied<Added>)),
+)]
+async fn add(State(app): State<App>, caller: Caller, Json(body): Json<AddBody>) -> Result<Added> {
     let id = KnowledgeBaseId(Uuid::new_v4().simple().to_string());
     let command = Command::Create {
         owner: caller.user.clone(),
@@ -206,14 +100,21 @@ async fn add(State(app): State<App>, caller: Caller, Json(body): Json<AddBody>) 
     let decided = app.execute::<KnowledgeBase>(&id, &command, &caller.metadata()).await;
     let decided = decided.map_err(|error| Fault::worded(error, worded))?;
     app.caught_up("knowledge_bases", decided.position).await;
-    Ok(Reply(success(), json!({"kdb_id": id, "user_id": caller.user})))
+    Ok(Reply(success(), Added { kdb_id: id, user_id: caller.user }))
 }
 
+/// Changes a knowledge base.
+#[utoipa::path(
+    post,
+    path = "/api/knowledge-base/update",
+    request_body = UpdateBody,
+    responses((status = 200, description = "It worked.", body = Replied<Done>)),
+)]
 async fn update(
     State(app): State<App>,
     caller: Caller,
     Json(body): Json<UpdateBody>,
-) -> Result<Value> {
+) -> Result<Done> {
     let id = KnowledgeBaseId(body.kdb_id);
     let owner = owner_of(&app, &caller, &id).await?;
     // What is empty stays as it is.
@@ -224,9 +125,16 @@ async fn update(
     let news = app.execute::<KnowledgeBase>(&id, &command, &caller.metadata()).await;
     let news = news.map_err(|error| Fault::worded(error, worded))?;
     app.caught_up("knowledge_bases", news.position).await;
-    Ok(Reply(success(), json!({"success": true, "user_id": owner})))
+    Ok(Reply(success(), Done::of(owner)))
 }
 
+/// Gets a knowledge base.
+#[utoipa::path(
+    get,
+    path = "/api/knowledge-base/info",
+    params(InfoQuery),
+    responses((status = 200, description = "The knowledge base.", body = Replied<Info>)),
+)]
 async fn info(
     State(app): State<App>,
     caller: Caller,
@@ -236,23 +144,17 @@ async fn info(
     owner_of(&app, &caller, &id).await?;
     let row = shelves::get(&app.db, &id).await?.ok_or_else(not_found)?;
     let mut embeddings = app.library.embeddings(&app.db, &[&row.id]).await?;
-    let language = if row.language.is_empty() { "zh-cn" } else { &row.language };
-    let first = || json!({"kdbAttach": {"language": language}});
-    let setting = row.setting.clone().unwrap_or_else(first);
-    let info = Info {
-        embedding: embeddings.remove(&row.id).map(Model::from),
-        kdb_id: row.id,
-        name: row.name,
-        intro: row.intro,
-        kind: row.kind,
-        created_at: row.created_at.timestamp(),
-        updated_at: row.updated_at.timestamp(),
-        setting,
-        user_id: row.owner,
-    };
-    Ok(Reply(success(), info))
+    let embedding = embeddings.remove(&row.id);
+    Ok(Reply(success(), Info::new(row, embedding)))
 }
 
+/// Lists the caller's knowledge bases, for an administrator everybody's; the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/knowledge-base/list",
+    params(ListQuery),
+    responses((status = 200, description = "The page.", body = Replied<Listing<Item>>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -268,14 +170,21 @@ async fn list(
     let ids: Vec<&str> = rows.iter().map(|row| row.id.as_str()).collect();
     let mut embeddings = app.library.embeddings(&app.db, &ids).await?;
     let item = |row: Row| {
-        let embedding = embeddings.remove(&row.id).map(Model::from);
-        Item { embedding, ..Item::from(row) }
+        let embedding = embeddings.remove(&row.id);
+        Item::new(row, embedding)
     };
     let list = rows.into_iter().map(item).collect();
     Ok(Reply(success(), Listing { list, total, user_id: caller.user.0 }))
 }
 
-async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Value> {
+/// Deletes a knowledge base with all its documents.
+#[utoipa::path(
+    delete,
+    path = "/api/knowledge-base/delete/{kdb_id}",
+    params(("kdb_id" = String, Path, description = "The knowledge base.")),
+    responses((status = 200, description = "It worked.", body = Replied<Done>)),
+)]
+async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Done> {
     let id = KnowledgeBaseId(id);
     let shelf = load(&app, &id).await?;
     let by = authority(&caller);
@@ -286,14 +195,17 @@ async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) 
     for read_model in ["knowledge_bases", "documents", "passages"] {
         app.caught_up(read_model, news.position).await;
     }
-    Ok(Reply(success(), json!({"success": true, "user_id": owner})))
+    Ok(Reply(success(), Done::of(owner)))
 }
 
-async fn clear(
-    State(app): State<App>,
-    caller: Caller,
-    Json(body): Json<ClearBody>,
-) -> Result<Value> {
+/// Deletes all documents of a knowledge base.
+#[utoipa::path(
+    post,
+    path = "/api/knowledge-base/clear",
+    request_body = Meant,
+    responses((status = 200, description = "It worked.", body = Replied<Done>)),
+)]
+async fn clear(State(app): State<App>, caller: Caller, Json(body): Json<Meant>) -> Result<Done> {
     let id = KnowledgeBaseId(body.kdb_id);
     let owner = owner_of(&app, &caller, &id).await?;
     let command = Command::Clear { by: authority(&caller) };
@@ -302,7 +214,7 @@ async fn clear(
     for read_model in ["knowledge_bases", "documents", "passages"] {
         app.caught_up(read_model, news.position).await;
     }
-    Ok(Reply(success(), json!({"success": true, "user_id": owner})))
+    Ok(Reply(success(), Done::of(owner)))
 }
 
 fn worded(refusal: &Refusal) -> Text {
@@ -332,36 +244,4 @@ fn offset(name: &str, page: i64, page_size: i64) -> std::result::Result<i64, Fau
     in_range(name, page, 1, i64::from(i32::MAX))?;
     in_range("page_size", page_size, 1, 1_000)?;
     Ok((page - 1) * page_size)
-}
-
-impl<T> Listing<T> {
-    fn empty(caller: &Caller) -> Self {
-        Self { list: Vec::new(), total: 0, user_id: caller.user.0.clone() }
-    }
-}
-
-impl From<Embedding> for Model {
-    fn from(embedding: Embedding) -> Self {
-        let Embedding { model, dimensions, current } = embedding;
-        Self { model, dimension: dimensions, current }
-    }
-}
-
-impl From<Row> for Item {
-    fn from(row: Row) -> Self {
-        Self {
-            index_name: library::index_name(&row.id),
-            id: row.id,
-            name: row.name,
-            intro: row.intro,
-            created: iso(row.created_at),
-            kind: row.kind,
-            documents: row.documents,
-            cover: "",
-            default_color: true,
-            user_id: row.owner,
-            no_type: Value::Null,
-            embedding: None,
-        }
-    }
 }

@@ -8,13 +8,11 @@ use super::{Fault, Reply, Result, Text, conversations::iso, outbound, text};
 use crate::{
     app::App,
     core::{Caller, Error, Json, Path},
+    openapi::Documented,
+    sage::envelope::{Null, Told},
 };
-use axum::{
-    Router,
-    extract::State,
-    routing::{delete, get, post, put},
-};
-use body::Body;
+use axum::extract::State;
+use body::{Body, Whole};
 use commands::{
     effects::vault::VaultError,
     llm_providers::{self as use_cases, BadUrl},
@@ -23,7 +21,9 @@ use domain::{ids::ProviderId, llm_provider::Refusal};
 use futures::{StreamExt, TryStreamExt, stream};
 use projections::llm_providers::{self as read_model, Row};
 use serde::Serialize;
-use serde_json::{Number, Value};
+use serde_json::Number;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// Providers of one person at most.
 const MOST: i64 = 100;
@@ -33,33 +33,45 @@ const AT_ONCE: usize = 8;
 const SYSTEM: &str = "system-default";
 
 /// The table of contents.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/llm-provider/verify", post(verify::connection))
-        .route("/api/llm-provider/verify-multimodal", post(verify::multimodal))
-        .route("/api/llm-provider/verify-capabilities", post(verify::capabilities))
-        .route("/api/llm-provider/verify-capabilities/{provider_id}", post(verify::saved))
-        .route("/api/llm-provider/list", get(list))
-        .route("/api/llm-provider/create", post(create))
-        .route("/api/llm-provider/update/{provider_id}", put(update))
-        .route("/api/llm-provider/delete/{provider_id}", delete(remove))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(verify::connection))
+        .routes(routes!(verify::multimodal))
+        .routes(routes!(verify::capabilities))
+        .routes(routes!(verify::saved))
+        .routes(routes!(list))
+        .routes(routes!(create))
+        .routes(routes!(update))
+        .routes(routes!(remove))
+        .tagged("Model providers")
 }
 
-/// A provider as clients see it.
-#[derive(Debug, Serialize)]
+/// A model provider. Every key is always there; unset ones are null.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ModelProvider)]
 struct Dto {
     id: String,
     name: String,
+    /// Of an OpenAI-compatible server.
     base_url: String,
+    /// Masked.
+    #[schema(value_type = Vec<String>, min_items = 1, max_items = 1)]
     api_keys: [String; 1],
     model: String,
+    /// Most tokens of an answer.
     max_tokens: Option<u32>,
+    #[schema(value_type = Option<f64>)]
     temperature: Option<Number>,
+    #[schema(value_type = Option<f64>)]
     top_p: Option<Number>,
+    #[schema(value_type = Option<f64>)]
     presence_penalty: Option<Number>,
+    /// Tokens that the model can hold, prompt and answer together.
     max_model_len: u32,
     supports_multimodal: bool,
+    /// Whether it answers where no other is named.
     is_default: bool,
+    /// Its owner.
     user_id: String,
     created_at: String,
     updated_at: String,
@@ -90,13 +102,27 @@ async fn shown(app: &App, row: Row) -> std::result::Result<Dto, Fault> {
     })
 }
 
+/// Lists the caller's model providers.
+#[utoipa::path(
+    get,
+    path = "/api/llm-provider/list",
+    responses((status = 200, description = "The providers.", body = Told<Vec<Dto>>)),
+)]
 async fn list(State(app): State<App>, caller: Caller) -> Result<Vec<Dto>> {
     let rows = read_model::owned_by(&app.db, &caller.user).await?;
     let shown = stream::iter(rows).map(|row| shown(&app, row)).buffered(AT_ONCE);
     Ok(Reply("".into(), shown.try_collect().await?))
 }
 
-/// Saves a provider. As the seed has it, a new one is never the default; an update makes it so.
+/// Saves a model provider.
+///
+/// A new one is never the default; an update makes it so.
+#[utoipa::path(
+    post,
+    path = "/api/llm-provider/create",
+    request_body = Whole,
+    responses((status = 200, description = "The provider, or why it is not saved.", body = Told<Dto>)),
+)]
 async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Body>) -> Result<Dto> {
     let key = body.required_key()?;
     let mut config = body.config()?;
@@ -117,6 +143,16 @@ async fn create(State(app): State<App>, caller: Caller, Json(body): Json<Body>) 
     reply(&app, &caller, &id).await
 }
 
+/// Changes a model provider.
+///
+/// What is left out stays as it is, and so does a key that is sent as it is shown. A number of null is unset.
+#[utoipa::path(
+    put,
+    path = "/api/llm-provider/update/{provider_id}",
+    params(("provider_id" = String, Path, description = "Its id.")),
+    request_body = Body,
+    responses((status = 200, description = "The provider, or why it is not changed.", body = Told<Dto>)),
+)]
 async fn update(
     State(app): State<App>,
     caller: Caller,
@@ -145,13 +181,20 @@ async fn update(
     reply(&app, &caller, &id).await
 }
 
-async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Value> {
+/// Deletes a model provider that is not the default.
+#[utoipa::path(
+    delete,
+    path = "/api/llm-provider/delete/{provider_id}",
+    params(("provider_id" = String, Path, description = "Its id.")),
+    responses((status = 200, description = "It is gone, or why it is not.", body = Told<Null>)),
+)]
+async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Null> {
     if id == SYSTEM {
         return Err(worded(Refusal::IsDefault.into()));
     }
     let removed = app.providers.remove(&ProviderId(id), &caller.user, &caller.metadata()).await;
     app.caught_up("llm_providers", removed.map_err(worded)?).await;
-    Ok(Reply("".into(), Value::Null))
+    Ok(Reply("".into(), Null))
 }
 
 async fn reply(app: &App, caller: &Caller, id: &ProviderId) -> Result<Dto> {

@@ -7,12 +7,10 @@ use super::{Fault, Reply, Result, Text, text};
 use crate::{
     app::App,
     core::{Caller, Error, Json, Path, Query, extract::OptionalJson},
+    openapi::Documented,
+    sage::envelope::Replied,
 };
-use axum::{
-    Router,
-    extract::State,
-    routing::{delete, get, post, put},
-};
+use axum::extract::State;
 use commands::{
     effects::{
         mcp::{McpError, Target},
@@ -25,29 +23,41 @@ use domain::{
     ids::{McpServerId, SecretId, UserId},
     mcp_server::{Command, Refusal, Tool},
 };
-use item::{Item, items};
+use item::{Deleted, Listing, Outcome, Switched, items};
 use projections::mcp_servers::{self as read_model, McpServer, Scope};
 use request::{Body, Switch};
 use serde::Deserialize;
-use serde_json::{Value, json};
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/mcp/add", post(add))
-        .route("/api/mcp/list", get(list))
-        .route("/api/mcp/{server_name}", delete(remove).put(change))
-        .route("/api/mcp/{server_name}/refresh", post(refresh))
-        .route("/api/mcp/{server_name}/toggle", put(toggle))
+/// The table of contents.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(add))
+        .routes(routes!(list))
+        .routes(routes!(remove, change))
+        .routes(routes!(refresh))
+        .routes(routes!(toggle))
+        .tagged("MCP servers")
 }
 
-/// Whose server is meant, when an administrator sees several of one name.
-#[derive(Debug, Default, Deserialize)]
+/// Whose server is meant.
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct Whose {
+    /// For administrators who see several of one name: its owner, empty for everybody's.
     user_id: Option<String>,
 }
 
-async fn add(State(app): State<App>, caller: Caller, Json(body): Json<Body>) -> Result<Value> {
+/// Adds an MCP server, if it can be reached.
+///
+/// It is the caller's, or everybody's if an administrator says so.
+#[utoipa::path(
+    post,
+    path = "/api/mcp/add",
+    request_body = Body,
+    responses((status = 200, description = "It is there.", body = Replied<Outcome>)),
+)]
+async fn add(State(app): State<App>, caller: Caller, Json(body): Json<Body>) -> Result<Outcome> {
     let name = body.name()?;
     let endpoint = body.endpoint(app.mcp.reach(caller.admin))?;
     let api_key = body.api_key()?;
@@ -71,22 +81,35 @@ async fn add(State(app): State<App>, caller: Caller, Json(body): Json<Body>) -> 
     let added = added.map_err(|error| worded(error, &name))?;
     app.caught_up("mcp_servers", added.position).await;
     let message = text(format!("MCP server {name} 添加成功"), format!("MCP server {name} added"));
-    Ok(Reply(message, json!({"server_name": name, "status": "success"})))
+    Ok(Reply(message, Outcome { server_name: name, status: "success" }))
 }
 
-async fn list(State(app): State<App>, caller: Caller) -> Result<Value> {
+/// Lists one's own MCP servers and everybody's, for an administrator all.
+#[utoipa::path(
+    get,
+    path = "/api/mcp/list",
+    responses((status = 200, description = "The servers.", body = Replied<Listing>)),
+)]
+async fn list(State(app): State<App>, caller: Caller) -> Result<Listing> {
     let servers = read_model::visible(&app.db, scope(&caller)).await?;
-    let servers: Vec<Item> = items(&app, servers).await?;
+    let servers = items(&app, servers).await?;
     let message = text("获取MCP服务器列表成功", "MCP servers retrieved");
-    Ok(Reply(message, json!({"servers": servers})))
+    Ok(Reply(message, Listing { servers }))
 }
 
+/// Deletes an MCP server.
+#[utoipa::path(
+    delete,
+    path = "/api/mcp/{server_name}",
+    params(("server_name" = String, Path, description = "Its name."), Whose),
+    responses((status = 200, description = "It is gone.", body = Replied<Deleted>)),
+)]
 async fn remove(
     State(app): State<App>,
     caller: Caller,
     Path(name): Path<String>,
     Query(whose): Query<Whose>,
-) -> Result<Value> {
+) -> Result<Deleted> {
     let denied = text("无权删除该MCP服务器", "This MCP server is not yours to delete");
     let (id, _) = own(&app, &caller, &name, &whose, denied).await?;
     let deleted = app.mcp.servers.delete(&id, &caller.metadata()).await;
@@ -95,16 +118,26 @@ async fn remove(
     app.caught_up("mcp_servers", deleted.position).await;
     let message =
         text(format!("MCP服务器 '{name}' 删除成功"), format!("MCP server '{name}' deleted"));
-    Ok(Reply(message, json!({"server_name": name})))
+    Ok(Reply(message, Deleted { server_name: name }))
 }
 
+/// Changes an MCP server, if it can be reached then.
+///
+/// What is left out stays as it is.
+#[utoipa::path(
+    put,
+    path = "/api/mcp/{server_name}",
+    params(("server_name" = String, Path, description = "Its name."), Whose),
+    request_body = Body,
+    responses((status = 200, description = "It is changed.", body = Replied<Outcome>)),
+)]
 async fn change(
     State(app): State<App>,
     caller: Caller,
     Path(name): Path<String>,
     Query(whose): Query<Whose>,
     Json(body): Json<Body>,
-) -> Result<Value> {
+) -> Result<Outcome> {
     body.keeps_name(&name)?;
     let (id, row) = own(&app, &caller, &name, &whose, denied()).await?;
     let reach = app.mcp.reach(caller.admin);
@@ -131,15 +164,24 @@ async fn change(
     app.caught_up("mcp_servers", position).await;
     let message =
         text(format!("MCP服务器 '{name}' 更新成功"), format!("MCP server '{name}' updated"));
-    Ok(Reply(message, json!({"server_name": name, "status": "success"})))
+    Ok(Reply(message, Outcome { server_name: name, status: "success" }))
 }
 
+/// Asks an MCP server for its tools again.
+///
+/// If it does not answer, `status` says so, and its old tools stay.
+#[utoipa::path(
+    post,
+    path = "/api/mcp/{server_name}/refresh",
+    params(("server_name" = String, Path, description = "Its name."), Whose),
+    responses((status = 200, description = "It was asked.", body = Replied<Outcome>)),
+)]
 async fn refresh(
     State(app): State<App>,
     caller: Caller,
     Path(name): Path<String>,
     Query(whose): Query<Whose>,
-) -> Result<Value> {
+) -> Result<Outcome> {
     let (id, row) = own(&app, &caller, &name, &whose, denied()).await?;
     let target = app.mcp.target(row).await.map_err(away)?;
     let status = match app.mcp.pool.tools(&target).await {
@@ -156,20 +198,28 @@ async fn refresh(
             "failed"
         }
     };
-    Ok(Reply(Text::default(), json!({"server_name": name, "status": status})))
+    Ok(Reply(Text::default(), Outcome { server_name: name, status }))
 }
 
+/// Switches an MCP server on or off.
+#[utoipa::path(
+    put,
+    path = "/api/mcp/{server_name}/toggle",
+    params(("server_name" = String, Path, description = "Its name."), Whose),
+    request_body = Option<Switch>,
+    responses((status = 200, description = "How it stands now.", body = Replied<Switched>)),
+)]
 async fn toggle(
     State(app): State<App>,
     caller: Caller,
     Path(name): Path<String>,
     Query(whose): Query<Whose>,
     OptionalJson(body): OptionalJson<Switch>,
-) -> Result<Value> {
+) -> Result<Switched> {
     let (id, _) = own(&app, &caller, &name, &whose, denied()).await?;
     let (position, disabled) = switch(&app, &caller, &id, &name, body.disabled).await?;
     app.caught_up("mcp_servers", position).await;
-    Ok(Reply(Text::default(), json!({"server_name": name, "disabled": disabled})))
+    Ok(Reply(Text::default(), Switched { server_name: name, disabled }))
 }
 
 /// Switches as wished, or to the other side; says how it stands then.

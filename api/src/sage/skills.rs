@@ -8,12 +8,10 @@ use super::{Fault, Reply, Result, agents, text};
 use crate::{
     app::App,
     core::{Caller, Error, Problem, Query},
+    openapi::Documented,
+    sage::envelope::{Failed, Replied},
 };
-use axum::{
-    Router,
-    extract::State,
-    routing::{get, post},
-};
+use axum::extract::State;
 use commands::execute;
 use domain::{
     ids::{AgentId, SkillId, UserId},
@@ -24,50 +22,80 @@ use projections::{
     skills::{self as read_model, Filter, Row},
 };
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::collections::HashSet;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/skills", get(list).delete(remove))
-        .route("/api/skills/agent-available", get(available))
-        .route("/api/skills/upload", post(import::upload))
-        .route("/api/skills/import-url", post(import::import_url))
-        .route("/api/skills/content", get(content::read).put(content::write))
+/// The table of contents.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list, remove))
+        .routes(routes!(available))
+        .routes(routes!(import::upload))
+        .routes(routes!(import::import_url))
+        .routes(routes!(content::read, content::write))
+        .tagged("Skills")
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
+    /// Only skills that this agent works with.
     #[serde(default)]
     agent_id: String,
+    /// Whose skills.
     #[serde(default)]
+    #[param(inline, value_type = Option<Dimension>)]
     dimension: String,
 }
 
-#[derive(Debug, Deserialize)]
+/// Whose skills.
+#[derive(ToSchema)]
+#[schema(as = SkillDimension, rename_all = "lowercase")]
+#[expect(dead_code, reason = "what it is not is told in the dialect's words")]
+enum Dimension {
+    All,
+    System,
+    User,
+    Agent,
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct AgentQuery {
+    /// The agent.
     agent_id: String,
 }
 
 /// Which skill a caller means.
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct NameQuery {
+    /// Its name.
     name: String,
+    /// Whose skill it is; without it the caller's own, or else the system's.
     #[serde(default)]
     agent_id: String,
 }
 
-#[derive(Debug, Serialize)]
+/// Skills.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SkillListing)]
 struct Listing<T> {
     skills: Vec<T>,
 }
 
-#[derive(Debug, Serialize)]
+/// A skill.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Skill)]
 struct Item {
     name: String,
+    /// When to use it.
     description: String,
+    /// Whose it is; empty for the system's.
     user_id: String,
+    /// `system`, `user` or `agent`.
     dimension: String,
     owner_user_id: Option<String>,
     agent_id: Option<String>,
@@ -76,12 +104,20 @@ struct Item {
     path: String,
 }
 
-#[derive(Debug, Serialize)]
+/// A skill that an agent may load.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AvailableSkill)]
 struct Available {
     name: String,
     description: String,
+    /// `system`, `user` or `agent`.
     source_dimension: String,
 }
+
+/// Nothing more than that it worked.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SkillChanged)]
+struct Changed {}
 
 impl From<Row> for Item {
     fn from(row: Row) -> Self {
@@ -104,6 +140,13 @@ impl From<Row> for Item {
     }
 }
 
+/// Lists the skills that the caller has or may use, for an administrator all.
+#[utoipa::path(
+    get,
+    path = "/api/skills",
+    params(ListQuery),
+    responses((status = 200, description = "The skills.", body = Replied<Listing<Item>>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -132,6 +175,13 @@ async fn list(
     Ok(Reply(message, Listing { skills: rows.into_iter().map(Item::from).collect() }))
 }
 
+/// Lists the skills that an agent may load.
+#[utoipa::path(
+    get,
+    path = "/api/skills/agent-available",
+    params(AgentQuery),
+    responses((status = 200, description = "The skills.", body = Replied<Listing<Available>>)),
+)]
 async fn available(
     State(app): State<App>,
     caller: Caller,
@@ -154,13 +204,23 @@ async fn available(
     Ok(Reply(message, Listing { skills: available.collect() }))
 }
 
-/// Removes the agent's skill if an agent is named, else one's own, else, as an administrator, the system's. One that is not
-/// there is as good as removed; so is one of somebody else's agent, which must not show that it exists.
+/// Deletes the agent's skill if an agent is named, else one's own, else, as an administrator, the system's.
+///
+/// One that is not there is as good as removed; so is one of somebody else's agent, which must not show that it exists.
+#[utoipa::path(
+    delete,
+    path = "/api/skills",
+    params(NameQuery),
+    responses(
+        (status = 200, description = "There is no such skill any more.", body = Replied<Changed>),
+        (status = 400, description = "It was deleted in the meantime.", body = Failed),
+    ),
+)]
 async fn remove(
     State(app): State<App>,
     caller: Caller,
     Query(query): Query<NameQuery>,
-) -> Result<Value> {
+) -> Result<Changed> {
     let name = query.name;
     let found = locate(&app, &caller, &name, &query.agent_id).await?;
     if let Some((home, id)) = found {
@@ -175,7 +235,7 @@ async fn remove(
         app.caught_up("skills", decided.position).await;
     }
     let message = text(format!("技能 '{name}' 删除成功"), format!("Skill '{name}' deleted"));
-    Ok(Reply(message, json!({})))
+    Ok(Reply(message, Changed {}))
 }
 
 /// The skill that a caller means by a name: with an agent that agent's, else one's own, else the system's.

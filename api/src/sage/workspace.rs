@@ -2,17 +2,16 @@
 
 mod download;
 mod incoming;
+mod stat;
 
 use super::{Fault, Reply, Result, Text, agents, chat::is_bad_id, text};
 use crate::{
     app::App,
-    core::{Caller, Error, Json, Path, Query, extract::OptionalJson},
+    core::{Caller, Error, Path, Query, extract::OptionalJson},
+    openapi::Documented,
+    sage::envelope::Replied,
 };
-use axum::{
-    Router,
-    extract::State,
-    routing::{delete, get, post},
-};
+use axum::extract::State;
 use chrono::{DateTime, Utc};
 use commands::workspaces::{
     Error as WorkspaceError,
@@ -24,55 +23,87 @@ use domain::{
 };
 use projections::conversations;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
-/// Most files of which somebody asks at once.
-const ASKED: usize = 200;
 /// How conversations without an agent name theirs; its workspace is that of work without an agent.
 const NO_AGENT: &str = "default_agent";
 
-/// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/agent/abilities", post(abilities))
-        .route("/api/agent/{agent_id}/file_workspace", post(list))
-        .route("/api/agent/{agent_id}/file_workspace/download", get(download::download))
-        .route("/api/agent/{agent_id}/file_workspace/delete", delete(remove))
-        .route("/api/agent/{agent_id}/file_workspace/stat", post(stat))
-        .route("/api/agent/{agent_id}/file_workspace/upload", post(incoming::upload))
-        .route("/api/agent/{agent_id}/file_workspace/download_from_url", post(incoming::from_url))
+/// The table of contents.
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(abilities))
+        .routes(routes!(list))
+        .routes(routes!(download::download))
+        .routes(routes!(remove))
+        .routes(routes!(stat::stat))
+        .routes(routes!(incoming::upload))
+        .routes(routes!(incoming::from_url))
+        .tagged("Workspaces")
 }
 
-/// Suggestions for what an agent could do: there are none.
-async fn abilities(_: Caller, OptionalJson(_): OptionalJson<Value>) -> Result<Value> {
-    Ok(Reply(text("获取能力列表成功", "Abilities retrieved"), json!({"items": []})))
+/// What an agent could do.
+#[derive(Debug, Serialize, ToSchema)]
+struct Abilities {
+    /// Empty so far.
+    items: Vec<Value>,
 }
 
-#[derive(Debug, Deserialize)]
+/// Suggests what an agent could do: so far nothing.
+#[utoipa::path(
+    post,
+    path = "/api/agent/abilities",
+    request_body = Option<Value>,
+    responses((status = 200, description = "The suggestions.", body = Replied<Abilities>)),
+    tag = "Agents",
+)]
+async fn abilities(_: Caller, OptionalJson(_): OptionalJson<Value>) -> Result<Abilities> {
+    Ok(Reply(text("获取能力列表成功", "Abilities retrieved"), Abilities { items: vec![] }))
+}
+
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
+    /// For administrators: the conversation whose owner's files are meant.
     session_id: Option<String>,
     /// The folder to list; the workspace itself when empty.
     #[serde(default)]
     path: String,
+    /// Folders below that one that are looked into; all without it.
     max_depth: Option<usize>,
 }
 
-#[derive(Debug, Serialize)]
+/// Files of a workspace.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WorkspaceListing)]
 struct Listing {
     agent_id: String,
+    /// A folder's files come before its folders.
     files: Vec<Item>,
+    /// As in the envelope.
     message: String,
+    /// Whose files they are.
+    #[schema(value_type = String)]
     user_id: UserId,
+    /// The folder that was listed; empty for the workspace itself.
     path: String,
     max_depth: Option<usize>,
+    /// Whether there is more below `max_depth`.
     truncated_by_depth: bool,
 }
 
-#[derive(Debug, Serialize)]
+/// A file or folder of a workspace.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = WorkspaceItem)]
 struct Item {
     name: String,
+    /// From the workspace on, with `/`.
+    #[schema(value_type = String)]
     path: FilePath,
+    /// Bytes; 0 for folders.
     size: u64,
+    /// Seconds since the epoch.
     modified_time: f64,
     is_directory: bool,
 }
@@ -89,6 +120,15 @@ impl From<Entry> for Item {
     }
 }
 
+/// Lists the caller's files of an agent, with all folders.
+///
+/// Of an agent that does not exist, or not for the caller, there are none.
+#[utoipa::path(
+    post,
+    path = "/api/agent/{agent_id}/file_workspace",
+    params(("agent_id" = String, Path, description = "The agent, or `default_agent` for work without one."), ListQuery),
+    responses((status = 200, description = "The files.", body = Replied<Listing>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -125,21 +165,38 @@ async fn list(
     Ok(Reply(message, listing))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct RemoveQuery {
+    /// For administrators: the conversation whose owner's files are meant.
     session_id: Option<String>,
+    /// The file or folder, from the workspace on.
     #[serde(default)]
+    #[param(required)]
     file_path: String,
+    /// Whether it is fine if there is no such file.
     #[serde(default)]
     missing_ok: bool,
 }
 
+/// Nothing more than that it worked.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FileDeleted)]
+struct Removed {}
+
+/// Deletes a file, or a folder with all that is in it.
+#[utoipa::path(
+    delete,
+    path = "/api/agent/{agent_id}/file_workspace/delete",
+    params(("agent_id" = String, Path, description = "The agent, or `default_agent` for work without one."), RemoveQuery),
+    responses((status = 200, description = "It is gone.", body = Replied<Removed>)),
+)]
 async fn remove(
     State(app): State<App>,
     caller: Caller,
     Path(agent_id): Path<String>,
     Query(query): Query<RemoveQuery>,
-) -> Result<Value> {
+) -> Result<Removed> {
     let sent = query.file_path;
     let path = parsed(&sent)?;
     let deleted = text(format!("文件 {sent} 已删除"), format!("File {sent} deleted"));
@@ -148,87 +205,12 @@ async fn remove(
         None => Err(Refusal::Unknown.into()),
     };
     match removed {
-        Ok(_) => Ok(Reply(deleted, json!({}))),
+        Ok(_) => Ok(Reply(deleted, Removed {})),
         Err(WorkspaceError::Refused(Refusal::Unknown)) if query.missing_ok => {
-            Ok(Reply(deleted, json!({})))
+            Ok(Reply(deleted, Removed {}))
         }
         Err(error) => Err(worded(error, &sent)),
     }
-}
-
-#[derive(Debug, Deserialize)]
-struct StatQuery {
-    session_id: Option<String>,
-}
-
-#[derive(Debug, Deserialize)]
-struct StatBody {
-    paths: Vec<String>,
-    #[serde(default)]
-    include_content_hash: bool,
-}
-
-/// What is known of each path, each with its own failure.
-async fn stat(
-    State(app): State<App>,
-    caller: Caller,
-    Path(agent_id): Path<String>,
-    Query(query): Query<StatQuery>,
-    Json(body): Json<StatBody>,
-) -> Result<Value> {
-    if body.paths.len() > ASKED {
-        return Err(Fault::raised(text(
-            format!("一次最多查询 {ASKED} 个文件"),
-            format!("At most {ASKED} files can be asked for at once"),
-        )));
-    }
-    let workspace = workspace(&app, &caller, &agent_id, query.session_id.as_deref()).await?;
-    let mut files = Vec::new();
-    for sent in &body.paths {
-        let found = match (FilePath::parse(sent), &workspace) {
-            (Err(_), _) => absent(sent, "ACCESS_DENIED", &outside()),
-            (Ok(_), None) => absent(sent, "FILE_NOT_FOUND", &missing(sent)),
-            (Ok(path), Some(workspace)) => {
-                known(&app, workspace, &path, sent, body.include_content_hash).await?
-            }
-        };
-        files.push(found);
-    }
-    Ok(Reply(text("获取文件信息成功", "File information retrieved"), json!({"files": files})))
-}
-
-async fn known(
-    app: &App,
-    workspace: &Workspace,
-    path: &FilePath,
-    sent: &str,
-    with_hash: bool,
-) -> std::result::Result<Value, Fault> {
-    let folder = path.folders().last();
-    let limit = usize::try_from(MAX_FILES).unwrap_or(usize::MAX);
-    let around = app.workspaces.list(workspace, folder.as_ref(), limit).await.map_err(failed)?;
-    let view = View { folder: folder.as_ref(), depth: Some(0), hidden: true };
-    let entry = tree::shown(&around, view).entries.into_iter().find(|entry| entry.path == *path);
-    let Some(entry) = entry else { return Ok(absent(sent, "FILE_NOT_FOUND", &missing(sent))) };
-    let file = around.iter().find(|file| file.path == *path);
-    let mut found = json!({
-        "path": path,
-        "exists": true,
-        "is_directory": entry.folder,
-        "size": entry.size,
-        "modified_time": seconds(entry.modified_at),
-        "content_type": file.map_or("inode/directory", |file| kind(&file.content.media_type)),
-    });
-    if let (Some(file), true) = (file, with_hash) {
-        found["content_hash"] = json!(file.content.blob);
-        found["hash_algorithm"] = json!("sha256");
-    }
-    Ok(found)
-}
-
-fn absent(path: &str, code: &str, message: &Text) -> Value {
-    json!({"path": path, "exists": false, "is_directory": false, "error_code": code,
-        "message": message.localized()})
 }
 
 /// The workspace a request means: the caller's own for an agent they may use. An administrator who names a conversation

@@ -6,29 +6,55 @@ use projections::agents::Agent;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
+use utoipa::ToSchema;
 
-/// The agent as clients see it. Every key is always there; unset ones are null.
-#[derive(Debug, Serialize)]
+/// Which agent it is that was made, changed or deleted.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AgentChanged)]
+pub(super) struct Changed {
+    pub agent_id: String,
+}
+
+/// An agent. Every key is always there; unset ones are null.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Agent)]
 pub(super) struct Dto {
     id: String,
+    /// Its owner.
     #[serde(rename = "user_id")]
     user_id: String,
     name: String,
+    /// The prompt that tells the model who it is.
     system_prefix: Option<String>,
+    /// Facts that it is told.
+    #[schema(value_type = Option<Object>)]
     system_context: Option<Map<String, Value>>,
+    /// Named lists of steps.
+    #[schema(value_type = Option<BTreeMap<String, Vec<String>>>)]
     available_workflows: Option<Map<String, Value>>,
+    /// Names of tools that it may call.
     available_tools: Option<Vec<String>>,
+    /// Agents to whom it may delegate.
     available_sub_agent_ids: Option<Vec<String>>,
+    /// Names of its skills.
     available_skills: Option<Vec<String>>,
+    /// Ids of the knowledge bases that it searches.
     available_knowledge_bases: Option<Vec<String>>,
+    /// `session` or `user`.
     memory_type: Option<String>,
+    /// Most calls of the model in one answer.
     max_loop_count: Option<u32>,
+    /// Whether it thinks before it speaks.
     deep_thinking: Option<bool>,
+    /// The provider that answers; without it its owner's default.
     #[serde(rename = "llm_provider_id")]
     llm_provider_id: Option<String>,
+    /// Whether pictures go to the model.
     enable_multimodal: Option<bool>,
+    /// Whether it delegates.
     multi_agent: Option<bool>,
+    /// `simple`, `fibre`, `team` or another word.
     agent_mode: Option<String>,
     description: Option<String>,
     #[serde(rename = "created_at")]
@@ -65,37 +91,54 @@ impl From<Agent> for Dto {
     }
 }
 
-/// The agent as clients send it: camel case, or the snake case of stored configurations.
-#[derive(Debug, Deserialize)]
+/// How an agent is to be. Also in the snake case of stored configurations.
+#[derive(Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = AgentConfig)]
 pub(super) struct Body {
+    #[schema(min_length = 1, max_length = 255)]
     pub name: String,
+    /// The prompt that tells the model who it is.
     #[serde(default, alias = "system_prefix")]
     system_prefix: Option<String>,
+    /// Facts that it is told.
     #[serde(default, alias = "system_context")]
+    #[schema(value_type = Option<Object>)]
     system_context: Option<Map<String, Value>>,
+    /// Named lists of steps.
     #[serde(default, alias = "available_workflows")]
     available_workflows: Option<BTreeMap<String, Vec<String>>>,
+    /// Names of tools that it may call.
     #[serde(default, alias = "available_tools")]
     available_tools: Option<Vec<String>>,
+    /// Agents to whom it may delegate.
     #[serde(default, alias = "available_sub_agent_ids")]
     available_sub_agent_ids: Option<Vec<String>>,
+    /// Names of its skills.
     #[serde(default, alias = "available_skills")]
     available_skills: Option<Vec<String>>,
+    /// Ids of the knowledge bases that it searches.
     #[serde(default, alias = "available_knowledge_bases")]
     available_knowledge_bases: Option<Vec<String>>,
+    /// `session` or `user`.
     #[serde(default, alias = "memory_type")]
     memory_type: Option<String>,
+    /// Most calls of the model in one answer.
     #[serde(default, alias = "max_loop_count")]
     max_loop_count: Option<u32>,
+    /// Whether it thinks before it speaks.
     #[serde(default, alias = "deep_thinking")]
     deep_thinking: Option<bool>,
+    /// The provider that answers; without it its owner's default.
     #[serde(default, rename = "llm_provider_id", alias = "llmProviderId")]
     llm_provider_id: Option<String>,
+    /// Whether pictures go to the model.
     #[serde(default, alias = "enable_multimodal")]
     enable_multimodal: Option<bool>,
+    /// Whether it delegates.
     #[serde(default, alias = "multi_agent")]
     multi_agent: Option<bool>,
+    /// `simple`, `fibre`, `team` or another word.
     #[serde(default, alias = "agent_mode")]
     agent_mode: Option<String>,
     #[serde(default)]

@@ -7,7 +7,10 @@ use super::{
 use crate::{
     app::App,
     core::{Caller, Json, Path},
-    sage::conversations::iso,
+    sage::{
+        conversations::iso,
+        envelope::{Failed, Replied},
+    },
 };
 use axum::extract::State;
 use commands::agents::template::Language;
@@ -18,22 +21,42 @@ use domain::{
 use projections::agent_tasks::{self as read_model, Row};
 use serde::Serialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 /// Tasks of one person that run at once.
 const MOST_RUNNING: i64 = 4;
 
-/// A task as clients see it.
-#[derive(Debug, Serialize)]
+/// Something that a model writes in the background.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AgentTask)]
 pub(super) struct Dto {
+    #[schema(format = Uuid)]
     task_id: String,
+    /// `agent_auto_generate` or `system_prompt_optimize`.
     task_type: &'static str,
+    /// `pending`, `running`, `completed`, `failed` or `cancelled`.
     status: String,
+    /// What the operation of that name answers when somebody waits for it.
+    #[schema(value_type = Option<Object>)]
     result: Option<Map<String, Value>>,
-    error: Option<Value>,
-    metadata: Value,
+    error: Option<Failure>,
+    metadata: Metadata,
     created_at: String,
     updated_at: String,
 }
+
+/// Why a task came to nothing.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AgentTaskFailure)]
+struct Failure {
+    message: String,
+    code: i32,
+}
+
+/// Nothing so far.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = AgentTaskMetadata)]
+struct Metadata {}
 
 impl From<Row> for Dto {
     fn from(row: Row) -> Self {
@@ -46,14 +69,23 @@ impl From<Row> for Dto {
             },
             status: row.status,
             result: row.result.map(|result| result.0),
-            error: row.error.map(|message| json!({"message": message, "code": code})),
-            metadata: json!({}),
+            error: row.error.map(|message| Failure { message, code }),
+            metadata: Metadata {},
             created_at: iso(row.created_at),
             updated_at: iso(row.updated_at),
         }
     }
 }
 
+/// Has a model draft an agent in the background.
+///
+/// At most four tasks of one person run at once.
+#[utoipa::path(
+    post,
+    path = "/api/agent/auto-generate/submit",
+    request_body = DraftBody,
+    responses((status = 200, description = "The task.", body = Replied<Dto>)),
+)]
 pub(super) async fn draft(
     State(app): State<App>,
     caller: Caller,
@@ -63,6 +95,15 @@ pub(super) async fn draft(
     submit(&app, &caller, Kind::Draft, body.language(), json!(body), work).await
 }
 
+/// Has a model improve a system prompt in the background.
+///
+/// At most four tasks of one person run at once.
+#[utoipa::path(
+    post,
+    path = "/api/agent/system-prompt/optimize/submit",
+    request_body = OptimizeBody,
+    responses((status = 200, description = "The task.", body = Replied<Dto>)),
+)]
 pub(super) async fn optimize(
     State(app): State<App>,
     caller: Caller,
@@ -95,6 +136,16 @@ async fn submit(
     Ok(Reply(text("任务已提交", "Task submitted"), find(app, caller, id).await?.into()))
 }
 
+/// Tells how a task stands.
+#[utoipa::path(
+    get,
+    path = "/api/agent/tasks/{task_id}",
+    params(("task_id" = String, Path, description = "Its id.")),
+    responses(
+        (status = 200, description = "The task.", body = Replied<Dto>),
+        (status = 404, description = "There is no such task.", body = Failed),
+    ),
+)]
 pub(super) async fn read(
     State(app): State<App>,
     caller: Caller,
@@ -104,6 +155,16 @@ pub(super) async fn read(
     Ok(Reply(text("获取任务成功", "Task retrieved"), found.into()))
 }
 
+/// Stops a task that still runs.
+#[utoipa::path(
+    post,
+    path = "/api/agent/tasks/{task_id}/cancel",
+    params(("task_id" = String, Path, description = "Its id.")),
+    responses(
+        (status = 200, description = "The task, as it stands now.", body = Replied<Dto>),
+        (status = 404, description = "There is no such task.", body = Failed),
+    ),
+)]
 pub(super) async fn cancel(
     State(app): State<App>,
     caller: Caller,

@@ -1,9 +1,14 @@
 //! What models write about agents while the caller waits. Nothing of it is saved.
 
-use super::{Fault, Reply, Result, text};
+use super::{
+    Fault, Reply, Result,
+    shapes::{Draft, Optimized},
+    text,
+};
 use crate::{
     app::App,
     core::{Caller, Context, Error, Json, Locale, Problem, Query},
+    sage::envelope::Replied,
 };
 use axum::extract::State;
 use commands::{
@@ -18,40 +23,69 @@ use commands::{
 use domain::agent_task;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 
 /// Most characters of a description, a prompt or a goal.
 const LONGEST: usize = 50_000;
 /// Most tools named in a wish.
 const MOST_TOOLS: usize = 1_000;
 
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct TemplateQuery {
+    /// `zh`, the default, or `en`.
     #[serde(default)]
     language: Option<String>,
 }
 
-pub(super) async fn template(_caller: Caller, Query(query): Query<TemplateQuery>) -> Result<Value> {
+/// A system prompt to begin with.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = PromptTemplate)]
+pub(super) struct Template {
+    content: String,
+}
+
+/// Gets the default system prompt.
+#[utoipa::path(
+    get,
+    path = "/api/agent/template/default_system_prompt",
+    params(TemplateQuery),
+    responses((status = 200, description = "The prompt.", body = Replied<Template>)),
+)]
+pub(super) async fn template(
+    _caller: Caller,
+    Query(query): Query<TemplateQuery>,
+) -> Result<Template> {
     let language = Language::tagged(query.language.as_deref().unwrap_or("zh"));
     let message = text("成功获取默认System Prompt模板", "Default system prompt template retrieved");
-    Ok(Reply(message, json!({"content": system_prompt(language)})))
+    Ok(Reply(message, Template { content: system_prompt(language).into() }))
 }
 
-/// Body of `/api/agent/auto-generate`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+/// What an agent is to be drafted for.
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+#[schema(as = AgentDraftWish)]
 pub(super) struct DraftBody {
+    #[schema(min_length = 1, max_length = 50_000)]
     agent_description: String,
+    /// The tools it gets; without a list the model chooses.
     #[serde(default)]
+    #[schema(max_items = 1_000)]
     available_tools: Option<Vec<String>>,
+    /// `zh` or `en`; without it the language of the request.
     #[serde(default)]
     language: Option<String>,
 }
 
-/// Body of `/api/agent/system-prompt/optimize`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
+/// A system prompt to improve.
+#[derive(Debug, Clone, Deserialize, Serialize, ToSchema)]
+#[schema(as = PromptWish)]
 pub(super) struct OptimizeBody {
+    #[schema(min_length = 1, max_length = 50_000)]
     original_prompt: String,
     #[serde(default)]
+    #[schema(max_length = 50_000)]
     optimization_goal: Option<String>,
+    /// `zh` or `en`; without it the language of the request.
     #[serde(default)]
     language: Option<String>,
 }
@@ -69,6 +103,15 @@ enum Order {
 
 pub(super) type Prepared = std::result::Result<Work, Fault>;
 
+/// Has a model draft an agent while the caller waits.
+///
+/// Nothing is saved.
+#[utoipa::path(
+    post,
+    path = "/api/agent/auto-generate",
+    request_body = DraftBody,
+    responses((status = 200, description = "The draft.", body = Replied<Draft>)),
+)]
 pub(super) async fn draft(
     State(app): State<App>,
     caller: Caller,
@@ -84,6 +127,15 @@ pub(super) async fn draft(
     Ok(Reply(text("Agent自动生成成功", "Agent generated"), written))
 }
 
+/// Has a model improve a system prompt while the caller waits.
+///
+/// A model that fails is told in `data`: `success` is false then, and `error` and `message` say why.
+#[utoipa::path(
+    post,
+    path = "/api/agent/system-prompt/optimize",
+    request_body = OptimizeBody,
+    responses((status = 200, description = "The better prompt.", body = Replied<Optimized>)),
+)]
 pub(super) async fn optimize(
     State(app): State<App>,
     caller: Caller,

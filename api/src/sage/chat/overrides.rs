@@ -1,6 +1,9 @@
 //! What a request says about how its agent shall work, beside the saved configuration.
 
-use super::request::{LONGEST_ID, invalid};
+use super::{
+    request::{LONGEST_ID, invalid},
+    shapes,
+};
 use crate::sage::Fault;
 use domain::{
     agent::Config,
@@ -11,35 +14,64 @@ use domain::{
 };
 use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 /// Most names in a list of tools, skills or agents.
 const MOST_NAMES: usize = 512;
 /// Most agents made up for one request.
 const MOST_SUB_AGENTS: usize = 32;
 
-/// Fields of `/api/stream` and `/api/web-stream` beyond the chat fields. What is absent or null leaves the saved agent's
-/// value; what is sent wins.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+/// How the agent shall work. What is absent or null leaves the saved agent's value; what is sent wins.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = StreamOverrides)]
 pub(super) struct Overrides {
-    #[serde(deserialize_with = "count")]
+    /// Most calls of the model.
+    #[serde(default, deserialize_with = "count")]
     max_loop_count: Option<u32>,
+    /// The prompt that tells the model who it is.
     system_prefix: Option<String>,
+    /// Facts that it is told.
+    #[schema(value_type = Option<Object>)]
     system_context: Option<Map<String, Value>>,
+    /// Ids of the knowledge bases that it searches.
+    #[schema(max_items = 32)]
     pub available_knowledge_bases: Option<Vec<String>>,
+    /// Whether it thinks before it speaks.
+    #[schema(value_type = Option<bool>)]
     deep_thinking: Option<Flag>,
+    /// Whether it delegates.
+    #[schema(value_type = Option<bool>)]
     multi_agent: Option<Flag>,
+    /// Whether it suggests what to ask next.
+    #[schema(value_type = Option<bool>)]
     more_suggest: Option<Flag>,
+    /// Whether it ends with a summary.
+    #[schema(value_type = Option<bool>)]
     force_summary: Option<Flag>,
+    /// `simple`, `fibre`, `team` or another word.
     agent_mode: Option<String>,
+    /// `session` or `user`.
     memory_type: Option<String>,
+    /// Named lists of steps.
+    #[schema(value_type = Option<Object>)]
     available_workflows: Option<Map<String, Value>>,
+    /// Names of tools that it may call.
+    #[schema(max_items = 512)]
     available_tools: Option<Vec<String>>,
+    /// Names of its skills.
+    #[schema(max_items = 512)]
     available_skills: Option<Vec<String>>,
+    /// Agents to whom it may delegate.
+    #[schema(max_items = 512)]
     available_sub_agent_ids: Option<Vec<String>>,
+    /// Agents that there are for this answer only.
+    #[schema(value_type = Option<Vec<shapes::SubAgent>>, max_items = 32)]
     custom_sub_agents: Option<Vec<SubAgent>>,
+    #[schema(value_type = Option<shapes::Budget>)]
     context_budget_config: Option<Budget>,
+    /// The saved model provider that answers.
     pub provider_id: Option<String>,
+    /// The one for small tasks.
     fast_provider_id: Option<String>,
 }
 

@@ -1,6 +1,6 @@
 //! Bodies of the chat routes, and what they ask for once a saved agent's configuration is applied.
 
-use super::{Person, overrides::Overrides, provider};
+use super::{Person, overrides::Overrides, provider, shapes};
 use crate::{
     app::App,
     core::{Error, Problem},
@@ -19,6 +19,7 @@ use domain::{
 use projections::{agents::Agent, knowledge_bases};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
+use utoipa::ToSchema;
 use uuid::Uuid;
 
 /// Most characters of an id a client chooses.
@@ -28,66 +29,92 @@ const MOST_MESSAGES: usize = 1_000;
 /// Most knowledge bases of one request.
 const MOST_BASES: usize = 32;
 
-/// Body of `/api/chat`.
-#[derive(Debug, Deserialize)]
+/// What to ask a saved agent.
+#[derive(Debug, Deserialize, ToSchema)]
 pub(super) struct ChatRequest {
     pub agent_id: String,
     #[serde(flatten)]
     pub common: StreamRequest,
 }
 
-/// Body of `/api/stream` and `/api/web-stream`. Unknown keys are ignored.
-#[derive(Debug, Default, Deserialize)]
+/// What to ask. Unknown keys are ignored.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 pub(super) struct StreamRequest {
+    /// At least one.
+    #[schema(min_items = 1, max_items = 1_000)]
     pub messages: Vec<MessageBody>,
+    /// The conversation, as the client names it; a new one without it.
     #[serde(default)]
+    #[schema(max_length = 255)]
     session_id: Option<String>,
+    /// For administrators: who asks.
     #[serde(default)]
+    #[schema(max_length = 255)]
     user_id: Option<String>,
+    /// The saved agent that answers. One that is not there counts as none, where none is needed.
     #[serde(default)]
     pub agent_id: Option<String>,
+    /// What the agent is called.
     #[serde(default)]
+    #[schema(max_length = 255)]
     agent_name: Option<String>,
     #[serde(default)]
     llm_model_config: Option<ModelConfig>,
+    /// Further MCP servers, by their names.
     #[serde(default)]
+    #[schema(value_type = Option<HashMap<String, shapes::Server>>)]
     extra_mcp_config: Option<Map<String, Value>>,
     #[serde(flatten)]
     overrides: Overrides,
 }
 
-/// A message as clients send it.
-#[derive(Debug, Deserialize)]
+/// A message to an agent.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = MessageToAgent)]
 pub(super) struct MessageBody {
+    /// A new one without it.
     #[serde(default)]
+    #[schema(max_length = 255)]
     message_id: Option<String>,
+    #[schema(value_type = shapes::Role)]
     role: String,
     #[serde(default)]
+    #[schema(value_type = Option<shapes::Content>)]
     content: Option<Value>,
     #[serde(default)]
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Map<String, Value>>,
     #[serde(default)]
     reasoning_content: Option<String>,
 }
 
-/// `llm_model_config`: gaps are filled by the default provider.
-#[derive(Debug, Default, Deserialize)]
+/// Which model answers. What is left out is the default provider's.
+#[derive(Debug, Default, Deserialize, ToSchema)]
 struct ModelConfig {
+    /// Of an OpenAI-compatible server; public.
     #[serde(default)]
     base_url: Option<String>,
+    /// For that server.
     #[serde(default)]
+    #[schema(value_type = Option<String>, format = Password)]
     api_key: Option<Sensitive>,
     #[serde(default)]
     model: Option<String>,
     #[serde(default)]
+    #[schema(value_type = Option<u32>)]
     max_tokens: Option<Value>,
+    /// Tokens that the model can hold, prompt and answer together.
     #[serde(default)]
+    #[schema(value_type = Option<u64>)]
     max_model_len: Option<Value>,
     #[serde(default)]
+    #[schema(value_type = Option<f64>)]
     temperature: Option<Value>,
     #[serde(default)]
+    #[schema(value_type = Option<f64>)]
     top_p: Option<Value>,
     #[serde(default)]
+    #[schema(value_type = Option<f64>)]
     presence_penalty: Option<Value>,
 }
 

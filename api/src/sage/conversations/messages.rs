@@ -14,22 +14,29 @@ use domain::{
 };
 use projections::conversations::{self as read_model, Snapshot};
 use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// The reply.
-#[derive(Debug, Serialize)]
+/// All messages of a conversation.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = Messages)]
 pub(super) struct Messages {
+    /// The session id.
     conversation_id: String,
+    #[schema(value_type = Vec<Told>)]
     messages: Vec<Shown>,
     message_count: usize,
     /// The messages hold exactly the stream lines below this index.
     next_stream_index: u64,
-    /// The run whose lines that index counts.
+    /// The run whose lines that index counts; null if there is none.
     run_id: Option<Uuid>,
     conversation_info: Info,
 }
 
-#[derive(Debug, Serialize)]
+/// A conversation, briefly.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ConversationInfo)]
 struct Info {
     session_id: String,
     agent_id: String,
@@ -46,6 +53,42 @@ struct Shown {
     message_type: String,
     chunk_id: Option<String>,
     is_final: bool,
+    is_chunk: bool,
+}
+
+/// A message of a conversation: of a person, of the agent, or what a tool answered.
+#[derive(ToSchema)]
+#[schema(as = Message)]
+#[expect(dead_code, reason = "the domain's message, as it is told of here")]
+struct Told {
+    /// `user`, `assistant`, `tool` or `system`.
+    role: String,
+    /// Text, or a list of parts as they were sent. Absent when there is none.
+    content: Option<Value>,
+    /// The model's thinking. Absent when there is none.
+    reasoning_content: Option<String>,
+    /// Calls of tools as OpenAI has them, arguments complete. Absent when there are none.
+    #[schema(value_type = Option<Vec<Object>>)]
+    tool_calls: Option<Vec<Value>>,
+    /// Stable over streams and restarts.
+    message_id: String,
+    /// The call that a tool's message answers.
+    tool_call_id: Option<String>,
+    /// `user_input`, `do_subtask_result`, `tool_call`, `tool_call_result`, `final_answer` and others.
+    r#type: String,
+    /// Seconds since the epoch.
+    timestamp: f64,
+    agent_name: Option<String>,
+    #[schema(value_type = Object)]
+    metadata: Value,
+    session_id: String,
+    /// As `type`.
+    message_type: String,
+    /// Always null.
+    chunk_id: Option<String>,
+    /// Always false.
+    is_final: bool,
+    /// Always false.
     is_chunk: bool,
 }
 

@@ -1,16 +1,14 @@
 //! Documents of a knowledge base: upload, listing, progress, deletion.
 
-use super::{Listing, authority, first, incoming, offset, owner_of, reasons, success, twenty};
+use super::{
+    Done, Listing, authority, first, incoming, offset, owner_of, reasons, success, twenty,
+};
 use crate::{
     app::App,
     core::{Caller, Error, Path, Problem, Query},
-    sage::{Fault, Reply, Result, conversations::iso, text},
+    sage::{Fault, Reply, Result, conversations::iso, envelope::Replied, text},
 };
-use axum::{
-    Router,
-    extract::{RawQuery, State},
-    routing::{delete, get, post},
-};
+use axum::extract::{RawQuery, State};
 use commands::execute;
 use domain::{
     document::{Command, Document},
@@ -19,75 +17,132 @@ use domain::{
 };
 use projections::documents::{self as read_model, Filter, Row};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
+use utoipa::ToSchema;
+use utoipa_axum::{router::OpenApiRouter, routes};
 
 /// The routes.
-pub fn routes() -> Router<App> {
-    Router::new()
-        .route("/api/knowledge-base/doc/list", get(list))
-        .route("/api/knowledge-base/doc/info/{doc_id}", get(info))
-        .route("/api/knowledge-base/doc/add_by_files", post(incoming::add_by_files))
-        .route("/api/knowledge-base/doc/delete/{doc_id}", delete(remove))
-        .route("/api/knowledge-base/doc/task_process", get(progress))
+pub fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::default()
+        .routes(routes!(list))
+        .routes(routes!(info))
+        .routes(routes!(incoming::add_by_files))
+        .routes(routes!(remove))
+        .routes(routes!(progress))
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ListQuery {
+    /// The knowledge base.
     kdb_id: String,
+    /// Part of the name.
     #[serde(default)]
     query_name: String,
+    /// Those of one upload.
     #[serde(default)]
     task_id: String,
+    /// From 1.
     #[serde(default = "first")]
+    #[param(minimum = 1, maximum = 2_147_483_647)]
     page_no: i64,
     #[serde(default = "twenty")]
+    #[param(minimum = 1, maximum = 1_000)]
     page_size: i64,
 }
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 struct ProgressQuery {
+    /// The knowledge base.
     kdb_id: String,
+    /// The upload.
     task_id: String,
 }
 
-#[derive(Debug, Serialize)]
+/// A document of a knowledge base.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DocumentItem)]
 struct Item {
     id: String,
     doc_name: String,
+    /// 0 waits, 1 is being read, 2 can be searched, 3 failed.
     status: i16,
     create_time: String,
-    metadata: Value,
+    metadata: Metadata,
+    /// The upload it came with.
     task_id: String,
 }
 
-#[derive(Debug, Serialize)]
+/// A document.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = Document)]
 struct Info {
     id: String,
+    /// `file`, `qa` or `eml`.
     #[serde(rename = "type")]
     kind: &'static str,
     data_name: String,
+    /// 0 waits, 1 is being read, 2 can be searched, 3 failed.
     status: i16,
     create_time: String,
-    metadata: Value,
+    metadata: Metadata,
+    /// The upload it came with.
     task_id: String,
+    /// Its owner.
     #[serde(rename = "user_id")]
     user_id: String,
 }
 
-#[derive(Debug, Serialize)]
+/// What is known of a document.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DocumentMetadata)]
+struct Metadata {
+    /// Bytes.
+    size: i64,
+    media_type: String,
+    /// Pieces in which it can be found.
+    passages: i32,
+    /// Bytes of its text.
+    text_bytes: i64,
+    /// Digest of its text; null before it was read.
+    text_sha256: Option<String>,
+    /// How often it was tried to read it.
+    attempts: i32,
+    /// Why it cannot be searched, in the language of the request. Absent if it can.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// How many documents of an upload are how far.
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
+#[schema(as = UploadProgress)]
 struct Progress {
     success: i64,
     fail: i64,
     in_progress: i64,
     waiting: i64,
     total: i64,
+    /// Percent that can be searched, rounded down.
     task_process: f64,
+    /// Owner of the knowledge base.
     #[serde(rename = "user_id")]
+    #[schema(value_type = String)]
     user_id: UserId,
 }
 
+/// Lists the documents of a knowledge base, the newest first.
+#[utoipa::path(
+    get,
+    path = "/api/knowledge-base/doc/list",
+    params(
+        ListQuery,
+        ("query_status" = Option<Vec<i16>>, Query, description = "Statuses: 0 waits, 1 is being read, 2 can be searched, 3 failed."),
+    ),
+    responses((status = 200, description = "The page.", body = Replied<Listing<Item>>)),
+)]
 async fn list(
     State(app): State<App>,
     caller: Caller,
@@ -112,6 +167,13 @@ async fn list(
     Ok(Reply(success(), Listing { list, total, user_id: owner.0 }))
 }
 
+/// Gets a document; null if there is none.
+#[utoipa::path(
+    get,
+    path = "/api/knowledge-base/doc/info/{doc_id}",
+    params(("doc_id" = String, Path, description = "The document.")),
+    responses((status = 200, description = "The document.", body = Replied<Option<Info>>)),
+)]
 async fn info(
     State(app): State<App>,
     caller: Caller,
@@ -125,7 +187,14 @@ async fn info(
     Ok(Reply(success(), own.map(Info::from)))
 }
 
-async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Value> {
+/// Deletes a document.
+#[utoipa::path(
+    delete,
+    path = "/api/knowledge-base/doc/delete/{doc_id}",
+    params(("doc_id" = String, Path, description = "The document.")),
+    responses((status = 200, description = "It is gone.", body = Replied<Done>)),
+)]
+async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) -> Result<Done> {
     let unknown = || Fault::raised(text("知识库文档不存在", "Document not found"));
     if id.len() != 32 || !id.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(unknown());
@@ -143,9 +212,16 @@ async fn remove(State(app): State<App>, caller: Caller, Path(id): Path<String>) 
     for name in ["documents", "passages"] {
         app.caught_up(name, news.position).await;
     }
-    Ok(Reply(success(), json!({"success": true, "user_id": owner})))
+    Ok(Reply(success(), Done::of(owner)))
 }
 
+/// Tells how far the documents of an upload are.
+#[utoipa::path(
+    get,
+    path = "/api/knowledge-base/doc/task_process",
+    params(ProgressQuery),
+    responses((status = 200, description = "How far they are; all zero for an upload that is not known.", body = Replied<Progress>)),
+)]
 async fn progress(
     State(app): State<App>,
     caller: Caller,
@@ -203,19 +279,17 @@ fn source(row: &Row) -> &'static str {
     }
 }
 
-fn metadata(row: &Row) -> Value {
-    let mut metadata = json!({
-        "size": row.size,
-        "media_type": row.media_type,
-        "passages": row.passages,
-        "text_bytes": row.text_bytes,
-        "text_sha256": row.text_blob,
-        "attempts": row.attempts,
-    });
-    if let Some(reason) = &row.reason {
-        metadata["error"] = json!(reasons::worded(reason).localized());
+fn metadata(row: &Row) -> Metadata {
+    let worded = |reason: &String| reasons::worded(reason).localized().to_owned();
+    Metadata {
+        size: row.size,
+        media_type: row.media_type.clone(),
+        passages: row.passages,
+        text_bytes: row.text_bytes,
+        text_sha256: row.text_blob.clone(),
+        attempts: row.attempts,
+        error: row.reason.as_ref().map(worded),
     }
-    metadata
 }
 
 impl From<Row> for Item {

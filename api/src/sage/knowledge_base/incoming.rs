@@ -8,7 +8,11 @@ use crate::{
         upload::{self, File, Form, Incoming, Part, Refused, Rules},
     },
     intake::{self, Delivery, NotTaken},
-    sage::{Fault, Reply, Result, text},
+    sage::{
+        Fault, Reply, Result,
+        envelope::{Failed, Replied},
+        text,
+    },
 };
 use axum::extract::State;
 use domain::{
@@ -16,12 +20,39 @@ use domain::{
     intake::{MAX_FILES, Refusal, Twins},
     knowledge_base::{KnowledgeBase, QUESTIONS},
 };
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 
 /// Per upload; a file of this size is still one that can be ingested.
 const RULES: Rules = Rules { file_bytes: 100 << 20, files: MAX_FILES };
 /// What tables of questions and answers may be called.
 const TABLES: [&str; 3] = ["csv", "xlsx", "xls"];
+
+/// Files for a knowledge base.
+#[derive(ToSchema)]
+#[schema(as = DocumentUpload)]
+#[expect(dead_code, reason = "it is read part by part")]
+struct Upload {
+    /// The knowledge base; best before the files.
+    kdb_id: String,
+    /// Whether documents of the same names are replaced.
+    r#override: Option<bool>,
+    /// Each at most 100 MB. A `qa` knowledge base takes CSV and Excel only.
+    #[schema(value_type = Vec<String>, format = Binary)]
+    files: (),
+}
+
+/// Files that came in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = DocumentsTaken)]
+pub(super) struct Taken {
+    /// Leads to how far they are.
+    #[serde(rename = "taskId")]
+    task: String,
+    /// Owner of the knowledge base.
+    #[schema(value_type = String)]
+    user_id: UserId,
+}
 
 /// A knowledge base that is there for the caller.
 struct Shelf {
@@ -30,11 +61,23 @@ struct Shelf {
     questions: bool,
 }
 
+/// Takes in files as documents of a knowledge base.
+#[utoipa::path(
+    post,
+    path = "/api/knowledge-base/doc/add_by_files",
+    request_body(content = Upload, content_type = "multipart/form-data"),
+    responses(
+        (status = 200, description = "They will be read.", body = Replied<Taken>),
+        (status = 400, description = "There are too many files, or one has no proper name.", body = Failed),
+        (status = 409, description = "The knowledge base has the same file already.", body = Failed),
+        (status = 413, description = "A file is too large.", body = Failed),
+    ),
+)]
 pub(super) async fn add_by_files(
     State(app): State<App>,
     caller: Caller,
     incoming: Incoming,
-) -> Result<Value> {
+) -> Result<Taken> {
     let mut form = incoming.open(&app.library.blobs, RULES);
     let (shelf, files, replace) = match receive(&app, &caller, &mut form).await {
         Ok(received) => received,
@@ -51,7 +94,7 @@ pub(super) async fn add_by_files(
     let twins = if replace { Twins::Replace } else { Twins::Refuse };
     let delivery = Delivery { knowledge_base: shelf.id, owner: shelf.owner, files, twins };
     let task = intake::accept(&app, delivery, &caller.metadata()).await.map_err(refused_file)?;
-    Ok(Reply(success(), json!({"taskId": task, "user_id": owner})))
+    Ok(Reply(success(), Taken { task, user_id: owner }))
 }
 
 /// The whole form, before the first fact is recorded: a form that breaks off leaves no document.

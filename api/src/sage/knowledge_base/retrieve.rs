@@ -4,47 +4,98 @@ use super::{owner_of, success};
 use crate::{
     app::App,
     core::{Caller, Json},
-    sage::{Reply, Result, conversations::in_range},
+    sage::{Reply, Result, conversations::in_range, envelope::Replied},
 };
-use axum::{Router, extract::State, routing::post};
+use axum::extract::State;
 use domain::ids::{KnowledgeBaseId, UserId};
 use projections::retrieval::{Hit, Leg, MAX_TOP_K};
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 
-/// The route.
-pub fn routes() -> Router<App> {
-    Router::new().route("/api/knowledge-base/retrieve", post(retrieve))
-}
-
-#[derive(Debug, Deserialize)]
-struct Body {
+/// What is looked for where.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = Search)]
+pub(super) struct Body {
     kdb_id: String,
     query: String,
+    /// Most results; 10 without it.
     #[serde(default)]
+    #[schema(minimum = 1)]
     top_k: Option<i64>,
 }
 
-#[derive(Debug, Serialize)]
-struct Found {
+/// What was found, the best first.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SearchResults)]
+pub(super) struct Found {
     results: Vec<Item>,
+    /// Owner of the knowledge base.
+    #[schema(value_type = String)]
     user_id: UserId,
 }
 
-#[derive(Debug, Serialize)]
+/// A place in a document.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SearchResult)]
 struct Item {
     doc_id: String,
     doc_segment_id: String,
+    /// Its text.
     doc_content: String,
+    /// The higher, the better; comparable within one answer only.
     score: f64,
+    /// Where it begins in the document's text, in characters.
     start: i64,
+    /// Where it ends.
     end: i64,
+    /// Name of the document.
     title: String,
+    /// Name of the document.
     path: String,
-    metadata: Value,
+    metadata: Metadata,
 }
 
-async fn retrieve(State(app): State<App>, caller: Caller, Json(body): Json<Body>) -> Result<Found> {
+/// What is known of a place in a document.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SearchResultMetadata)]
+struct Metadata {
+    start: i64,
+    end: i64,
+    main_doc_id: String,
+    origin_content: String,
+    path: String,
+    title: String,
+    /// The heading under which it stands.
+    heading: String,
+    page: Option<i32>,
+    /// The passages of the document that it covers.
+    passages: Vec<i32>,
+    /// Null if it was not found by its words.
+    lexical: Option<Rank>,
+    /// Null if it was not found by its meaning.
+    vector: Option<Rank>,
+}
+
+/// What a search by words or by meaning said.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SearchRank)]
+struct Rank {
+    rank: i64,
+    score: f64,
+}
+
+/// Searches a knowledge base, by words and by meaning.
+#[utoipa::path(
+    post,
+    path = "/api/knowledge-base/retrieve",
+    request_body = Body,
+    responses((status = 200, description = "What was found.", body = Replied<Found>)),
+)]
+pub(super) async fn retrieve(
+    State(app): State<App>,
+    caller: Caller,
+    Json(body): Json<Body>,
+) -> Result<Found> {
     let top_k = body.top_k.unwrap_or(10);
     in_range("top_k", top_k, 1, i64::MAX)?;
     let top_k = usize::try_from(top_k).unwrap_or(MAX_TOP_K).min(MAX_TOP_K);
@@ -57,20 +108,20 @@ async fn retrieve(State(app): State<App>, caller: Caller, Json(body): Json<Body>
 impl From<Hit> for Item {
     fn from(hit: Hit) -> Self {
         let segment = hit.passages.first().copied().unwrap_or_default();
-        let leg = |leg: Option<Leg>| leg.map(|leg| json!({"rank": leg.rank, "score": leg.score}));
-        let metadata = json!({
-            "start": hit.start,
-            "end": hit.end,
-            "main_doc_id": hit.document,
-            "origin_content": hit.text,
-            "path": hit.title,
-            "title": hit.title,
-            "heading": hit.heading,
-            "page": hit.page,
-            "passages": hit.passages,
-            "lexical": leg(hit.lexical),
-            "vector": leg(hit.semantic),
-        });
+        let rank = |Leg { rank, score }: Leg| Rank { rank, score };
+        let metadata = Metadata {
+            start: hit.start,
+            end: hit.end,
+            main_doc_id: hit.document.0.clone(),
+            origin_content: hit.text.clone(),
+            path: hit.title.clone(),
+            title: hit.title.clone(),
+            heading: hit.heading,
+            page: hit.page,
+            passages: hit.passages,
+            lexical: hit.lexical.map(rank),
+            vector: hit.semantic.map(rank),
+        };
         Self {
             doc_segment_id: format!("{}_{segment}", hit.document),
             doc_id: hit.document.0,

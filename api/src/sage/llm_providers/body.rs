@@ -8,26 +8,62 @@ use commands::effects::{Sensitive, secret::is_masked};
 use domain::llm_provider::{Change, Config, Patch};
 use serde::{Deserialize, de::IgnoredAny};
 use serde_json::{Number, Value, json};
+use utoipa::ToSchema;
 
 /// Most bytes of a key; those of OpenAI have 164.
 const LONGEST_KEY: usize = 4_096;
 
-/// `LLMProviderCreate` and `LLMProviderUpdate`. What is missing is found out here and not by the parser, whose errors
-/// show what was sent: keys, too.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
+/// A model provider, or what is to change of one.
+// What is missing is found out here and not by the parser, whose errors show what was sent: keys, too.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = ModelProviderChange)]
 pub(super) struct Body {
+    /// As the model without it.
+    #[schema(min_length = 1, max_length = 255)]
     pub name: Option<String>,
+    /// Of an OpenAI-compatible server; public.
+    #[schema(min_length = 1, max_length = 2_048)]
     pub base_url: Option<String>,
+    /// Exactly one.
+    #[schema(value_type = Option<Vec<String>>, min_items = 1, max_items = 1)]
     api_keys: Option<Keys>,
+    #[schema(min_length = 1, max_length = 255)]
     pub model: Option<String>,
+    /// Most tokens of an answer.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
     max_tokens: Change<u32>,
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
     temperature: Change<Number>,
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
     top_p: Change<Number>,
+    #[serde(default)]
+    #[schema(value_type = Option<f64>)]
     presence_penalty: Change<Number>,
+    /// Tokens that the model can hold, prompt and answer together.
+    #[serde(default)]
+    #[schema(value_type = Option<u32>)]
     max_model_len: Change<u32>,
     supports_multimodal: Option<bool>,
+    /// Whether it answers where no other is named.
     pub is_default: Option<bool>,
+}
+
+/// A model provider, with everything that it needs.
+#[derive(ToSchema)]
+#[schema(as = ModelProviderConfig)]
+#[expect(dead_code, reason = "what is missing is told in the dialect's words")]
+pub(super) struct Whole {
+    #[serde(flatten)]
+    rest: Body,
+    #[schema(min_length = 1, max_length = 2_048)]
+    base_url: String,
+    #[schema(min_items = 1, max_items = 1)]
+    api_keys: Vec<String>,
+    #[schema(min_length = 1, max_length = 255)]
+    model: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -1,6 +1,6 @@
 //! Does a provider work? It is asked, and nothing is kept.
 
-use super::{Body, Fault, Reply, Result, Text, bad_url, returned, text, worded};
+use super::{Body, Fault, Null, Reply, Result, Text, Told, Whole, bad_url, returned, text, worded};
 use crate::{
     app::App,
     core::{Caller, Json, Path, extract::OptionalJson},
@@ -15,8 +15,71 @@ use commands::{
     llm_providers as use_cases,
 };
 use domain::{ids::ProviderId, llm_provider::Config};
-use serde_json::{Value, json};
+use serde::Serialize;
+use serde_json::Value;
 use std::{fmt::Display, sync::Arc};
+use utoipa::ToSchema;
+
+/// Whether a model understands pictures.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ModelSight)]
+pub(super) struct Seen {
+    supports_multimodal: bool,
+    /// What it answered. Absent when it does not support them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    response: Option<String>,
+    /// Whether that was right. Absent when it does not support them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    recognized: Option<bool>,
+    /// Why it does not support them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+/// What a model can do.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ModelCapabilities)]
+pub(super) struct Capabilities {
+    connection: Connection,
+    supports_multimodal: bool,
+    supports_structured_output: bool,
+    multimodal: Sight,
+    structured_output: Structured,
+    model: String,
+    base_url: String,
+}
+
+/// It answers.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ModelConnection)]
+struct Connection {
+    /// Always true.
+    supported: bool,
+    /// What it said.
+    response: String,
+}
+
+/// Whether it understands pictures.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ModelMultimodal)]
+struct Sight {
+    supported: bool,
+    /// Whether it knew what was on one.
+    recognized: bool,
+    /// What it said, or why it said nothing.
+    response: String,
+}
+
+/// Whether it answers in JSON when it should.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = ModelStructuredOutput)]
+struct Structured {
+    supported: bool,
+    /// What it said, or why it said nothing.
+    response: String,
+    /// The JSON; null if it was none.
+    parsed: Option<Value>,
+}
 
 /// A provider that can be asked.
 struct Candidate {
@@ -24,21 +87,35 @@ struct Candidate {
     endpoint: Endpoint,
 }
 
+/// Asks a model provider whether it answers. Null is kept.
+#[utoipa::path(
+    post,
+    path = "/api/llm-provider/verify",
+    request_body = Whole,
+    responses((status = 200, description = "It does, or why it does not.", body = Told<Null>)),
+)]
 pub(super) async fn connection(
     State(app): State<App>,
     caller: Caller,
     Json(body): Json<Body>,
-) -> Result<Value> {
+) -> Result<Null> {
     let candidate = sent(&app, &caller, &body).await?;
     verify::connection(&*candidate.client, &candidate.endpoint).await.map_err(failed)?;
-    Ok(Reply(text("验证成功", "Verified"), Value::Null))
+    Ok(Reply(text("验证成功", "Verified"), Null))
 }
 
+/// Asks a model provider whether it understands pictures. Null is kept.
+#[utoipa::path(
+    post,
+    path = "/api/llm-provider/verify-multimodal",
+    request_body = Whole,
+    responses((status = 200, description = "Whether it does, or why it cannot be asked.", body = Told<Seen>)),
+)]
 pub(super) async fn multimodal(
     State(app): State<App>,
     caller: Caller,
     Json(body): Json<Body>,
-) -> Result<Value> {
+) -> Result<Seen> {
     let candidate = sent(&app, &caller, &body).await?;
     let sight = verify::sight(&*candidate.client, &candidate.endpoint).await;
     let message = match &sight {
@@ -54,28 +131,50 @@ pub(super) async fn multimodal(
     };
     let data = match sight {
         Ok(verify::Sight { recognized, response }) => {
-            json!({"supports_multimodal": true, "response": response, "recognized": recognized})
+            let (response, recognized) = (Some(response), Some(recognized));
+            Seen { supports_multimodal: true, response, recognized, error: None }
         }
-        Err(error) => json!({"supports_multimodal": false, "error": error.to_string()}),
+        Err(error) => Seen {
+            supports_multimodal: false,
+            response: None,
+            recognized: None,
+            error: Some(error.to_string()),
+        },
     };
     Ok(Reply(message, data))
 }
 
+/// Asks a model provider what it can do. Null is kept.
+#[utoipa::path(
+    post,
+    path = "/api/llm-provider/verify-capabilities",
+    request_body = Whole,
+    responses((status = 200, description = "What it can do, or why it does not answer.", body = Told<Capabilities>)),
+)]
 pub(super) async fn capabilities(
     State(app): State<App>,
     caller: Caller,
     Json(body): Json<Body>,
-) -> Result<Value> {
+) -> Result<Capabilities> {
     able(sent(&app, &caller, &body).await?).await
 }
 
-/// Verifies a saved provider, with what the body has instead of what is saved.
+/// Asks a saved model provider what it can do, with what the body has instead of what is saved.
+///
+/// Null is kept.
+#[utoipa::path(
+    post,
+    path = "/api/llm-provider/verify-capabilities/{provider_id}",
+    params(("provider_id" = String, Path, description = "Its id.")),
+    request_body = Option<Body>,
+    responses((status = 200, description = "What it can do, or why it does not answer.", body = Told<Capabilities>)),
+)]
 pub(super) async fn saved(
     State(app): State<App>,
     caller: Caller,
     Path(id): Path<String>,
     OptionalJson(body): OptionalJson<Body>,
-) -> Result<Value> {
+) -> Result<Capabilities> {
     let opened = app.providers.open(&ProviderId(id), &caller.user).await.map_err(worded)?;
     let opened = opened.ok_or_else(|| returned("Provider not found".into()))?;
     let sent = body.key()?.filter(|key| !is_masked(key.expose()));
@@ -84,7 +183,7 @@ pub(super) async fn saved(
     able(candidate(&app, &caller, config, &key).await?).await
 }
 
-async fn able(Candidate { client, endpoint }: Candidate) -> Result<Value> {
+async fn able(Candidate { client, endpoint }: Candidate) -> Result<Capabilities> {
     let said = verify::connection(&*client, &endpoint).await.map_err(failed)?;
     let (sight, structure) =
         tokio::join!(verify::sight(&*client, &endpoint), verify::structure(&*client, &endpoint));
@@ -98,15 +197,15 @@ async fn able(Candidate { client, endpoint }: Candidate) -> Result<Value> {
         Err(error) => (None, reason(error)),
     };
     let structures = parsed.is_some();
-    let data = json!({
-        "connection": {"supported": true, "response": said},
-        "supports_multimodal": sees,
-        "supports_structured_output": structures,
-        "multimodal": {"supported": sees, "recognized": recognized, "response": seen},
-        "structured_output": {"supported": structures, "response": structured, "parsed": parsed},
-        "model": endpoint.model,
-        "base_url": endpoint.base_url,
-    });
+    let data = Capabilities {
+        connection: Connection { supported: true, response: said },
+        supports_multimodal: sees,
+        supports_structured_output: structures,
+        multimodal: Sight { supported: sees, recognized, response: seen },
+        structured_output: Structured { supported: structures, response: structured, parsed },
+        model: endpoint.model,
+        base_url: endpoint.base_url,
+    };
     Ok(Reply(text("验证成功", "Verified"), data))
 }
 

@@ -10,33 +10,44 @@ use domain::{
 use projections::mcp_servers::McpServer;
 use serde::Deserialize;
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 type Result<T> = std::result::Result<T, Fault>;
 
 /// Longest URL and longest key, in bytes.
 const LONGEST: usize = 4_096;
 
-/// `MCPServerRequest`. Changing a server, what is left out stays as it is; an explicit null clears the key.
-#[derive(Debug, Deserialize)]
+/// An MCP server. Changing one, what is left out stays as it is; an explicit null clears the key.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = McpServerConfig)]
 pub(super) struct Body {
+    /// A new one needs it; a known one keeps its own.
     #[serde(default)]
     name: Option<String>,
+    /// `streamable_http` or `sse`; a new one needs it.
     #[serde(default)]
     protocol: Option<String>,
+    /// For that protocol.
     #[serde(default)]
     streamable_http_url: Option<String>,
+    /// For that protocol.
     #[serde(default)]
     sse_url: Option<String>,
+    /// Sent to the server as a bearer token. As the list shows it, it stays as it is.
     #[serde(default, deserialize_with = "told")]
+    #[schema(value_type = Option<String>, format = Password)]
     api_key: Option<Option<Sensitive>>,
+    /// Of a new one: empty, and it is everybody's; for administrators.
     #[serde(default)]
     user_id: Option<String>,
+    /// Whether it is off from now on; a new one is on.
     #[serde(default)]
     pub disabled: Option<bool>,
 }
 
 /// Which way to switch; without it, to the other one.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[schema(as = McpSwitch)]
 pub(super) struct Switch {
     #[serde(default)]
     pub disabled: Option<bool>,

@@ -7,26 +7,65 @@ use crate::{
         Caller, Error, Json, Problem,
         upload::{self, File, Form, Incoming, Part, Rules},
     },
-    sage::{Fault, Reply, Result, text},
+    sage::{
+        Fault, Reply, Result,
+        envelope::{Failed, Replied},
+        text,
+    },
 };
 use axum::extract::State;
 use commands::effects::skill_archive::ARCHIVE;
-use domain::skill::{Home, Origin};
-use serde::Deserialize;
-use serde_json::{Value, json};
+use domain::{
+    ids::UserId,
+    skill::{Home, Origin},
+};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 
 /// One archive at a time.
 const RULES: Rules = Rules { file_bytes: ARCHIVE, files: 1 };
 
-#[derive(Debug, Deserialize)]
+/// A skill to fetch.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = SkillFetch)]
 pub(super) struct UrlBody {
+    /// Of a ZIP file or a `SKILL.md`; public, with `http` or `https`.
     url: String,
+    /// Whether it is for everybody; for administrators.
     #[serde(default)]
     is_system: Option<bool>,
+    /// Whether it is for an agent.
     #[serde(default)]
     is_agent: Option<bool>,
+    /// Which one.
     #[serde(default)]
     agent_id: Option<String>,
+}
+
+/// A skill in an archive.
+#[derive(ToSchema)]
+#[schema(as = SkillUpload)]
+#[expect(dead_code, reason = "it is read part by part")]
+struct Upload {
+    /// A ZIP file with a `SKILL.md`, called `….zip`.
+    #[schema(value_type = String, format = Binary)]
+    file: (),
+    /// Whether it is for everybody; for administrators.
+    is_system: Option<bool>,
+    /// Whether it is for an agent.
+    is_agent: Option<bool>,
+    /// Which one.
+    agent_id: Option<String>,
+}
+
+/// A skill came in.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = SkillImported)]
+pub(super) struct Imported {
+    /// Who took it in.
+    #[schema(value_type = String)]
+    user_id: UserId,
 }
 
 /// Where a skill is wanted.
@@ -37,11 +76,21 @@ struct Wish {
     agent_id: String,
 }
 
+/// Takes in a skill from an archive, in place of one of that name.
+#[utoipa::path(
+    post,
+    path = "/api/skills/upload",
+    request_body(content = Upload, content_type = "multipart/form-data"),
+    responses(
+        (status = 200, description = "It is there.", body = Replied<Imported>),
+        (status = 400, description = "That is no skill.", body = Failed),
+    ),
+)]
 pub(super) async fn upload(
     State(app): State<App>,
     caller: Caller,
     incoming: Incoming,
-) -> Result<Value> {
+) -> Result<Imported> {
     let mut form = incoming.open(&app.library.blobs, RULES);
     match receive(&mut form).await {
         Ok((wish, file)) => {
@@ -63,11 +112,21 @@ pub(super) async fn upload(
     }
 }
 
+/// Fetches a skill from a URL, in place of one of that name.
+#[utoipa::path(
+    post,
+    path = "/api/skills/import-url",
+    request_body = UrlBody,
+    responses(
+        (status = 200, description = "It is there.", body = Replied<Imported>),
+        (status = 400, description = "That is no skill.", body = Failed),
+    ),
+)]
 pub(super) async fn import_url(
     State(app): State<App>,
     caller: Caller,
     Json(body): Json<UrlBody>,
-) -> Result<Value> {
+) -> Result<Imported> {
     let wish = Wish {
         system: body.is_system.unwrap_or_default(),
         agent: body.is_agent.unwrap_or_default(),
@@ -83,12 +142,12 @@ async fn take_in(
     caller: &Caller,
     origin: Origin,
     home: Home,
-) -> std::result::Result<Reply<Value>, commands::skills::Error> {
+) -> std::result::Result<Reply<Imported>, commands::skills::Error> {
     let imported = app.skills.import(origin, home, &caller.metadata()).await?;
     app.caught_up("skills", imported.position).await;
     let name = imported.name;
     let message = text(format!("技能 '{name}' 导入成功"), format!("Skill '{name}' imported"));
-    Ok(Reply(message, json!({"user_id": caller.user})))
+    Ok(Reply(message, Imported { user_id: caller.user.clone() }))
 }
 
 /// The home that is wished for, if the caller may change it.

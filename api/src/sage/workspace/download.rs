@@ -33,13 +33,31 @@ const WAITING: usize = 16;
 /// Bytes of one piece.
 const PIECE: usize = 64 << 10;
 
-#[derive(Debug, Deserialize)]
+#[derive(Debug, Deserialize, utoipa::IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct DownloadQuery {
+    /// For administrators: the conversation whose owner's files are meant.
     session_id: Option<String>,
+    /// The file or folder, from the workspace on.
     #[serde(default)]
+    #[param(required)]
     file_path: String,
 }
 
+/// Gets a file, or a folder as a zip.
+///
+/// `Content-Disposition` has its name.
+#[utoipa::path(
+    get,
+    path = "/api/agent/{agent_id}/file_workspace/download",
+    params(("agent_id" = String, Path, description = "The agent, or `default_agent` for work without one."), DownloadQuery),
+    responses((
+        status = 200,
+        description = "The file in its own type, or `application/zip` for a folder.",
+        body = Vec<u8>,
+        content_type = "*/*",
+    )),
+)]
 pub(super) async fn download(
     State(app): State<App>,
     caller: Caller,

@@ -7,7 +7,7 @@ use crate::{
         Caller, Json, Path,
         upload::{self, Form, Incoming, Part, Refused, Rules},
     },
-    sage::{Fault, Reply, Result, Text, agents, outbound, text},
+    sage::{Fault, Reply, Result, Text, agents, envelope::Replied, outbound, text},
 };
 use axum::extract::State;
 use commands::effects::{
@@ -17,19 +17,45 @@ use commands::effects::{
 use domain::workspace_file::{Basis, FilePath, MAX_FILE, Workspace};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
+use utoipa::ToSchema;
 
 /// What one form may hold.
 const RULES: Rules = Rules { file_bytes: MAX_FILE, files: 1 };
 /// Limits of a file from a URL.
 const LIMITS: Limits = Limits { bytes: 64 << 20, time: Duration::from_secs(60) };
 
-#[derive(Debug, Serialize)]
+/// A file that came into a workspace.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = FileArrived)]
 pub(super) struct Arrived {
     filename: String,
+    /// From the workspace on.
+    #[schema(value_type = String)]
     path: FilePath,
+    /// Bytes.
     size: u64,
 }
 
+/// A file for a workspace.
+#[derive(ToSchema)]
+#[schema(as = WorkspaceUpload)]
+#[expect(dead_code, reason = "it is read part by part")]
+struct Upload {
+    /// At most 256 MB.
+    #[schema(value_type = String, format = Binary)]
+    file: (),
+    /// The folder it goes to; the workspace itself when empty.
+    target_path: Option<String>,
+}
+
+/// Puts a file into the caller's workspace, in place of one of that name.
+#[utoipa::path(
+    post,
+    path = "/api/agent/{agent_id}/file_workspace/upload",
+    params(("agent_id" = String, Path, description = "The agent, or `default_agent` for work without one.")),
+    request_body(content = Upload, content_type = "multipart/form-data"),
+    responses((status = 200, description = "Where it is now.", body = Replied<Arrived>)),
+)]
 pub(super) async fn upload(
     State(app): State<App>,
     caller: Caller,
@@ -78,16 +104,29 @@ fn refused(refused: Refused) -> Fault {
     }
 }
 
-#[derive(Debug, Deserialize)]
+/// A file to fetch.
+#[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = WorkspaceFetch)]
 pub(super) struct UrlBody {
+    /// Public, with `http` or `https`. Also as `url`.
     #[serde(alias = "url")]
     source_url: String,
+    /// How it is called; without it as the URL ends.
     #[serde(default)]
     filename: Option<String>,
+    /// The folder it goes to; the workspace itself when empty.
     #[serde(default)]
     target_path: String,
 }
 
+/// Fetches a file from a URL into the caller's workspace, at most 64 MB in a minute.
+#[utoipa::path(
+    post,
+    path = "/api/agent/{agent_id}/file_workspace/download_from_url",
+    params(("agent_id" = String, Path, description = "The agent, or `default_agent` for work without one.")),
+    request_body = UrlBody,
+    responses((status = 200, description = "Where it is now.", body = Replied<Arrived>)),
+)]
 pub(super) async fn from_url(
     State(app): State<App>,
     caller: Caller,
