@@ -65,7 +65,7 @@ struct UploadBody {
 #[derive(Serialize, ToSchema)]
 struct Stored {
     /// Where everybody can read it.
-    #[schema(format = "uri")]
+    #[schema(format = "uri-reference")]
     url: String,
 }
 
@@ -126,7 +126,7 @@ struct Link {
 #[derive(Serialize, ToSchema)]
 struct Imported {
     /// Where everybody can read it.
-    #[schema(format = "uri")]
+    #[schema(format = "uri-reference")]
     url: String,
     /// What it is called.
     filename: String,
