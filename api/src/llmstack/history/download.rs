@@ -26,8 +26,7 @@ use utoipa::ToSchema;
 const MOST: u64 = 100;
 
 /// Which runs go into the table.
-#[derive(Debug, Default, Deserialize, ToSchema)]
-#[serde(default)]
+#[derive(Debug, Deserialize, ToSchema)]
 #[schema(as = HistoryTableWish)]
 struct Asked {
     /// Of which app.
@@ -36,7 +35,7 @@ struct Asked {
     /// Only those that were wanted before.
     before: Option<DateTime<Utc>>,
     /// How many at most.
-    #[serde(deserialize_with = "number")]
+    #[serde(default, deserialize_with = "number")]
     #[schema(minimum = 1, maximum = 100, default = 100)]
     count: Option<u64>,
     /// Without the columns from `Request UUID` on.
