@@ -5,7 +5,6 @@ use crate::{
     colliding,
     compose::Node,
     config::Config,
-    console,
     core::context,
     drain_body,
     event_store::{self, People},
@@ -89,8 +88,7 @@ pub fn router(app: App) -> Router {
     Router::new()
         .merge(probes::routes())
         .merge(metrics::routes())
-        .merge(v1::documents())
-        .merge(console::routes())
+        .merge(v1::beside())
         .merge(at_root)
         .merge(one.clone().layer(middleware::from_fn(colliding::one)))
         .merge(genie.clone())

@@ -13,6 +13,7 @@ mod usage;
 
 use crate::{
     app::App,
+    console,
     core::{Caller, Error, Problem, context},
     openapi,
 };
@@ -63,9 +64,9 @@ fn bad(name: &str, fits: &str, input: Value) -> Error {
     Error::Invalid(vec![Problem { kind: "value_error", loc, msg: format!("{name} {fits}"), input }])
 }
 
-/// The documents and their pages, failing as the native API does.
-pub fn documents() -> Router<App> {
-    Router::from(openapi::routes())
+/// What stands beside the dialects, failing as the native API does: the documents, their pages, and the console.
+pub fn beside() -> Router<App> {
+    Router::from(openapi::routes().merge(console::routes()))
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }

@@ -38,10 +38,8 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 #[serde(deny_unknown_fields)]
 struct Wanted {
     /// First day, such as `2026-01-31`, in UTC.
-    #[param(format = Date)]
     from: Option<String>,
     /// Last day, at most 365 after the first.
-    #[param(format = Date)]
     to: Option<String>,
     /// By what the rows are.
     #[serde(default)]
