@@ -182,3 +182,18 @@ async fn anothers_app_is_as_good_as_none_until_it_is_published() {
     assert_eq!(answer(bob.get(&format!("/api/app/{published}"))).await.unwrap().0, 200);
     room.close().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_largest_number_can_be_read_again() {
+    let room = Room::open().await.unwrap();
+    let mut app = echo();
+    app["config"] = json!({"largest": f64::MAX, "smallest": f64::MIN_POSITIVE});
+    let id = made(&room.ann, &app).await.unwrap();
+    let path = format!("/api/apps/{id}");
+    let renamed = room.ann.request(Method::PATCH, &path).json(&json!({"name": "Numbers"}));
+    assert_eq!(answer(renamed).await.unwrap().0, 201);
+    let (status, shown) = answer(room.ann.get(&path)).await.unwrap();
+    assert_eq!((status, &shown["data"]["config"]), (200, &app["config"]));
+    assert_eq!(answer(room.ann.get("/api/apps")).await.unwrap().0, 200);
+    room.close().await.unwrap();
+}
