@@ -180,7 +180,7 @@ fn documents_and_containers_name_only_settings_that_exist() -> Result<()> {
     Ok(())
 }
 
-/// Every file of these folders that people read.
+/// Every file of these folders that holds text.
 fn documents(below: &Path) -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     let mut folders = vec![below.to_owned()];
@@ -189,6 +189,7 @@ fn documents(below: &Path) -> Result<Vec<PathBuf>> {
             let path = entry?.path();
             match path.is_dir() {
                 true => folders.push(path),
+                false if path.extension().is_some_and(|kind| kind == "png") => {}
                 false => found.push(path),
             }
         }
