@@ -25,7 +25,10 @@ use commands::{
     effects::{
         fetch::{Fetcher, Reach},
         keys::{Keys, MasterKey},
-        model::openai::{Limits, OpenAi},
+        model::{
+            offline::Offline,
+            openai::{Limits, OpenAi},
+        },
         passwords::Passwords,
         tools::{Toolbox, Tools, load_skill::LoadSkill},
         vault::Vault,
@@ -261,7 +264,7 @@ impl Node {
             nodes: nodes.clone(),
             vault: store.vault.clone(),
             library: library.clone(),
-            offline: Arc::default(),
+            offline: Arc::new(Offline { pace: config.offline_pace }),
             guarded: match config.allow_private_urls {
                 true => openai.clone(),
                 false => Arc::new(OpenAi::guarded(Limits::default())),

@@ -1,5 +1,6 @@
 //! Configuration: environment variables, and an optional TOML file of the same names under them.
 
+mod modes;
 mod names;
 mod oauth2;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use commands::{
 };
 use domain::quota::TierLimits;
 use ipnet::IpNet;
+pub use modes::{AuthMode, Share};
 use names::{ELSEWHERE, NAMES};
 pub use oauth2::Issuer;
 use reqwest::Url;
@@ -114,6 +116,8 @@ pub struct Config {
     pub jaeger_url: String,
     /// How long an app's session remembers after it was last used, in seconds.
     pub app_session_seconds: i64,
+    /// Pause of the offline provider before each piece that it says.
+    pub offline_pace: Duration,
     /// Where the latest release of the desktop client is described.
     pub releases_url: String,
     /// Log lines as JSON.
@@ -122,28 +126,6 @@ pub struct Config {
     /// setting.
     pub program: Option<PathBuf>,
     shown: BTreeMap<&'static str, String>,
-}
-
-/// How people log in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum AuthMode {
-    /// Name and password.
-    Native,
-    /// A proxy vouches.
-    TrustedProxy,
-    /// Upstream OAuth providers.
-    Oauth,
-}
-
-/// Who may open shared conversations.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Share {
-    /// Everybody who knows the session id.
-    Open,
-    /// Everybody with a login.
-    Members,
-    /// Nobody.
-    Off,
 }
 
 /// Where the log is served over the EventStoreDB protocol.
@@ -384,6 +366,11 @@ impl Values {
                 "ANNALS_APP_SESSION_SECONDS",
                 "a number of seconds, at least 1",
                 |text| text.parse::<u32>().ok().filter(|seconds| *seconds > 0).map(i64::from),
+            )?,
+            offline_pace: self.parse(
+                "ANNALS_OFFLINE_PACE_MS",
+                "a number of milliseconds, at most 10000",
+                |text| text.parse().ok().filter(|ms| *ms <= 10_000).map(Duration::from_millis),
             )?,
             log_json: self.parse("ANNALS_LOG_FORMAT", "text or json", |text| match text {
                 "" => Some(None),

@@ -67,6 +67,7 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
         Kind::Plain("https://api.github.com/repos/ZHangZHengEric/Sage/releases/latest"),
     ),
     ("ANNALS_APP_SESSION_SECONDS", Kind::Plain("3600")),
+    ("ANNALS_OFFLINE_PACE_MS", Kind::Plain("0")),
     ("ANNALS_LOG_FORMAT", Kind::Plain("")),
 ];
 
