@@ -238,6 +238,18 @@ impl Server {
         Person::calling(&self.base_url, &format!("Bearer {token}"))
     }
 
+    /// The most memory it ever held, in bytes. The kernel counts roughly: a later look may say a little less.
+    ///
+    /// # Errors
+    /// When it is not running.
+    pub fn peak_memory(&self) -> Result<usize> {
+        let pid = self.child.as_ref().context("it runs")?.id();
+        let status = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kilobytes = peak.and_then(|peak| peak.split_whitespace().next()).context("no VmHWM")?;
+        Ok(kilobytes.parse::<usize>()? << 10)
+    }
+
     /// SIGKILL: no chance to do anything any more.
     ///
     /// # Errors
