@@ -114,6 +114,8 @@ async fn drop_passages(
         .bind(document)
         .bind(except)
         .bind(PAGE)
+        // Planned for the tables as they are, not as they were when this connection first dropped something.
+        .persistent(false)
         .fetch_one(&mut *db)
         .await?;
         if dropped < PAGE {
