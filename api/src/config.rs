@@ -3,6 +3,7 @@
 mod modes;
 mod names;
 mod oauth2;
+mod origins;
 #[cfg(test)]
 mod tests;
 mod values;
@@ -19,6 +20,7 @@ use ipnet::IpNet;
 pub use modes::{AuthMode, Share};
 use names::{ELSEWHERE, NAMES};
 pub use oauth2::Issuer;
+pub use origins::Origins;
 use reqwest::Url;
 use std::{
     collections::BTreeMap,
@@ -62,6 +64,8 @@ pub struct Config {
     pub share: Share,
     /// Peers whose identity headers and X-Forwarded-For count.
     pub trusted_proxies: Vec<IpNet>,
+    /// Which other origins browsers may call Sage's API from.
+    pub cors_origins: Origins,
     /// The default chat provider; `None` for the offline one.
     pub llm: Option<Endpoint>,
     /// The embedding provider; `None` for the built-in one.
@@ -280,6 +284,11 @@ impl Values {
                 "ANNALS_TRUSTED_PROXIES",
                 "a comma-separated list of addresses or CIDRs",
                 networks,
+            )?,
+            cors_origins: self.parse(
+                "ANNALS_CORS_ORIGINS",
+                "*, none or a comma-separated list such as https://app.example.com",
+                origins::origins,
             )?,
             llm: self.endpoint([
                 "ANNALS_LLM_BASE_URL",

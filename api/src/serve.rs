@@ -5,7 +5,7 @@ use crate::{
     colliding,
     compose::Node,
     config::Config,
-    core::context,
+    core::{context, cors},
     drain_body,
     event_store::{self, People},
     genie, listen, llmstack,
@@ -71,8 +71,10 @@ pub async fn run(
 
 /// All routes: every dialect at the root and alone under its prefix.
 pub fn router(app: App) -> Router {
+    let across = || middleware::from_fn_with_state(app.clone(), cors::across);
     let sage = sage::routes()
-        .layer(middleware::map_response(|response| observe::speaks(Dialect::Sage, response)));
+        .layer(middleware::map_response(|response| observe::speaks(Dialect::Sage, response)))
+        .layer(across());
     let genie = genie::routes()
         .layer(middleware::map_response(|response| observe::speaks(Dialect::Genie, response)));
     let llmstack = llmstack::routes()
@@ -90,7 +92,7 @@ pub fn router(app: App) -> Router {
         .merge(metrics::routes())
         .merge(v1::beside())
         .merge(at_root)
-        .merge(one.clone().layer(middleware::from_fn(colliding::one)))
+        .merge(one.clone().layer(middleware::from_fn(colliding::one)).layer(across()))
         .merge(genie.clone())
         .merge(llmstack.clone())
         .merge(v1::routes())
