@@ -1,5 +1,6 @@
 //! Configuration: environment variables, and an optional TOML file of the same names under them.
 
+mod genie;
 mod modes;
 mod names;
 mod oauth2;
@@ -7,6 +8,7 @@ mod oauth2;
 mod tests;
 mod values;
 
+use axum::http::{HeaderValue, StatusCode};
 use commands::{
     effects::{
         Sensitive, credential_v1, mail::smtp::SmtpMailer, tools::shell::ShellAccess,
@@ -14,7 +16,7 @@ use commands::{
     },
     oauth2::clients::Clients,
 };
-use domain::quota::TierLimits;
+use domain::{quota::TierLimits, user::Role};
 use ipnet::IpNet;
 pub use modes::{AuthMode, Share};
 use names::{ELSEWHERE, NAMES};
@@ -27,7 +29,8 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
-use values::{Values, networks};
+use uuid::Uuid;
+use values::{Values, networks, origins};
 
 /// The configuration of one process.
 #[derive(Debug, Clone)]
@@ -62,6 +65,8 @@ pub struct Config {
     pub share: Share,
     /// Peers whose identity headers and X-Forwarded-For count.
     pub trusted_proxies: Vec<IpNet>,
+    /// Pages of these origins may call this server from a browser.
+    pub cors_origins: Vec<HeaderValue>,
     /// The default chat provider; `None` for the offline one.
     pub llm: Option<Endpoint>,
     /// The embedding provider; `None` for the built-in one.
@@ -84,6 +89,12 @@ pub struct Config {
     pub credentials_key: Option<Sensitive>,
     /// What each subscription tier allows.
     pub tier_limits: TierLimits,
+    /// Roles by their ids at the identity provider whose changes the webhook tells of.
+    pub rbac_roles: BTreeMap<Uuid, Role>,
+    /// What scheduling a post answers with: 200 or 201.
+    pub genie_post_status: StatusCode,
+    /// Whether people may go to any station of the onboarding, whatever theirs is.
+    pub genie_onboarding_lenient: bool,
     /// A folder of skills in the place of, or besides, those that come with this program.
     pub genie_skills: Option<PathBuf>,
     /// A file of flows in the place of, or besides, those that come with this program.
@@ -281,6 +292,11 @@ impl Values {
                 "a comma-separated list of addresses or CIDRs",
                 networks,
             )?,
+            cors_origins: self.parse(
+                "ANNALS_CORS_ORIGINS",
+                "a comma-separated list of origins such as https://app.example.org",
+                origins,
+            )?,
             llm: self.endpoint([
                 "ANNALS_LLM_BASE_URL",
                 "ANNALS_LLM_API_KEY",
@@ -310,13 +326,15 @@ impl Values {
                     text => credential_v1::is_key(text).then(|| Some(text.to_owned().into())),
                 },
             )?,
-            tier_limits: self.parse(
-                "ANNALS_TIER_LIMITS",
-                r#"JSON such as {"starter": {"post_creations": 3, "taxonomy_tags": -1, …}, …}"#,
-                |text| match text {
-                    "" => Some(TierLimits::default()),
-                    json => serde_json::from_str(json).ok(),
-                },
+            tier_limits: self.tier_limits()?,
+            rbac_roles: self.rbac_roles()?,
+            genie_post_status: self.parse("ANNALS_GENIE_POST_STATUS", "200 or 201", |text| {
+                [StatusCode::OK, StatusCode::CREATED].into_iter().find(|code| code.as_str() == text)
+            })?,
+            genie_onboarding_lenient: self.parse(
+                "ANNALS_GENIE_ONBOARDING",
+                "strict or lenient",
+                |text| ["strict", "lenient"].contains(&text).then_some(text == "lenient"),
             )?,
             genie_skills: self.get("ANNALS_GENIE_SKILLS").map(PathBuf::from),
             genie_flows: self.get("ANNALS_GENIE_FLOWS").map(PathBuf::from),
