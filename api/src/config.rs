@@ -1,5 +1,6 @@
 //! Configuration: environment variables, and an optional TOML file of the same names under them.
 
+mod genie;
 mod modes;
 mod names;
 mod oauth2;
@@ -8,6 +9,7 @@ mod origins;
 mod tests;
 mod values;
 
+use axum::http::StatusCode;
 use commands::{
     effects::{
         Sensitive, credential_v1, mail::smtp::SmtpMailer, tools::shell::ShellAccess,
@@ -15,7 +17,7 @@ use commands::{
     },
     oauth2::clients::Clients,
 };
-use domain::quota::TierLimits;
+use domain::{quota::TierLimits, user::Role};
 use ipnet::IpNet;
 pub use modes::{AuthMode, Share};
 use names::{ELSEWHERE, NAMES};
@@ -29,6 +31,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use uuid::Uuid;
 use values::{Values, networks};
 
 /// The configuration of one process.
@@ -64,7 +67,7 @@ pub struct Config {
     pub share: Share,
     /// Peers whose identity headers and X-Forwarded-For count.
     pub trusted_proxies: Vec<IpNet>,
-    /// Which other origins browsers may call Sage's API from.
+    /// Which other origins browsers may call from.
     pub cors_origins: Origins,
     /// The default chat provider; `None` for the offline one.
     pub llm: Option<Endpoint>,
@@ -88,6 +91,12 @@ pub struct Config {
     pub credentials_key: Option<Sensitive>,
     /// What each subscription tier allows.
     pub tier_limits: TierLimits,
+    /// Roles by their ids at the identity provider whose changes the webhook tells of.
+    pub rbac_roles: BTreeMap<Uuid, Role>,
+    /// What scheduling a post answers with: 200 or 201.
+    pub genie_post_status: StatusCode,
+    /// Whether people may go to any station of the onboarding, whatever theirs is.
+    pub genie_onboarding_lenient: bool,
     /// A folder of skills in the place of, or besides, those that come with this program.
     pub genie_skills: Option<PathBuf>,
     /// A file of flows in the place of, or besides, those that come with this program.
@@ -319,13 +328,15 @@ impl Values {
                     text => credential_v1::is_key(text).then(|| Some(text.to_owned().into())),
                 },
             )?,
-            tier_limits: self.parse(
-                "ANNALS_TIER_LIMITS",
-                r#"JSON such as {"starter": {"post_creations": 3, "taxonomy_tags": -1, …}, …}"#,
-                |text| match text {
-                    "" => Some(TierLimits::default()),
-                    json => serde_json::from_str(json).ok(),
-                },
+            tier_limits: self.tier_limits()?,
+            rbac_roles: self.rbac_roles()?,
+            genie_post_status: self.parse("ANNALS_GENIE_POST_STATUS", "200 or 201", |text| {
+                [StatusCode::OK, StatusCode::CREATED].into_iter().find(|code| code.as_str() == text)
+            })?,
+            genie_onboarding_lenient: self.parse(
+                "ANNALS_GENIE_ONBOARDING",
+                "strict or lenient",
+                |text| ["strict", "lenient"].contains(&text).then_some(text == "lenient"),
             )?,
             genie_skills: self.get("ANNALS_GENIE_SKILLS").map(PathBuf::from),
             genie_flows: self.get("ANNALS_GENIE_FLOWS").map(PathBuf::from),

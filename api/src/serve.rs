@@ -69,12 +69,11 @@ pub async fn run(
     Ok(())
 }
 
-/// All routes: every dialect at the root and alone under its prefix.
+/// All routes: every dialect at the root and alone under its prefix. Pages of other origins may call these, but not what is for
+/// operators beside them.
 pub fn router(app: App) -> Router {
-    let across = || middleware::from_fn_with_state(app.clone(), cors::across);
     let sage = sage::routes()
-        .layer(middleware::map_response(|response| observe::speaks(Dialect::Sage, response)))
-        .layer(across());
+        .layer(middleware::map_response(|response| observe::speaks(Dialect::Sage, response)));
     let genie = genie::routes()
         .layer(middleware::map_response(|response| observe::speaks(Dialect::Genie, response)));
     let llmstack = llmstack::routes()
@@ -87,12 +86,9 @@ pub fn router(app: App) -> Router {
     let at_root = sage.clone().layer(middleware::from_fn(move |request, next| {
         colliding::list(theirs.clone(), request, next)
     }));
-    Router::new()
-        .merge(probes::routes())
-        .merge(metrics::routes())
-        .merge(v1::beside())
+    let apis = Router::new()
         .merge(at_root)
-        .merge(one.clone().layer(middleware::from_fn(colliding::one)).layer(across()))
+        .merge(one.clone().layer(middleware::from_fn(colliding::one)))
         .merge(genie.clone())
         .merge(llmstack.clone())
         .merge(v1::routes())
@@ -103,6 +99,12 @@ pub fn router(app: App) -> Router {
         .route_service("/genie/", genie::fallback())
         .route_service("/llmstack/", llmstack::fallback())
         .fallback_service(sage::fallback(&app))
+        .layer(middleware::from_fn_with_state(app.clone(), cors::across));
+    Router::new()
+        .merge(probes::routes())
+        .merge(metrics::routes())
+        .merge(v1::beside())
+        .merge(apis)
         // Extractors have limits of their own, which speak the dialect.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(app.clone(), observe::request))

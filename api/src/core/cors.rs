@@ -1,11 +1,11 @@
 //! Pages of other origins. Whoever holds a token may call from anywhere; a cookie counts for pages of this server and of the
 //! origins that the operator names. Else any page could act for whoever looks at it.
 
-use super::{caller::VOUCHED, run_stream::RUN_ID, site::Site};
-use crate::{app::App, config::Origins, core::context::REQUEST_ID};
+use super::{caller::VOUCHED, site::Site};
+use crate::{app::App, config::Origins};
 use axum::{
     extract::{FromRequestParts, Request, State},
-    http::{HeaderMap, HeaderValue, Method, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, header},
     middleware::Next,
     response::{IntoResponse, Response},
 };
@@ -15,6 +15,23 @@ use tower_http::cors::{AllowHeaders, AllowMethods, AllowOrigin, CorsLayer};
 
 /// How long a browser need not ask again.
 const REMEMBERED: Duration = Duration::from_secs(600);
+/// Headers of answers that scripts read.
+const READ: [HeaderName; 14] = [
+    HeaderName::from_static("x-run-id"),
+    HeaderName::from_static("x-request-id"),
+    header::ETAG,
+    header::LINK,
+    header::LOCATION,
+    header::CONTENT_DISPOSITION,
+    header::CONTENT_RANGE,
+    header::RETRY_AFTER,
+    HeaderName::from_static("x-ratelimit-limit"),
+    HeaderName::from_static("x-ratelimit-remaining"),
+    HeaderName::from_static("x-ratelimit-reset"),
+    HeaderName::from_static("ratelimit-limit"),
+    HeaderName::from_static("ratelimit-remaining"),
+    HeaderName::from_static("ratelimit-reset"),
+];
 
 /// Answers preflights, and lets pages of other origins read answers, as [`Origins`] has it.
 pub async fn across(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -41,12 +58,7 @@ pub async fn across(State(app): State<App>, request: Request, next: Next) -> Res
         .allow_credentials(true)
         .allow_methods(AllowMethods::mirror_request())
         .allow_headers(AllowHeaders::mirror_request())
-        .expose_headers([
-            RUN_ID.clone(),
-            REQUEST_ID.clone(),
-            header::CONTENT_DISPOSITION,
-            header::RETRY_AFTER,
-        ])
+        .expose_headers(READ)
         .max_age(REMEMBERED);
     let Ok(answer) = tower::Layer::layer(&cors, next).oneshot(request).await;
     let mut response = answer.into_response();
