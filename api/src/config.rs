@@ -8,7 +8,7 @@ mod oauth2;
 mod tests;
 mod values;
 
-use axum::http::{HeaderValue, StatusCode};
+use axum::http::StatusCode;
 use commands::{
     effects::{
         Sensitive, credential_v1, mail::smtp::SmtpMailer, tools::shell::ShellAccess,
@@ -30,7 +30,7 @@ use std::{
     time::Duration,
 };
 use uuid::Uuid;
-use values::{Values, networks, origins};
+use values::{Values, networks};
 
 /// The configuration of one process.
 #[derive(Debug, Clone)]
@@ -65,8 +65,6 @@ pub struct Config {
     pub share: Share,
     /// Peers whose identity headers and X-Forwarded-For count.
     pub trusted_proxies: Vec<IpNet>,
-    /// Pages of these origins may call this server from a browser.
-    pub cors_origins: Vec<HeaderValue>,
     /// The default chat provider; `None` for the offline one.
     pub llm: Option<Endpoint>,
     /// The embedding provider; `None` for the built-in one.
@@ -292,11 +290,6 @@ impl Values {
                 "a comma-separated list of addresses or CIDRs",
                 networks,
             )?,
-            cors_origins: self.parse(
-                "ANNALS_CORS_ORIGINS",
-                "a comma-separated list of origins such as https://app.example.org",
-                origins,
-            )?,
             llm: self.endpoint([
                 "ANNALS_LLM_BASE_URL",
                 "ANNALS_LLM_API_KEY",
@@ -328,14 +321,8 @@ impl Values {
             )?,
             tier_limits: self.tier_limits()?,
             rbac_roles: self.rbac_roles()?,
-            genie_post_status: self.parse("ANNALS_GENIE_POST_STATUS", "200 or 201", |text| {
-                [StatusCode::OK, StatusCode::CREATED].into_iter().find(|code| code.as_str() == text)
-            })?,
-            genie_onboarding_lenient: self.parse(
-                "ANNALS_GENIE_ONBOARDING",
-                "strict or lenient",
-                |text| ["strict", "lenient"].contains(&text).then_some(text == "lenient"),
-            )?,
+            genie_post_status: self.genie_post_status()?,
+            genie_onboarding_lenient: self.genie_onboarding_lenient()?,
             genie_skills: self.get("ANNALS_GENIE_SKILLS").map(PathBuf::from),
             genie_flows: self.get("ANNALS_GENIE_FLOWS").map(PathBuf::from),
             genie_admin_llm: self.endpoint(names::GENIE_ADMIN_LLM)?,

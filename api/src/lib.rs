@@ -9,7 +9,6 @@ pub mod compose;
 pub mod config;
 pub mod console;
 pub mod core;
-pub mod cors;
 pub mod datasource_search;
 pub mod desk;
 pub mod drain_body;

@@ -6,7 +6,7 @@ use crate::{
     compose::Node,
     config::Config,
     core::context,
-    cors, drain_body,
+    drain_body,
     event_store::{self, People},
     genie, listen, llmstack,
     metrics::{self, Dialect},
@@ -16,7 +16,6 @@ use anyhow::{Context, Result, bail};
 use axum::{Router, extract::DefaultBodyLimit, middleware};
 use domain::categories::CATEGORIES;
 use tokio::{net::TcpListener, signal};
-use tower::util::option_layer;
 
 /// Serves until SIGTERM or Ctrl-C, then goes down in order.
 ///
@@ -109,7 +108,6 @@ pub fn router(app: App) -> Router {
             context::enter(sage::envelope::render, request, next)
         }))
         .layer(middleware::from_fn(drain_body::drain))
-        .layer(option_layer(cors::layer(&app.config.cors_origins)))
         .with_state(app)
 }
 

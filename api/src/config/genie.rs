@@ -1,6 +1,7 @@
 //! Settings of the GenieHelper API: what tiers allow, what roles are called elsewhere.
 
 use super::{ConfigError, values::Values};
+use axum::http::StatusCode;
 use domain::{quota::TierLimits, user::Role};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs};
@@ -48,5 +49,20 @@ impl Values {
             Ok((known, Role::named(&role).ok_or_else(bad_role)?))
         };
         named.into_iter().map(read).collect()
+    }
+    /// What scheduling a post answers with.
+    pub fn genie_post_status(&self) -> Result<StatusCode, ConfigError> {
+        self.parse("ANNALS_GENIE_POST_STATUS", "200 or 201", |text| {
+            [StatusCode::OK, StatusCode::CREATED].into_iter().find(|code| code.as_str() == text)
+        })
+    }
+
+    /// Whether people may go to any station of the onboarding.
+    pub fn genie_onboarding_lenient(&self) -> Result<bool, ConfigError> {
+        self.parse("ANNALS_GENIE_ONBOARDING", "strict or lenient", |text| match text {
+            "strict" => Some(false),
+            "lenient" => Some(true),
+            _ => None,
+        })
     }
 }

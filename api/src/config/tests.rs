@@ -75,18 +75,6 @@ fn tier_limits_come_from_a_file() {
 }
 
 #[test]
-fn origins_are_named_one_by_one() {
-    const NAME: &str = "ANNALS_CORS_ORIGINS";
-    let found = config(&[(NAME, "http://localhost:5173, HTTPS://App.Example.org:443/")]).unwrap();
-    assert_eq!(found.cors_origins, ["http://localhost:5173", "https://app.example.org"]);
-    assert!(config(&[]).unwrap().cors_origins.is_empty());
-    for bad in ["*", "app.example.org", "https://e.org/app", "https://u@e.org", "null", "file:///"]
-    {
-        assert!(config(&[(NAME, bad)]).is_err(), "{bad}");
-    }
-}
-
-#[test]
 fn roles_have_ids_elsewhere() {
     const NAME: &str = "ANNALS_RBAC_ROLES";
     let json = r#"{"0B1E7D3C-9a4f-4a86-8d5b-2f6c0a7e9d11": "creator"}"#;

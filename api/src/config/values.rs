@@ -4,14 +4,12 @@ use super::{
     ConfigError, Endpoint, EventStoreListener,
     names::{Kind, NAMES},
 };
-use axum::http::HeaderValue;
 use commands::effects::{
     Sensitive,
     mail::smtp::SmtpMailer,
     upstream::{self, Provider},
 };
 use ipnet::IpNet;
-use reqwest::Url;
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// Values by name; an empty one counts as unset.
@@ -74,7 +72,7 @@ impl Values {
     /// An absolute http or https URL, without trailing slash.
     pub fn url(&self, name: &'static str) -> Result<String, ConfigError> {
         self.parse(name, "an http(s) URL", |text| {
-            let url = Url::parse(text).ok()?;
+            let url = reqwest::Url::parse(text).ok()?;
             let web = matches!(url.scheme(), "http" | "https");
             web.then(|| text.trim_end_matches('/').to_owned())
         })
@@ -141,21 +139,6 @@ pub(super) fn networks(text: &str) -> Option<Vec<IpNet>> {
         part.parse::<IpNet>()
             .ok()
             .or_else(|| part.parse().ok().map(|ip: std::net::IpAddr| ip.into()))
-    };
-    parts.map(parse).collect()
-}
-
-/// Origins as browsers send them, separated by commas: scheme, host and port, and nothing after them. None of them is `*`.
-pub(super) fn origins(text: &str) -> Option<Vec<HeaderValue>> {
-    let parts = text.split(',').map(str::trim).filter(|part| !part.is_empty());
-    let parse = |part: &str| {
-        let url = Url::parse(part).ok()?;
-        let origin = url.origin();
-        let plain = url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        let plain = plain && url.username().is_empty() && url.password().is_none();
-        HeaderValue::from_str(&origin.ascii_serialization())
-            .ok()
-            .filter(|_| plain && origin.is_tuple())
     };
     parts.map(parse).collect()
 }

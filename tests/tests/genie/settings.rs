@@ -17,6 +17,7 @@ fn header<'a>(response: &'a Response, name: &str) -> Option<&'a str> {
 #[tokio::test]
 async fn operators_say_what_tiers_allow_and_what_roles_are_called() -> Result<()> {
     let folder = Folder::new("genie-settings");
+    fs::create_dir_all(folder.path())?;
     let file = folder.path().join("tiers.json");
     let limits = json!({"starter": {"caption_generator": 1, "connected_platforms": 2,
                                     "scheduled_queue_size": 1, "fan_details": true}});
