@@ -4,16 +4,14 @@ mod genie;
 mod modes;
 mod names;
 mod oauth2;
+mod origins;
 #[cfg(test)]
 mod tests;
 mod values;
 
 use axum::http::StatusCode;
 use commands::{
-    effects::{
-        Sensitive, credential_v1, mail::smtp::SmtpMailer, tools::shell::ShellAccess,
-        upstream::Provider,
-    },
+    effects::{Sensitive, mail::smtp::SmtpMailer, tools::shell::ShellAccess, upstream::Provider},
     oauth2::clients::Clients,
 };
 use domain::{quota::TierLimits, user::Role};
@@ -21,6 +19,7 @@ use ipnet::IpNet;
 pub use modes::{AuthMode, Share};
 use names::{ELSEWHERE, NAMES};
 pub use oauth2::Issuer;
+pub use origins::Origins;
 use reqwest::Url;
 use std::{
     collections::BTreeMap,
@@ -65,6 +64,8 @@ pub struct Config {
     pub share: Share,
     /// Peers whose identity headers and X-Forwarded-For count.
     pub trusted_proxies: Vec<IpNet>,
+    /// Which other origins browsers may call Sage's API from.
+    pub cors_origins: Origins,
     /// The default chat provider; `None` for the offline one.
     pub llm: Option<Endpoint>,
     /// The embedding provider; `None` for the built-in one.
@@ -290,6 +291,11 @@ impl Values {
                 "a comma-separated list of addresses or CIDRs",
                 networks,
             )?,
+            cors_origins: self.parse(
+                "ANNALS_CORS_ORIGINS",
+                "*, none or a comma-separated list such as https://app.example.com",
+                origins::origins,
+            )?,
             llm: self.endpoint([
                 "ANNALS_LLM_BASE_URL",
                 "ANNALS_LLM_API_KEY",
@@ -311,14 +317,7 @@ impl Values {
             oauth2_clients: self.oauth2_clients()?,
             oauth2_issuer: self.oauth2_issuer()?,
             rbac_sync_secret: self.secret("ANNALS_RBAC_SYNC_SECRET"),
-            credentials_key: self.parse(
-                "ANNALS_CREDENTIALS_KEY_B64",
-                "32 bytes in base64",
-                |text| match text {
-                    "" => Some(None),
-                    text => credential_v1::is_key(text).then(|| Some(text.to_owned().into())),
-                },
-            )?,
+            credentials_key: self.credentials_key()?,
             tier_limits: self.tier_limits()?,
             rbac_roles: self.rbac_roles()?,
             genie_post_status: self.genie_post_status()?,

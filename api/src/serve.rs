@@ -5,7 +5,7 @@ use crate::{
     colliding,
     compose::Node,
     config::Config,
-    core::context,
+    core::{context, cors},
     drain_body,
     event_store::{self, People},
     genie, listen, llmstack,
@@ -71,16 +71,20 @@ pub async fn run(
 
 /// All routes: every dialect at the root and alone under its prefix.
 pub fn router(app: App) -> Router {
+    let across = || middleware::from_fn_with_state(app.clone(), cors::across);
     let sage = sage::routes()
-        .layer(middleware::map_response(|response| observe::speaks(Dialect::Sage, response)));
+        .layer(middleware::map_response(|response| observe::speaks(Dialect::Sage, response)))
+        .layer(across());
     let genie = genie::routes()
-        .layer(middleware::map_response(|response| observe::speaks(Dialect::Genie, response)));
+        .layer(middleware::map_response(|response| observe::speaks(Dialect::Genie, response)))
+        .layer(across());
     let llmstack = llmstack::routes()
         .layer(middleware::map_response(|response| observe::speaks(Dialect::LlmStack, response)));
     let speaks_genie =
         || middleware::map_response(|response| observe::speaks(Dialect::Genie, response));
     let (list, one) =
         (genie::skill_list().layer(speaks_genie()), genie::one_skill().layer(speaks_genie()));
+    let list = list.layer(across());
     let theirs = list.clone().with_state(app.clone());
     let at_root = sage.clone().layer(middleware::from_fn(move |request, next| {
         colliding::list(theirs.clone(), request, next)
@@ -90,12 +94,18 @@ pub fn router(app: App) -> Router {
         .merge(metrics::routes())
         .merge(v1::beside())
         .merge(at_root)
-        .merge(one.clone().layer(middleware::from_fn(colliding::one)))
+        .merge(one.clone().layer(middleware::from_fn(colliding::one)).layer(across()))
         .merge(genie.clone())
         .merge(llmstack.clone())
-        .merge(v1::routes())
+        .merge(v1::routes().layer(across()))
         .nest("/sage", sage.fallback_service(sage::fallback(&app)))
-        .nest("/genie", genie.merge(list).merge(one).fallback_service(genie::fallback()))
+        .nest(
+            "/genie",
+            genie
+                .merge(list)
+                .merge(one.layer(across()))
+                .fallback_service(genie::fallback().layer(across())),
+        )
         .nest("/llmstack", llmstack.fallback_service(llmstack::fallback()))
         // A nested fallback takes what follows the prefix's slash, not the slash alone.
         .route_service("/genie/", genie::fallback())

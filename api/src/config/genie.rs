@@ -2,6 +2,7 @@
 
 use super::{ConfigError, values::Values};
 use axum::http::StatusCode;
+use commands::effects::{Sensitive, credential_v1};
 use domain::{quota::TierLimits, user::Role};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs};
@@ -12,6 +13,14 @@ const LIMITS_FILE: &str = "ANNALS_TIER_LIMITS_FILE";
 const ROLES: &str = "ANNALS_RBAC_ROLES";
 
 impl Values {
+    /// What opens credentials that another installation sealed.
+    pub fn credentials_key(&self) -> Result<Option<Sensitive>, ConfigError> {
+        self.parse("ANNALS_CREDENTIALS_KEY_B64", "32 bytes in base64", |text| match text {
+            "" => Some(None),
+            text => credential_v1::is_key(text).then(|| Some(text.to_owned().into())),
+        })
+    }
+
     /// From the setting itself or the file that another one names; else what comes with the program.
     pub fn tier_limits(&self) -> Result<TierLimits, ConfigError> {
         let (name, shown, json) = match (self.get(LIMITS), self.get(LIMITS_FILE)) {

@@ -27,6 +27,7 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("ANNALS_ANONYMOUS_CHAT", Kind::Plain("false")),
     ("ANNALS_SHARE", Kind::Plain("open")),
     ("ANNALS_TRUSTED_PROXIES", Kind::Plain("")),
+    ("ANNALS_CORS_ORIGINS", Kind::Plain("*")),
     ("ANNALS_LLM_BASE_URL", Kind::Plain("")),
     ("ANNALS_LLM_API_KEY", Kind::Secret),
     ("ANNALS_LLM_MODEL", Kind::Plain("")),

@@ -108,3 +108,17 @@ fn providers_and_mail_servers_are_checked_and_not_shown() {
         assert!(error.starts_with(name) && !error.contains("hunter2"), "{error}");
     }
 }
+
+#[test]
+fn origins_are_as_browsers_write_them() {
+    let origins = |text| config(&[("ANNALS_CORS_ORIGINS", text)]).map(|config| config.cors_origins);
+    assert_eq!(config(&[]).unwrap().cors_origins, Origins::WithToken);
+    assert_eq!(origins("none").unwrap(), Origins::Listed(vec![]));
+    let listed = origins("HTTP://LocalHost:5173, https://app.example.com:443/").unwrap();
+    let written =
+        ["http://localhost:5173", "https://app.example.com"].map(|one| one.parse().unwrap());
+    assert_eq!(listed, Origins::Listed(written.to_vec()));
+    for bad in ["app.example.com", "https://e.example/path", "ftp://e.example", "*, none", "null"] {
+        assert!(origins(bad).is_err(), "{bad}");
+    }
+}

@@ -25,7 +25,7 @@ pub mod workspace;
 
 use crate::{
     app::App,
-    core::{Caller, Error, context},
+    core::{Caller, Error, context, cors},
 };
 use axum::{
     Router,
@@ -78,7 +78,9 @@ pub fn fallback(app: &App) -> Router {
         Error::NoSuchPath.into_response()
     };
     let elsewhere = oauth2::elsewhere(app).merge(pages::elsewhere(app));
-    elsewhere.fallback(unknown).layer(middleware::from_fn(enter)).with_state(app.clone())
+    let across = middleware::from_fn_with_state(app.clone(), cors::across);
+    let routes = elsewhere.fallback(unknown).layer(middleware::from_fn(enter));
+    routes.layer(across).with_state(app.clone())
 }
 
 async fn enter(request: Request, next: middleware::Next) -> Response {
