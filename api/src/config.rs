@@ -11,10 +11,7 @@ mod values;
 
 use axum::http::StatusCode;
 use commands::{
-    effects::{
-        Sensitive, credential_v1, mail::smtp::SmtpMailer, tools::shell::ShellAccess,
-        upstream::Provider,
-    },
+    effects::{Sensitive, mail::smtp::SmtpMailer, tools::shell::ShellAccess, upstream::Provider},
     oauth2::clients::Clients,
 };
 use domain::{quota::TierLimits, user::Role};
@@ -320,24 +317,11 @@ impl Values {
             oauth2_clients: self.oauth2_clients()?,
             oauth2_issuer: self.oauth2_issuer()?,
             rbac_sync_secret: self.secret("ANNALS_RBAC_SYNC_SECRET"),
-            credentials_key: self.parse(
-                "ANNALS_CREDENTIALS_KEY_B64",
-                "32 bytes in base64",
-                |text| match text {
-                    "" => Some(None),
-                    text => credential_v1::is_key(text).then(|| Some(text.to_owned().into())),
-                },
-            )?,
+            credentials_key: self.credentials_key()?,
             tier_limits: self.tier_limits()?,
             rbac_roles: self.rbac_roles()?,
-            genie_post_status: self.parse("ANNALS_GENIE_POST_STATUS", "200 or 201", |text| {
-                [StatusCode::OK, StatusCode::CREATED].into_iter().find(|code| code.as_str() == text)
-            })?,
-            genie_onboarding_lenient: self.parse(
-                "ANNALS_GENIE_ONBOARDING",
-                "strict or lenient",
-                |text| ["strict", "lenient"].contains(&text).then_some(text == "lenient"),
-            )?,
+            genie_post_status: self.genie_post_status()?,
+            genie_onboarding_lenient: self.genie_onboarding_lenient()?,
             genie_skills: self.get("ANNALS_GENIE_SKILLS").map(PathBuf::from),
             genie_flows: self.get("ANNALS_GENIE_FLOWS").map(PathBuf::from),
             genie_admin_llm: self.endpoint(names::GENIE_ADMIN_LLM)?,

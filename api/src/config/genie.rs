@@ -1,6 +1,8 @@
 //! Settings of the GenieHelper API: what tiers allow, what roles are called elsewhere.
 
 use super::{ConfigError, values::Values};
+use axum::http::StatusCode;
+use commands::effects::{Sensitive, credential_v1};
 use domain::{quota::TierLimits, user::Role};
 use serde_json::Value;
 use std::{collections::BTreeMap, fs};
@@ -11,6 +13,14 @@ const LIMITS_FILE: &str = "ANNALS_TIER_LIMITS_FILE";
 const ROLES: &str = "ANNALS_RBAC_ROLES";
 
 impl Values {
+    /// What opens credentials that another installation sealed.
+    pub fn credentials_key(&self) -> Result<Option<Sensitive>, ConfigError> {
+        self.parse("ANNALS_CREDENTIALS_KEY_B64", "32 bytes in base64", |text| match text {
+            "" => Some(None),
+            text => credential_v1::is_key(text).then(|| Some(text.to_owned().into())),
+        })
+    }
+
     /// From the setting itself or the file that another one names; else what comes with the program.
     pub fn tier_limits(&self) -> Result<TierLimits, ConfigError> {
         let (name, shown, json) = match (self.get(LIMITS), self.get(LIMITS_FILE)) {
@@ -48,5 +58,20 @@ impl Values {
             Ok((known, Role::named(&role).ok_or_else(bad_role)?))
         };
         named.into_iter().map(read).collect()
+    }
+    /// What scheduling a post answers with.
+    pub fn genie_post_status(&self) -> Result<StatusCode, ConfigError> {
+        self.parse("ANNALS_GENIE_POST_STATUS", "200 or 201", |text| {
+            [StatusCode::OK, StatusCode::CREATED].into_iter().find(|code| code.as_str() == text)
+        })
+    }
+
+    /// Whether people may go to any station of the onboarding.
+    pub fn genie_onboarding_lenient(&self) -> Result<bool, ConfigError> {
+        self.parse("ANNALS_GENIE_ONBOARDING", "strict or lenient", |text| match text {
+            "strict" => Some(false),
+            "lenient" => Some(true),
+            _ => None,
+        })
     }
 }

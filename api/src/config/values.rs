@@ -10,7 +10,6 @@ use commands::effects::{
     upstream::{self, Provider},
 };
 use ipnet::IpNet;
-use reqwest::Url;
 use std::{collections::BTreeMap, path::PathBuf};
 
 /// Values by name; an empty one counts as unset.
@@ -73,7 +72,7 @@ impl Values {
     /// An absolute http or https URL, without trailing slash.
     pub fn url(&self, name: &'static str) -> Result<String, ConfigError> {
         self.parse(name, "an http(s) URL", |text| {
-            let url = Url::parse(text).ok()?;
+            let url = reqwest::Url::parse(text).ok()?;
             let web = matches!(url.scheme(), "http" | "https");
             web.then(|| text.trim_end_matches('/').to_owned())
         })
