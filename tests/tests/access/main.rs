@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod browser;
+mod event_store;
 mod guarding;
 mod mail;
 mod modes;
