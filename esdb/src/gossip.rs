@@ -113,8 +113,10 @@ impl Members {
 }
 
 fn member(node: Uuid, address: Address, state: VNodeState) -> MemberInfo {
+    // Clients for Node take no UUID of a version that is younger than they are.
+    let instance = uuid::Builder::from_random_bytes(node.into_bytes()).into_uuid();
     MemberInfo {
-        instance_id: Some(IdForm::Structured.of(node)),
+        instance_id: Some(IdForm::Structured.of(instance)),
         time_stamp: Utc::now().timestamp_micros().saturating_mul(10),
         state: state.into(),
         is_alive: true,
@@ -162,6 +164,13 @@ mod tests {
             [("log.example.org".to_owned(), 443, true), ("b".to_owned(), 1, false)],
             "one address is listed once"
         );
+    }
+
+    #[test]
+    fn a_node_is_known_by_an_id_that_old_clients_can_read() {
+        let seen = member(Uuid::now_v7(), address("a", 1), VNodeState::Leader).instance_id;
+        let seen = seen.as_ref().and_then(|id| crate::content::parse_id(id).ok());
+        assert_eq!(seen.map(|id| id.get_version_num()), Some(4));
     }
 
     #[test]

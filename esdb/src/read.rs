@@ -70,7 +70,7 @@ pub(crate) fn stream(
         };
         while let Some(from) = next.filter(|_| left > 0) {
             let limit = page.min(usize::try_from(left).unwrap_or(MOST));
-            let read = log.read(&name, from, wish.direction, limit).await;
+            let read = log.read_some(&name, from, wish.direction, limit).await;
             let events = read.map_err(|error| status::unreadable(&error))?;
             left -= events.len() as u64;
             page = paced(&events);

@@ -43,19 +43,20 @@ def refused(error, does) -> Exception:
     raise SystemExit(f"no {error}")
 
 
+def listens() -> bool:
+    host, port = os.environ["ANNALS_EVENTSTORE_LISTEN"].split(":")
+    try:
+        socket.create_connection((host, int(port))).close()
+        return True
+    except OSError:
+        return False
+
+
 def kill_and_start_again() -> None:
     with open(os.environ["PIDFILE"]) as file:
         os.kill(int(file.read()), signal.SIGKILL)
+    eventually("the server is gone", lambda: not listens())
     server = subprocess.Popen([os.environ["ANNALS"], "log"], start_new_session=True)
     with open(os.environ["PIDFILE"], "w") as file:
         file.write(str(server.pid))
-    host, port = os.environ["ANNALS_EVENTSTORE_LISTEN"].split(":")
-
-    def listens() -> bool:
-        try:
-            socket.create_connection((host, int(port))).close()
-            return True
-        except OSError:
-            return False
-
     eventually("the server listens again", listens, 60)
