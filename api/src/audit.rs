@@ -214,7 +214,8 @@ pub async fn effects_of(db: &PgPool, cause: Uuid, after: Position) -> sqlx::Resu
     let positions: Vec<i64> = sqlx::query_scalar(
         r#"select position from events
            where metadata::text like '%"causation_id"%'
-             and lower(substring(metadata::text from '"causation_id"\s*:\s*"([0-9A-Fa-f-]{36})"')) = $1
+             and lower(left(split_part(translate(metadata::text, E' \t\n\r', ''),
+                                       '"causation_id":"', 2), 36)) = $1
              and position > $2
            order by position limit $3"#,
     )
