@@ -143,6 +143,8 @@ pub struct Config {
 pub struct EventStoreListener {
     /// The address.
     pub address: SocketAddr,
+    /// Where clients reach it, where that is another.
+    pub advertised: Option<esdb::Address>,
     /// Files with a certificate chain and its key, as PEM; without them there is no TLS.
     pub tls: Option<(PathBuf, PathBuf)>,
     /// With it the operator `annals` comes in, who is nobody in the log.

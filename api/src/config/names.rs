@@ -14,6 +14,7 @@ pub(super) const NAMES: &[(&str, Kind)] = &[
     ("DATABASE_URL", Kind::Secret),
     ("EVENTSTORE_URL", Kind::Secret),
     ("ANNALS_EVENTSTORE_LISTEN", Kind::Plain("")),
+    ("ANNALS_EVENTSTORE_ADVERTISE", Kind::Plain("")),
     ("ANNALS_EVENTSTORE_CERTIFICATE", Kind::Plain("")),
     ("ANNALS_EVENTSTORE_KEY", Kind::Plain("")),
     ("ANNALS_EVENTSTORE_PASSWORD", Kind::Secret),

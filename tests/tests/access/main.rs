@@ -4,6 +4,7 @@
 
 mod browser;
 mod cross_origin;
+mod event_store;
 mod guarding;
 mod mail;
 mod modes;
