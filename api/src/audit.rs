@@ -16,6 +16,8 @@ use uuid::Uuid;
 const STEP: usize = 2_000;
 /// The same for one stream, whose pages the log does not bound by their weight.
 const STREAM_STEP: usize = 100;
+/// Effects of one cause that are looked at for one page.
+const EFFECTS: usize = 2_000;
 /// What is found is cut off when it weighs this much, bytes.
 const HEAVIEST: usize = 16 << 20;
 
@@ -134,6 +136,39 @@ impl Search {
         Ok(found)
     }
 
+    /// The same among these positions and no others, as [`effects_of`] finds them.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub async fn among(
+        &self,
+        log: &dyn EventLog,
+        places: &[Position],
+        limit: usize,
+        patience: Duration,
+    ) -> Result<Found, ReadError> {
+        let (begun, mut weight) = (Instant::now(), 0);
+        let head = log.head().await?;
+        let mut found = Found { events: Vec::new(), next: None, head };
+        let (mut at, mut ended) = (None, places.len() < EFFECTS);
+        for &place in places {
+            let full = found.events.len() == limit || weight > HEAVIEST;
+            if at.is_some() && (full || begun.elapsed() >= patience) {
+                ended = false;
+                break;
+            }
+            let before = Position(place.0.saturating_sub(1));
+            let event = log.read_all(before, 1, &Filter::all()).await?.events.pop();
+            if let Some(event) = event.filter(|event| self.admits(event)) {
+                weight += event.weight();
+                found.events.push(event);
+            }
+            at = Some(place);
+        }
+        found.next = at.filter(|_| !ended);
+        Ok(found)
+    }
+
     /// The next stretch of the log, or of the stream.
     async fn step(
         &self,
@@ -167,6 +202,29 @@ pub async fn position_of(db: &PgPool, id: Uuid) -> sqlx::Result<Option<Position>
         .fetch_optional(db)
         .await?;
     Ok(position.map(|position| Position(u64::try_from(position).unwrap_or(0))))
+}
+
+/// Where what this event or command directly caused stands after `after`, in a log that lies in this database; of more than
+/// [`EFFECTS`] the first ones.
+///
+/// # Errors
+/// When the database does not answer.
+pub async fn effects_of(db: &PgPool, cause: Uuid, after: Position) -> sqlx::Result<Vec<Position>> {
+    // Word for word as the index has it.
+    let positions: Vec<i64> = sqlx::query_scalar(
+        r#"select position from events
+           where metadata::text like '%"causation_id"%'
+             and lower(left(split_part(translate(metadata::text, E' \t\n\r', ''),
+                                       '"causation_id":"', 2), 36)) = $1
+             and position > $2
+           order by position limit $3"#,
+    )
+    .bind(cause.to_string())
+    .bind(i64::try_from(after.0).unwrap_or(i64::MAX))
+    .bind(EFFECTS.cast_signed() as i64)
+    .fetch_all(db)
+    .await?;
+    Ok(positions.into_iter().filter_map(|at| u64::try_from(at).ok().map(Position)).collect())
 }
 
 /// The last position before `time`: times never go backwards along positions.

@@ -1,6 +1,7 @@
 //! The log over the EventStoreDB protocol: who may use it, beside a whole node and alone.
 
 pub mod owners;
+pub mod peers;
 
 use crate::{
     compose::{Store, Tenancy},
@@ -23,6 +24,7 @@ use domain::{
 use esdb::{Credentials, Denied, Door, Endpoint, Right};
 use futures::{FutureExt, future::BoxFuture};
 use owners::Leases;
+use peers::Roster;
 use projections::{
     Projections, logins,
     users::{self, Person},
@@ -184,7 +186,7 @@ pub async fn listen(
     node: Uuid,
     draining: CancellationToken,
 ) -> Result<JoinHandle<()>> {
-    let EventStoreListener { address, tls, password } = listener;
+    let EventStoreListener { address, advertised, tls, password } = listener;
     let people = people.with_keeper(password.as_ref());
     let identity = match tls {
         Some((certificate, key)) => {
@@ -201,10 +203,14 @@ pub async fn listen(
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("cannot listen on {address} (ANNALS_EVENTSTORE_LISTEN)"))?;
-    eprintln!("annals is serving its log on esdb://{}", listener.local_addr()?);
-    let owners = Arc::new(Leases::new(people.db.clone(), node));
-    let door = Arc::new(people);
-    let endpoint = Endpoint { log, door, owners, closed, node, identity, draining };
+    let (address, advertised) = (listener.local_addr()?, advertised.clone());
+    eprintln!("annals is serving its log on esdb://{address}");
+    let owners = Leases::new(people.db.clone(), node).advertising(advertised.clone());
+    let reached = advertised.clone().or_else(|| address.try_into().ok());
+    let peers = Roster::join(people.db.clone(), node, reached, draining.clone()).await;
+    let (door, owners, peers) = (Arc::new(people), Arc::new(owners), Arc::new(peers));
+    let endpoint =
+        Endpoint { log, door, owners, closed, node, advertised, peers, identity, draining };
     Ok(tokio::spawn(async move {
         if let Err(error) = esdb::serve(listener, endpoint).await {
             tracing::error!(%error, "the log is not served any more");

@@ -11,7 +11,7 @@ use crate::{
 use ::uuid::Uuid;
 use base64::{Engine, prelude::BASE64_STANDARD};
 use bytes::Bytes;
-use domain::{Metadata, NewEvent, Recorded, ids::UserId, json};
+use domain::{Metadata, NewEvent, Recorded, Revision, StreamId, ids::UserId, json};
 use serde::{Deserialize, Serialize};
 use serde_json::value::{RawValue, to_raw_value};
 use std::collections::HashMap;
@@ -196,6 +196,15 @@ impl Shown {
             custom_metadata: custom,
             data: data.unwrap_or_else(|| copied(event.data.get())),
         }
+    }
+
+    /// The event that it links to, if it is a link.
+    pub(crate) fn target(&self) -> Option<(StreamId, Revision)> {
+        if self.metadata.get("type").is_none_or(|kind| kind != LINK) {
+            return None;
+        }
+        let (revision, stream) = std::str::from_utf8(&self.data).ok()?.split_once('@')?;
+        Some((stream.parse().ok()?, Revision(revision.parse().ok()?)))
     }
 
     /// The link to an event in the view `name`.

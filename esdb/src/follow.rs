@@ -4,7 +4,7 @@
 use crate::{
     append::last,
     names::Source,
-    read::{Begin, View, Wish, plain},
+    read::{Begin, View, Wish, resolved},
     status,
     wire::streams::{
         ReadResp,
@@ -18,6 +18,7 @@ use domain::{Position, Revision, StreamId};
 use futures::{FutureExt, Stream, StreamExt};
 use prost_types::Timestamp;
 use std::{pin::pin, sync::Arc};
+use tokio::task::coop::consume_budget;
 use tonic::Status;
 use uuid::Uuid;
 
@@ -43,7 +44,7 @@ pub(crate) fn stream(
         while let Some(batch) = batches.next().await {
             let at = batch.last().map(|event| event.revision);
             for event in &batch {
-                yield plain(event, wish.ids);
+                yield resolved(&*log, event, &wish).await?;
             }
             if behind && at >= end {
                 behind = false;
@@ -78,9 +79,12 @@ pub(crate) fn all(
         }
         let mut deliveries = pin!(log.subscribe(at, view.coarse()).peekable());
         while let Some(delivery) = deliveries.next().await {
-            for event in delivery.events.iter().filter(|event| view.admits(event)) {
-                told = event.position;
-                yield view.show(event, &wish);
+            for event in &delivery.events {
+                consume_budget().await;
+                if view.admits(event)? {
+                    told = event.position;
+                    yield view.show(&*log, event, &wish).await?;
+                }
             }
             at = delivery.position;
             let reached = behind && at >= end;

@@ -26,5 +26,6 @@ mod streams;
 mod wire;
 
 pub use door::{Credentials, Denied, Door, Right};
+pub use gossip::{Address, NotAnAddress, Peer, Peers};
 pub use groups::{Alone, Claim, LEASE, Owners, Unknown};
 pub use serve::{Endpoint, Failed, Identity, serve};

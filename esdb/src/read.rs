@@ -3,7 +3,7 @@
 use crate::{
     append::last,
     content::{IdForm, Shown},
-    filter::Filter,
+    filter::{Filter, TooHard},
     names::{Source, identifier},
     status,
     wire::streams::{
@@ -16,6 +16,7 @@ use commands::log::{self, Batch, Direction, EventLog};
 use domain::{Position, Recorded, Revision, StreamId};
 use futures::Stream;
 use std::sync::Arc;
+use tokio::task::coop::consume_budget;
 use tonic::Status;
 
 /// Events of the first page.
@@ -69,7 +70,7 @@ pub(crate) fn stream(
         };
         while let Some(from) = next.filter(|_| left > 0) {
             let limit = page.min(usize::try_from(left).unwrap_or(MOST));
-            let read = log.read(&name, from, wish.direction, limit).await;
+            let read = log.read_some(&name, from, wish.direction, limit).await;
             let events = read.map_err(|error| status::unreadable(&error))?;
             left -= events.len() as u64;
             page = paced(&events);
@@ -78,7 +79,7 @@ pub(crate) fn stream(
                 Direction::Backward => event.revision.0.checked_sub(1).map(Revision),
             });
             for event in &events {
-                yield plain(event, wish.ids);
+                yield resolved(&*log, event, &wish).await?;
             }
         }
         if wish.bounds && wish.direction == Direction::Forward && next.is_none() {
@@ -111,14 +112,18 @@ pub(crate) fn all(
             let page = page.map_err(|error| status::unreadable(&error))?;
             window.read(&page, limit);
             let mut events = page.events;
-            events.retain(|event| window.holds(event) && view.admits(event));
+            events.retain(|event| window.holds(event));
             if wish.direction == Direction::Backward {
                 events.reverse();
             }
-            for event in events.iter().take(usize::try_from(left).unwrap_or(usize::MAX)) {
-                found = true;
-                left -= 1;
-                yield view.show(event, &wish);
+            for event in &events {
+                // Expressions may take their time, and others have a turn, too.
+                consume_budget().await;
+                if left > 0 && view.admits(event)? {
+                    found = true;
+                    left -= 1;
+                    yield view.show(&*log, event, &wish).await?;
+                }
             }
         }
         if let View::Links(name, _) = &view && !found && wish.from == Begin::Start {
@@ -215,34 +220,43 @@ impl View {
     }
 
     /// Whether what the log left is wanted.
-    pub(crate) fn admits(&self, event: &Recorded) -> bool {
+    pub(crate) fn admits(&self, event: &Recorded) -> Result<bool, TooHard> {
         match self {
             Self::Events(Some(filter)) => filter.admits(event),
-            Self::Events(None) | Self::Links(..) => true,
+            Self::Events(None) | Self::Links(..) => Ok(true),
         }
     }
 
     /// The message that shows this event.
-    pub(crate) fn show(&self, event: &Recorded, wish: &Wish) -> ReadResp {
-        let Self::Links(name, _) = self else { return plain(event, wish.ids) };
-        let link = Shown::link(event, name, wish.ids).into();
-        let shown = ReadEvent {
-            event: Some(if wish.resolve { Shown::event(event, wish.ids).into() } else { link }),
-            link: wish.resolve.then(|| Shown::link(event, name, wish.ids).into()),
-            position: Some(read_event::Position::CommitPosition(event.position.0)),
-        };
-        ReadResp { content: Some(Content::Event(shown)) }
+    pub(crate) async fn show(
+        &self,
+        log: &dyn EventLog,
+        event: &Recorded,
+        wish: &Wish,
+    ) -> Result<ReadResp, Status> {
+        let Self::Links(name, _) = self else { return resolved(log, event, wish).await };
+        let link = Shown::link(event, name, wish.ids);
+        Ok(event_of(Some(event).filter(|_| wish.resolve), link, wish.ids))
     }
 }
 
-/// An event as it is.
-pub(crate) fn plain(event: &Recorded, ids: IdForm) -> ReadResp {
-    let position = Some(read_event::Position::CommitPosition(event.position.0));
-    let event = Some(Shown::event(event, ids).into());
-    ReadResp { content: Some(Content::Event(ReadEvent { event, link: None, position })) }
+/// An event, or what it links to: clients append links, too.
+pub(crate) async fn resolved(
+    log: &dyn EventLog,
+    event: &Recorded,
+    wish: &Wish,
+) -> Result<ReadResp, Status> {
+    let link = Shown::event(event, wish.ids);
+    let Some((stream, revision)) = link.target().filter(|_| wish.resolve) else {
+        return Ok(event_of(None, link, wish.ids));
+    };
+    let linked = log.read(&stream, revision, Direction::Forward, 1).await;
+    let linked = linked.map_err(|error| status::unreadable(&error))?.pop();
+    let linked = linked.filter(|event| event.revision == revision);
+    Ok(event_of(linked.as_deref(), link, wish.ids))
 }
 
-/// A link, with what it links to, if that is wanted.
+/// An event as it is; a link with what it links to, if that is wanted and there.
 pub(crate) fn event_of(linked: Option<&Recorded>, link: Shown, ids: IdForm) -> ReadResp {
     let position = Some(read_event::Position::CommitPosition(link.position));
     let shown = match linked {

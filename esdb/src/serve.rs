@@ -3,7 +3,7 @@
 use crate::{
     door::Door,
     features::Features,
-    gossip::Members,
+    gossip::{Address, Members, Peers},
     groups::{LogGroups, Owners, Serving},
     prompt::Prompt,
     streams::LogStreams,
@@ -43,6 +43,10 @@ pub struct Endpoint {
     pub closed: &'static [&'static str],
     /// This process, as it shows in gossip.
     pub node: Uuid,
+    /// Where clients reach it, where that is not the address they have reached it at: behind a proxy, in a container.
+    pub advertised: Option<Address>,
+    /// Knows the other nodes that show in gossip.
+    pub peers: Arc<dyn Peers>,
     /// How it proves who it is; without, there is no TLS, and some clients send no credentials.
     pub identity: Option<Identity>,
     /// Ends everything when it is cancelled.
@@ -68,7 +72,8 @@ pub struct Failed(Box<str>);
 /// When the listener fails.
 pub async fn serve(listener: TcpListener, endpoint: Endpoint) -> Result<(), Failed> {
     let failed = |error: &dyn std::fmt::Display| Failed(error.to_string().into());
-    let Endpoint { log, door, owners, closed, node, identity, draining } = endpoint;
+    let Endpoint { log, door, owners, closed, node, advertised, peers, identity, draining } =
+        endpoint;
     let address = listener.local_addr().map_err(|error| failed(&error))?;
     let incoming = TcpIncoming::from_listener(listener, true, Some(KEEP_ALIVE))
         .map_err(|error| failed(&error))?
@@ -81,6 +86,7 @@ pub async fn serve(listener: TcpListener, endpoint: Endpoint) -> Result<(), Fail
         serving: serving.clone(),
         address,
     };
+    let members = Members { node, advertised, listening: address, peers };
     let streams = LogStreams { log, door, closed, draining: draining.clone() };
     let mut server = Server::builder();
     if let Some(Identity { certificate, key }) = identity {
@@ -97,7 +103,7 @@ pub async fn serve(listener: TcpListener, endpoint: Endpoint) -> Result<(), Fail
         .add_service(StreamsServer::new(streams).max_decoding_message_size(MESSAGE))
         .add_service(PersistentSubscriptionsServer::new(groups))
         .add_service(ServerFeaturesServer::new(Features))
-        .add_service(GossipServer::new(Members { node, address }))
+        .add_service(GossipServer::new(members))
         .serve_with_incoming_shutdown(incoming, draining.cancelled());
     let late = async {
         draining.cancelled().await;

@@ -1,8 +1,7 @@
 //! The service `Streams`.
 
 use crate::{
-    append,
-    batch::Batches,
+    append, batch,
     content::IdForm,
     door::{Door, Knock, Right, Stay},
     filter::Filter,
@@ -24,7 +23,7 @@ use crate::{
         streams_server::Streams,
     },
 };
-use async_stream::{stream, try_stream};
+use async_stream::stream;
 use commands::{
     log::{Direction, EventLog},
     pulse,
@@ -72,16 +71,8 @@ impl Streams for LogStreams {
         request: Request<Streaming<BatchAppendReq>>,
     ) -> Result<Response<Self::BatchAppendStream>, Status> {
         let (by, stay) = Knock::of(&request).stay(&self.door, Right::Append).await?;
-        let (log, closed) = (self.log.clone(), self.closed);
-        let mut chunks = request.into_inner();
-        let answers = try_stream! {
-            let mut batches = Batches::of(by, closed);
-            while let Some(chunk) = chunks.next().await.transpose()? {
-                if let Some(answer) = batches.take(&*log, chunk).await? {
-                    yield answer;
-                }
-            }
-        };
+        let (log, chunks) = (self.log.clone(), request.into_inner());
+        let answers = batch::answers(log, by, self.closed, chunks);
         Ok(Response::new(until(&self.draining, stay, answers.boxed())))
     }
 

@@ -55,8 +55,10 @@ impl Served {
         let stop = draining.clone().drop_guard();
         let log = Arc::new(MemoryLog::new());
         let (node, identity, closed): (_, _, &[_]) = (Uuid::nil(), None, &[]);
-        let (door, owners) = (Arc::new(Word), Arc::new(Alone));
-        let endpoint = Endpoint { log, door, owners, closed, node, identity, draining };
+        let (door, owners, peers) = (Arc::new(Word), Arc::new(Alone), Arc::new(Alone));
+        let advertised = None;
+        let endpoint =
+            Endpoint { log, door, owners, closed, node, advertised, peers, identity, draining };
         tokio::spawn(annals_esdb::serve(listener, endpoint));
         Self { address, _stop: stop }
     }

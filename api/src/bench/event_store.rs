@@ -49,6 +49,8 @@ pub(super) async fn event_store(scratch: &Scratch, seconds: u64) -> Result<Repor
         owners: Arc::new(Alone),
         closed: &[],
         node: Uuid::now_v7(),
+        advertised: None,
+        peers: Arc::new(Alone),
         identity: None,
         draining: draining.clone(),
     };

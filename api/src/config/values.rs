@@ -58,6 +58,11 @@ impl Values {
             "" => Some(None),
             text => text.parse().ok().map(Some),
         })?;
+        let name = "ANNALS_EVENTSTORE_ADVERTISE";
+        let fits = "a host and a port such as log.example.org:2113";
+        let advertised =
+            self.get(name).is_some().then(|| self.parse(name, fits, |text| text.parse().ok()));
+        let advertised = advertised.transpose()?;
         let file = |name| self.get(name).map(PathBuf::from);
         let (certificate, key) =
             (file("ANNALS_EVENTSTORE_CERTIFICATE"), file("ANNALS_EVENTSTORE_KEY"));
@@ -66,7 +71,7 @@ impl Values {
             return Err(ConfigError::Bad { name: "ANNALS_EVENTSTORE_KEY", reason });
         }
         let (tls, password) = (certificate.zip(key), self.secret("ANNALS_EVENTSTORE_PASSWORD"));
-        Ok(address.map(|address| EventStoreListener { address, tls, password }))
+        Ok(address.map(|address| EventStoreListener { address, advertised, tls, password }))
     }
 
     /// An absolute http or https URL, without trailing slash.

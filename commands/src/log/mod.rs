@@ -177,6 +177,18 @@ pub trait EventLog: Send + Sync {
         limit: usize,
     ) -> BoxFuture<'a, Result<Batch, ReadError>>;
 
+    /// As [`Self::read`], for those who do not know what the events weigh: it may end early, with at least one event and not much more than
+    /// 16 MiB. Only an empty page is the end.
+    fn read_some<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        from: Revision,
+        direction: Direction,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Batch, ReadError>> {
+        self.read(stream, from, direction, limit)
+    }
+
     /// A page of the whole log: events after `after` that pass `filter`. Looks at no more than `limit` events.
     fn read_all<'a>(
         &'a self,

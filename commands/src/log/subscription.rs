@@ -159,7 +159,7 @@ impl Follower {
 
     /// A page of the database: empty at the end of the stream, `None` when there is no answer.
     async fn read(&mut self) -> Option<Batch> {
-        let read = self.reader.stream(&self.stream, self.next, Direction::Forward, self.page).await;
+        let read = self.reader.some(&self.stream, self.next, Direction::Forward, self.page).await;
         match read {
             Ok(batch) => {
                 self.retry.succeeded();

@@ -1,5 +1,6 @@
 //! Which node delivers a group: one at a time. What a group records is fenced by revisions, so two at once would only send messages twice.
 
+use crate::gossip::{Peer, Peers};
 use domain::subscription_group::GroupId;
 use futures::{FutureExt, future::BoxFuture};
 use std::{net::SocketAddr, time::Duration};
@@ -45,5 +46,11 @@ impl Owners for Alone {
 
     fn release(&self, _: GroupId) -> BoxFuture<'_, ()> {
         std::future::ready(()).boxed()
+    }
+}
+
+impl Peers for Alone {
+    fn others(&self) -> Vec<Peer> {
+        Vec::new()
     }
 }

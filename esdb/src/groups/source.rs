@@ -116,7 +116,9 @@ impl Source {
                 log.subscribe(Position(after), view.coarse())
                     .map(move |delivery| {
                         let events = delivery.events.into_iter();
-                        let wanted = events.filter(|event| is_news(event) && view.admits(event));
+                        // Nothing is passed over because nobody knows whether it is wanted.
+                        let wanted = |event: &_| view.admits(event).unwrap_or(true);
+                        let wanted = events.filter(|event| is_news(event) && wanted(event));
                         let messages = wanted.map(|event| this.message(event.position.0, event));
                         Item { messages: messages.collect(), place: delivery.position.0 }
                     })

@@ -1,32 +1,15 @@
 """Persistent subscriptions of EventStoreDB's and KurrentDB's Python clients against annals: `groups.py esdbclient|kurrentdbclient`; see `run`."""
 
-import importlib
 import json
 import os
-import signal
-import socket
 import subprocess
-import sys
-import time
 import uuid
 
-package = importlib.import_module(sys.argv[1])
-errors = importlib.import_module(sys.argv[1] + ".exceptions")
-Client = getattr(package, "KurrentDBClient", None) or package.EventStoreDBClient
-NotFound = getattr(errors, "NotFoundError", None) or errors.NotFound
-AlreadyExists = getattr(errors, "AlreadyExistsError", None) or errors.AlreadyExists
-Full = getattr(errors, "MaximumSubscriptionsReachedError", None) or errors.MaximumSubscriptionsReached
-certificate = open(os.environ["CERTIFICATE"]).read()
+from world import client, error, eventually, kill_and_start_again, package, refused, step
+
+NotFound, AlreadyExists, Full = error("NotFound"), error("AlreadyExists"), error("MaximumSubscriptionsReached")
 ANY = package.StreamState.ANY
 SOON = {"checkpoint_after": 0.2, "min_checkpoint_count": 1, "max_checkpoint_count": 1, "message_timeout": 30}
-
-
-def client(url: str):
-    return Client(url.split("&tlsCAFile")[0], root_certificates=certificate)
-
-
-def step(text: str) -> None:
-    print("  ", text, flush=True)
 
 
 def append(kinds: list) -> None:
@@ -42,46 +25,12 @@ def kinds(events: list) -> list:
     return [event.type for event in events]
 
 
-def eventually(what: str, holds, seconds: float = 20) -> None:
-    end = time.monotonic() + seconds
-    while not holds():
-        if time.monotonic() > end:
-            raise SystemExit(f"it is not so: {what}")
-        time.sleep(0.05)
-
-
-def refused(error, does) -> None:
-    try:
-        does()
-    except error:
-        return
-    raise SystemExit(f"no {error.__name__}")
-
-
 def info():
     return db.get_subscription_info(group, stream)
 
 
 def read(buffer: int = 50):
     return db.read_subscription_to_stream(group, stream, event_buffer_size=buffer, max_ack_delay=0.05)
-
-
-def kill_and_start_again() -> None:
-    with open(os.environ["PIDFILE"]) as file:
-        os.kill(int(file.read()), signal.SIGKILL)
-    server = subprocess.Popen([os.environ["ANNALS"], "log"], start_new_session=True)
-    with open(os.environ["PIDFILE"], "w") as file:
-        file.write(str(server.pid))
-    host, port = os.environ["ANNALS_EVENTSTORE_LISTEN"].split(":")
-
-    def listens() -> bool:
-        try:
-            socket.create_connection((host, int(port))).close()
-            return True
-        except OSError:
-            return False
-
-    eventually("the server listens again", listens, 60)
 
 
 db = client(os.environ["OPERATOR"])
@@ -158,8 +107,8 @@ kill_and_start_again()
 try:
     print("   still there", next(subscription))
     raise SystemExit("a killed server has answered")
-except Exception as error:  # noqa: BLE001 - the packages name it differently
-    assert "Unavailable" in type(error).__name__ or "Internal" in type(error).__name__, repr(error)
+except Exception as problem:  # noqa: BLE001 - the packages name it differently
+    assert "Unavailable" in type(problem).__name__ or "Internal" in type(problem).__name__, repr(problem)
 db.close()
 db = client(os.environ["OPERATOR"])
 assert info().parked_message_count == 1
@@ -177,8 +126,8 @@ try:
     raise SystemExit("a changed group goes on")
 except StopIteration:
     raise SystemExit("a changed group ends without a word") from None
-except Exception as error:  # noqa: BLE001
-    assert "dropped" in str(error) or "Cancel" in type(error).__name__, repr(error)
+except Exception as problem:  # noqa: BLE001
+    assert "dropped" in str(problem) or "Cancel" in type(problem).__name__, repr(problem)
 assert (info().max_retry_count, info().consumer_strategy) == (5, "RoundRobin")
 append(["J"])
 subscription = read()
@@ -227,8 +176,8 @@ db.delete_subscription(group, stream)
 try:
     while True:
         next(subscription)
-except Exception as error:  # noqa: BLE001
-    assert "dropped" in str(error) or "Cancel" in type(error).__name__, repr(error)
+except Exception as problem:  # noqa: BLE001
+    assert "dropped" in str(problem) or "Cancel" in type(problem).__name__, repr(problem)
 refused(NotFound, lambda: db.delete_subscription(group, stream))
 refused(NotFound, lambda: db.replay_parked_events(group, stream))
 refused(NotFound, lambda: db.read_stream(parked) and list(db.read_stream(parked)))
@@ -246,8 +195,8 @@ for each in following:
     try:
         while True:
             next(each)
-    except Exception as error:  # noqa: BLE001
-        assert "Denied" in str(error) or "Denied" in type(error).__name__, repr(error)
+    except Exception as problem:  # noqa: BLE001
+        assert "Denied" in str(problem) or "Denied" in type(problem).__name__, repr(problem)
 db.delete_subscription(group, stream)
 leaver.close()
 
@@ -261,7 +210,7 @@ for does in (
     try:
         does()
         raise SystemExit("a stranger may")
-    except Exception as error:  # noqa: BLE001
-        assert "Denied" in str(error) or "Denied" in type(error).__name__, repr(error)
+    except Exception as problem:  # noqa: BLE001
+        assert "Denied" in str(problem) or "Denied" in type(problem).__name__, repr(problem)
 stranger.close()
 db.close()

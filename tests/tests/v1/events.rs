@@ -242,3 +242,41 @@ async fn an_event_is_found_by_its_id_and_by_its_cause() {
     }
     app.stop().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn all_effects_of_a_cause_are_found_whatever_else_metadata_hold() {
+    let (app, admin) = world().await;
+    let (cause, origin) = (Uuid::now_v7(), r#""actor":"ann","correlation_id""#);
+    let named = format!(r#""causation_id" : "{}""#, cause.to_string().to_uppercase());
+    let (nil, other) = (Uuid::nil(), Uuid::now_v7());
+    let mut expected = vec![];
+    for (metadata, caused) in [
+        (format!(r#"{{{origin}:"{nil}",{named}}}"#), true),
+        // What PostgreSQL's own functions for JSON fail at.
+        (format!(r#"{{{origin}:"{nil}",{named},"x":"\u0000"}}"#), true),
+        (format!(r#"{{{origin}:"{nil}",{named},"x":"\ud800"}}"#), true),
+        (format!(r#"{{{origin}:"{nil}","causation_id":null,"x":"\u0000"}}"#), false),
+        (format!(r#"{{{origin}:"{nil}","causation_id":"{other}","x":{{{named}}}}}"#), false),
+        (format!(r#"{{{origin}:"{nil}","x":{{{named}}}}}"#), false),
+        (format!(r#"{{{origin}:"{cause}"}}"#), false),
+        (format!(r#"{{{origin}:"{nil}",{named}}}"#), true),
+    ] {
+        given(&*app.app.log, "note-1", "Noted", 3).await;
+        let event = NewEvent {
+            id: Uuid::now_v7(),
+            kind: "Followed".into(),
+            data: RawValue::from_string(DATA.to_owned()).unwrap(),
+            metadata: RawValue::from_string(metadata).unwrap(),
+        };
+        expected.extend(caused.then(|| event.id.to_string()));
+        let stream = "note-2".parse().unwrap();
+        let append = Append { stream, expected: Expected::Any, events: vec![event] };
+        app.app.log.append(append).await.unwrap();
+    }
+    for limit in [1, 2, 4, 100] {
+        let found = all(&admin, &format!("causation={cause}&limit={limit}")).await;
+        let ids: Vec<_> = found.iter().map(|event| event["id"].as_str().unwrap()).collect();
+        assert_eq!(ids, expected, "{limit} at a time");
+    }
+    app.stop().await.unwrap();
+}

@@ -28,6 +28,8 @@ pub async fn streams_read_both_ways(backend: &dyn Backend) {
     ] {
         let read = log.read(&stream, Revision(from), direction, limit).await.unwrap();
         assert_eq!(revisions(&read), expected, "{direction:?} from {from}");
+        let some = log.read_some(&stream, Revision(from), direction, limit).await.unwrap();
+        assert_eq!(revisions(&some), expected, "{direction:?} from {from}: they weigh little");
     }
     let unknown = log.read(&super::stream("thing"), Revision(0), Forward, 10).await.unwrap();
     assert!(unknown.is_empty());

@@ -171,6 +171,16 @@ impl EventLog for PostgresLog {
         self.reader.stream(stream, from, direction, limit).boxed()
     }
 
+    fn read_some<'a>(
+        &'a self,
+        stream: &'a StreamId,
+        from: Revision,
+        direction: Direction,
+        limit: usize,
+    ) -> BoxFuture<'a, Result<Batch, ReadError>> {
+        self.reader.some(stream, from, direction, limit).boxed()
+    }
+
     fn read_all<'a>(
         &'a self,
         after: Position,

@@ -98,6 +98,28 @@ impl Reader {
         direction: Direction,
         limit: usize,
     ) -> Result<Batch, ReadError> {
+        self.stretch(stream, from, direction, (limit, usize::MAX)).await
+    }
+
+    /// See [`EventLog::read_some`](crate::log::EventLog::read_some).
+    pub(in crate::log) async fn some(
+        &self,
+        stream: &StreamId,
+        from: Revision,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Batch, ReadError> {
+        self.stretch(stream, from, direction, (limit, HEAVIEST_PAGE)).await
+    }
+
+    /// So many events of a stream, or as many as weigh so much.
+    async fn stretch(
+        &self,
+        stream: &StreamId,
+        from: Revision,
+        direction: Direction,
+        (limit, heaviest): (usize, usize),
+    ) -> Result<Batch, ReadError> {
         let sql = match direction {
             Direction::Forward => FORWARD,
             Direction::Backward => BACKWARD,
@@ -106,9 +128,7 @@ impl Reader {
             let query = sqlx::query(sql).bind(stream.as_str());
             query.bind(signed(from.0)).bind(signed(limit as u64))
         };
-        persist(move || self.fetch(query(), Some(stream), usize::MAX))
-            .await
-            .map(|(events, _)| events)
+        persist(move || self.fetch(query(), Some(stream), heaviest)).await.map(|(events, _)| events)
     }
 
     /// Position of the last event.
