@@ -128,9 +128,7 @@ impl Reader {
             let query = sqlx::query(sql).bind(stream.as_str());
             query.bind(signed(from.0)).bind(signed(limit as u64))
         };
-        persist(move || self.fetch(query(), Some(stream), heaviest))
-            .await
-            .map(|(events, _)| events)
+        persist(move || self.fetch(query(), Some(stream), heaviest)).await.map(|(events, _)| events)
     }
 
     /// Position of the last event.
