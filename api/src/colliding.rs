@@ -30,7 +30,7 @@ const PARAMETERS: &[&str] = &[
 /// Sage's routes, but for the list of skills where it is Genie's.
 pub async fn list(genie: Router, request: Request, next: Next) -> Response {
     if request.uri().path() == "/api/skills"
-        && *request.method() == Method::GET
+        && matches!(*request.method(), Method::GET | Method::HEAD)
         && is_genies(&request)
     {
         return genie.oneshot(request).await.into_response();

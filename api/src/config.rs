@@ -1,24 +1,25 @@
 //! Configuration: environment variables, and an optional TOML file of the same names under them.
 
+mod genie;
 mod modes;
 mod names;
 mod oauth2;
+mod origins;
 #[cfg(test)]
 mod tests;
 mod values;
 
+use axum::http::StatusCode;
 use commands::{
-    effects::{
-        Sensitive, credential_v1, mail::smtp::SmtpMailer, tools::shell::ShellAccess,
-        upstream::Provider,
-    },
+    effects::{Sensitive, mail::smtp::SmtpMailer, tools::shell::ShellAccess, upstream::Provider},
     oauth2::clients::Clients,
 };
-use domain::quota::TierLimits;
+use domain::{quota::TierLimits, user::Role};
 use ipnet::IpNet;
 pub use modes::{AuthMode, Share};
 use names::{ELSEWHERE, NAMES};
 pub use oauth2::Issuer;
+pub use origins::Origins;
 use reqwest::Url;
 use std::{
     collections::BTreeMap,
@@ -27,6 +28,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use uuid::Uuid;
 use values::{Values, networks};
 
 /// The configuration of one process.
@@ -62,6 +64,8 @@ pub struct Config {
     pub share: Share,
     /// Peers whose identity headers and X-Forwarded-For count.
     pub trusted_proxies: Vec<IpNet>,
+    /// Which other origins browsers may call from.
+    pub cors_origins: Origins,
     /// The default chat provider; `None` for the offline one.
     pub llm: Option<Endpoint>,
     /// The embedding provider; `None` for the built-in one.
@@ -84,6 +88,12 @@ pub struct Config {
     pub credentials_key: Option<Sensitive>,
     /// What each subscription tier allows.
     pub tier_limits: TierLimits,
+    /// Roles by their ids at the identity provider whose changes the webhook tells of.
+    pub rbac_roles: BTreeMap<Uuid, Role>,
+    /// What scheduling a post answers with: 200 or 201.
+    pub genie_post_status: StatusCode,
+    /// Whether people may go to any station of the onboarding, whatever theirs is.
+    pub genie_onboarding_lenient: bool,
     /// A folder of skills in the place of, or besides, those that come with this program.
     pub genie_skills: Option<PathBuf>,
     /// A file of flows in the place of, or besides, those that come with this program.
@@ -283,6 +293,11 @@ impl Values {
                 "a comma-separated list of addresses or CIDRs",
                 networks,
             )?,
+            cors_origins: self.parse(
+                "ANNALS_CORS_ORIGINS",
+                "*, none or a comma-separated list such as https://app.example.com",
+                origins::origins,
+            )?,
             llm: self.endpoint([
                 "ANNALS_LLM_BASE_URL",
                 "ANNALS_LLM_API_KEY",
@@ -304,22 +319,11 @@ impl Values {
             oauth2_clients: self.oauth2_clients()?,
             oauth2_issuer: self.oauth2_issuer()?,
             rbac_sync_secret: self.secret("ANNALS_RBAC_SYNC_SECRET"),
-            credentials_key: self.parse(
-                "ANNALS_CREDENTIALS_KEY_B64",
-                "32 bytes in base64",
-                |text| match text {
-                    "" => Some(None),
-                    text => credential_v1::is_key(text).then(|| Some(text.to_owned().into())),
-                },
-            )?,
-            tier_limits: self.parse(
-                "ANNALS_TIER_LIMITS",
-                r#"JSON such as {"starter": {"post_creations": 3, "taxonomy_tags": -1, …}, …}"#,
-                |text| match text {
-                    "" => Some(TierLimits::default()),
-                    json => serde_json::from_str(json).ok(),
-                },
-            )?,
+            credentials_key: self.credentials_key()?,
+            tier_limits: self.tier_limits()?,
+            rbac_roles: self.rbac_roles()?,
+            genie_post_status: self.genie_post_status()?,
+            genie_onboarding_lenient: self.genie_onboarding_lenient()?,
             genie_skills: self.get("ANNALS_GENIE_SKILLS").map(PathBuf::from),
             genie_flows: self.get("ANNALS_GENIE_FLOWS").map(PathBuf::from),
             genie_admin_llm: self.endpoint(names::GENIE_ADMIN_LLM)?,

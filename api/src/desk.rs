@@ -36,18 +36,27 @@ pub fn desk(
         Some(path) => read(path).with_context(|| format!("ANNALS_GENIE_FLOWS: {}", path.display())),
         None => Ok(vec![]),
     };
-    let shelf = Shelves {
-        log: store.log.clone(),
-        db: store.db.clone(),
-        projections: projections.clone(),
-        skills: skills.clone(),
-    };
     Ok(Desk {
         log: store.log.clone(),
-        shelf: Arc::new(shelf),
+        shelf: shelf(&store.log, &store.db, projections, skills),
         flows: Arc::new(Desk::flows(more?).context("ANNALS_GENIE_FLOWS")?),
         jobs: jobs.clone(),
         taxonomy: taxonomy.clone(),
+    })
+}
+
+/// People's collections as their read model knows them, and the skills of this node.
+pub fn shelf(
+    log: &Arc<dyn EventLog>,
+    db: &PgPool,
+    projections: &Projections,
+    skills: &Arc<SkillBooks>,
+) -> Arc<dyn Shelf> {
+    Arc::new(Shelves {
+        log: log.clone(),
+        db: db.clone(),
+        projections: projections.clone(),
+        skills: skills.clone(),
     })
 }
 

@@ -99,9 +99,12 @@ pub async fn accept(
             Due::Upload(Upload { knowledge_base, owner, task: task.clone(), file })
         }));
     }
+    let replaces = due.iter().any(|due| matches!(due, Due::Delete { .. }));
     let position = settle(&*app.log, due, metadata).await?.max(news.position);
-    for read_model in ["documents", "passages"] {
-        app.caught_up(read_model, position).await;
+    if replaces {
+        forgotten(app, position).await;
+    } else {
+        app.caught_up("documents", position).await;
     }
     Ok(task)
 }

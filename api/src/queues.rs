@@ -1,6 +1,6 @@
 //! The queues of this node: what waits in the read model, who does it.
 
-use crate::app::App;
+use crate::{app::App, desk};
 use commands::{
     effects::{
         fetch::{Fetcher, Reach},
@@ -30,6 +30,7 @@ pub async fn work(app: App) {
         log: app.log.clone(),
         blobs: app.library.blobs.clone(),
         fans: app.fans.clone(),
+        shelf: desk::shelf(&app.log, &app.db, &app.projections, &app.skill_book),
     };
     let media = Arc::new(Media {
         log: app.log.clone(),

@@ -5,7 +5,7 @@ use crate::{
     colliding,
     compose::Node,
     config::Config,
-    core::context,
+    core::{context, cors},
     drain_body,
     event_store::{self, People},
     genie, listen, llmstack,
@@ -69,7 +69,8 @@ pub async fn run(
     Ok(())
 }
 
-/// All routes: every dialect at the root and alone under its prefix.
+/// All routes: every dialect at the root and alone under its prefix. Pages of other origins may call these, but not what is for
+/// operators beside them.
 pub fn router(app: App) -> Router {
     let sage = sage::routes()
         .layer(middleware::map_response(|response| observe::speaks(Dialect::Sage, response)));
@@ -85,10 +86,7 @@ pub fn router(app: App) -> Router {
     let at_root = sage.clone().layer(middleware::from_fn(move |request, next| {
         colliding::list(theirs.clone(), request, next)
     }));
-    Router::new()
-        .merge(probes::routes())
-        .merge(metrics::routes())
-        .merge(v1::beside())
+    let apis = Router::new()
         .merge(at_root)
         .merge(one.clone().layer(middleware::from_fn(colliding::one)))
         .merge(genie.clone())
@@ -101,6 +99,12 @@ pub fn router(app: App) -> Router {
         .route_service("/genie/", genie::fallback())
         .route_service("/llmstack/", llmstack::fallback())
         .fallback_service(sage::fallback(&app))
+        .layer(middleware::from_fn_with_state(app.clone(), cors::across));
+    Router::new()
+        .merge(probes::routes())
+        .merge(metrics::routes())
+        .merge(v1::beside())
+        .merge(apis)
         // Extractors have limits of their own, which speak the dialect.
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn_with_state(app.clone(), observe::request))

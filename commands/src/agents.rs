@@ -4,6 +4,7 @@ pub mod draft;
 pub mod optimize;
 pub mod tasks;
 pub mod template;
+pub mod wording;
 mod writer;
 
 pub use writer::Writer;

@@ -20,6 +20,7 @@ use domain::{
     name::{Connections as Names, Name, NameHash},
     platforms::{self, LimitReached, Platforms},
     quota::Limit,
+    user::User,
 };
 use serde_json::Value;
 use std::sync::Arc;
@@ -159,6 +160,12 @@ impl Connections {
         self.count(&owner, &platform, limit, metadata).await?;
         let secret = SecretId(Uuid::now_v7());
         self.vault.put(&subject(&owner, id, secret), secret, credentials).await?;
+        // In this order: an account that goes after this look takes what is in the vault with it.
+        let account = Loaded::<User>::load(&*self.log, &owner).await?;
+        if account.state().account().is_none() {
+            self.vault.destroy(&subject(&owner, id, secret)).await?;
+            return Err(Refusal::Unknown.into());
+        }
         match self.execute(id, Command::Store { by, secret, username }, metadata).await {
             Ok((events, position)) => {
                 for event in events {

@@ -7,9 +7,18 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use uuid::Uuid;
 
 /// Bytes of a thing's fields at most.
 pub const LARGEST: usize = 32 << 10;
+
+/// Names of imported things are below this one.
+const IMPORTED: Uuid = Uuid::from_u128(0x6f0c_2d5e_93b7_4a18_8e41_d7a2_5b9c_3f60);
+
+/// The thing that somebody took along from elsewhere, where it had this name: the same name names the same thing.
+pub fn imported(owner: &UserId, name: &str) -> ItemId {
+    ItemId(Uuid::new_v5(&IMPORTED, format!("{owner}\0{name}").as_bytes()))
+}
 
 /// Kept for ever. Variant names are the event types in the log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

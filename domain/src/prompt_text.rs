@@ -1,14 +1,27 @@
 //! What clients prefix to a user's text, and the titles made of what is left.
 
 /// Tags that steer the agent and are no part of what the user said.
-const CONTROL: [&str; 4] = ["enable_deep_thinking", "thinking_level", "enable_plan", "skill"];
+const CONTROL: [&str; 5] =
+    ["enable_deep_thinking", "thinking_level", "deep_thinking_level", "enable_plan", "skill"];
 /// Characters of a title before it is cut.
 const TITLE: usize = 50;
 
 /// The text without leading control tags (`<enable_plan>true</enable_plan>` …).
 pub fn without_control_tags(text: &str) -> &str {
-    let mut rest = text.trim_start();
-    while let Some(after) = CONTROL.iter().find_map(|tag| after_element(rest, tag)) {
+    without_leading(text, |_| true).trim_start()
+}
+
+/// The text as people read it again: without the switches before it, which clients set without asking. The skills it calls
+/// for were named by hand, and stay. What begins otherwise is as it was.
+pub fn without_switches(text: &str) -> &str {
+    without_leading(text, |tag| tag != "skill")
+}
+
+fn without_leading(text: &str, goes: impl Fn(&str) -> bool) -> &str {
+    let mut rest = text;
+    while let Some(after) =
+        CONTROL.iter().filter(|tag| goes(tag)).find_map(|tag| after_element(rest.trim_start(), tag))
+    {
         rest = after.trim_start();
     }
     rest
@@ -79,6 +92,14 @@ mod tests {
         let sent = "<enable_deep_thinking>true</enable_deep_thinking><skill>a</skill> 1 < 2?";
         assert_eq!(without_control_tags(sent), "1 < 2?");
         assert_eq!(without_control_tags("<enable_plan>open"), "<enable_plan>open");
+    }
+
+    #[test]
+    fn switches_are_not_shown_but_skills_are() {
+        let sent = "<enable_deep_thinking>true</enable_deep_thinking> <enable_plan>true</enable_plan> <skill>a</skill> hi";
+        assert_eq!(without_switches(sent), "<skill>a</skill> hi");
+        assert_eq!(without_switches("<thinking_level>low</thinking_level>"), "");
+        assert_eq!(without_switches("  1\n"), "  1\n");
     }
 
     #[test]

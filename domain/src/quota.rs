@@ -4,8 +4,10 @@
 //! together.
 
 mod limits;
+mod tiers;
 
-pub use limits::{Action, Limit, TierLimits};
+pub use limits::{Action, Limit};
+pub use tiers::{Misfit, TierLimits};
 
 use crate::{Decider, Kind, billing::Cycle, ids::UserId};
 use chrono::{DateTime, TimeDelta, Utc};

@@ -1,6 +1,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 use super::*;
 use crate::{billing::Tier, testing::given};
+use serde_json::Value;
 
 fn time(text: &str) -> DateTime<Utc> {
     text.parse().unwrap()
@@ -216,15 +217,62 @@ fn an_unknown_tier_is_allowed_nothing() {
     assert_eq!(limits.limit(&Tier::named("elite"), Action::TaxonomyTags), Ok(Limit::Unlimited));
 }
 
+fn limits(json: &str) -> Result<TierLimits, String> {
+    let json: Value = serde_json::from_str(json).unwrap();
+    TierLimits::try_from(&json).map_err(|misfit| misfit.to_string())
+}
+
 #[test]
 fn limits_are_read_from_configuration() {
-    let limits: TierLimits =
-        serde_json::from_str(r#"{"team": {"post_creations": -1, "taxonomy_tags": 0}}"#).unwrap();
-    let team = Tier::named("team");
+    let limits = limits(
+        r#"{"team": {"caption_generator": -1, "taxonomy_tags": 0, "connected_platforms": 20, "fan_details": true}}"#,
+    );
+    let (limits, team) = (limits.unwrap(), Tier::named("team"));
     assert_eq!(limits.limit(&team, Action::PostCreations), Ok(Limit::Unlimited));
     assert_eq!(limits.limit(&team, Action::TaxonomyTags), Ok(Limit::UpTo(0)));
     assert_eq!(limits.limit(&team, Action::MediaModifications), Err(Refusal::QuotaCheckFailed));
-    assert!(serde_json::from_str::<TierLimits>(r#"{"t": {"post_creations": -2}}"#).is_err());
+    assert_eq!(limits.connected_platforms(&team), Ok(Limit::UpTo(20)));
+    assert_eq!(limits.scheduled_posts(&team), Err(Refusal::QuotaCheckFailed));
+    assert!(limits.fan_details(&team) && !limits.knows(&Tier::starter()));
+    let gaps: Vec<_> = limits.gaps().collect();
+    assert_eq!(gaps, [(&team, vec!["media_modifications", "scheduled_queue_size"])]);
+}
+
+#[test]
+fn a_configuration_from_before_platforms_and_fans_were_in_it_means_what_it_meant() {
+    let limits = limits(
+        r#"{"starter": {"post_creations": 7}, "elite": {"fan_details": false}, "team": {}}"#,
+    );
+    let (limits, named) = (limits.unwrap(), Tier::named);
+    assert_eq!(limits.connected_platforms(&named("starter")), Ok(Limit::UpTo(1)));
+    assert_eq!(limits.connected_platforms(&named("studio")), Ok(Limit::UpTo(9)));
+    assert!(!limits.fan_details(&named("starter")) && !limits.fan_details(&named("studio")));
+    for unknown in ["team", "pro"] {
+        let (tier, failed) = (named(unknown), Err(Refusal::QuotaCheckFailed));
+        assert_eq!(limits.connected_platforms(&tier), failed, "{unknown}");
+        assert!(!limits.fan_details(&tier), "{unknown}");
+    }
+    assert!(TierLimits::default().fan_details(&named("pro")));
+    assert!(TierLimits::default().gaps().all(|(_, gaps)| gaps.is_empty()));
+}
+
+#[test]
+fn what_makes_no_sense_in_a_configuration_is_named() {
+    for (json, begins) in [
+        ("[]", "the whole has to be an object"),
+        ("{}", "there is no tier"),
+        (r#"{"pro": 3}"#, "pro has to be an object"),
+        (r#"{"pro": {"post_creation": 3}}"#, "pro.post_creation is no key; there are post_"),
+        (r#"{"t": {"post_creations": -2}}"#, "t.post_creations has to be a whole number"),
+        (r#"{"t": {"connected_platforms": 1.5}}"#, "t.connected_platforms has to be a whole"),
+        (r#"{"t": {"scheduled_queue_size": "3"}}"#, "t.scheduled_queue_size has to be a whole"),
+        (r#"{"t": {"fan_details": 1}}"#, "t.fan_details has to be true or false"),
+        (r#"{"t": {"post_creations": 1, "caption_generator": 1}}"#, "t.post_creations says again"),
+        (r#"{"starter": {}, "Freemium": {}}"#, "starter says again"),
+    ] {
+        let told = limits(json).unwrap_err();
+        assert!(told.starts_with(begins), "{json}: {told}");
+    }
 }
 
 #[test]

@@ -16,6 +16,8 @@ use crate::layout::PORT;
 use crate::{Durability, Options};
 
 const INIT_DEADLINE: Duration = Duration::from_secs(120);
+/// Least and most megabytes that PostgreSQL holds itself.
+const SHARED_BUFFERS: (u64, u64) = (128, 512);
 
 /// The major version that made the cluster at `pgdata`; none when there is no cluster.
 pub(crate) fn made_by(pgdata: &Path) -> Result<Option<u16>, Error> {
@@ -136,6 +138,25 @@ async fn run(
     }
 }
 
+/// Megabytes of tables and indexes that PostgreSQL holds itself. What it has to fetch from the system's cache costs a search
+/// over 100,000 passages a quarter of its time; a database for tests has little to hold.
+fn shared_buffers(durability: Durability) -> u64 {
+    if durability == Durability::FastForTests {
+        return SHARED_BUFFERS.0;
+    }
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    part_of_memory(&read("/proc/meminfo"), &read("/sys/fs/cgroup/memory.max"))
+}
+
+/// An eighth of the machine's memory, or of what this container may use, within [`SHARED_BUFFERS`].
+fn part_of_memory(machine: &str, container: &str) -> u64 {
+    let machine = machine.lines().find_map(|line| line.strip_prefix("MemTotal:"));
+    let kilobytes = machine.and_then(|rest| rest.split_whitespace().next()?.parse::<u64>().ok());
+    let most = container.trim().parse::<u64>().map_or(u64::MAX, |bytes| bytes >> 20);
+    let memory = kilobytes.map_or(0, |kilobytes| kilobytes >> 10).min(most);
+    (memory / 8).clamp(SHARED_BUFFERS.0, SHARED_BUFFERS.1)
+}
+
 /// Arguments of the postmaster. Everything is set here and nothing in `postgresql.conf`, so that a
 /// new annals brings its settings along.
 pub(crate) fn arguments(pgdata: &Path, socket: &Path, options: &Options) -> Vec<String> {
@@ -146,10 +167,10 @@ pub(crate) fn arguments(pgdata: &Path, socket: &Path, options: &Options) -> Vec<
         ("unix_socket_permissions", "0700".to_owned()),
         ("port", PORT.to_string()),
         ("max_connections", options.max_connections.to_string()),
+        ("shared_buffers", format!("{}MB", shared_buffers(options.durability))),
     ];
     let fixed = [
         ("cluster_name", "annals"),
-        ("shared_buffers", "128MB"),
         ("maintenance_work_mem", "128MB"),
         ("work_mem", "8MB"),
         ("wal_compression", "on"),
@@ -181,4 +202,19 @@ pub(crate) fn arguments(pgdata: &Path, socket: &Path, options: &Options) -> Vec<
         arguments.extend(["-c".to_owned(), format!("{name}={value}")]);
     }
     arguments
+}
+
+#[cfg(test)]
+mod tests {
+    use super::part_of_memory;
+
+    #[test]
+    fn postgresql_gets_an_eighth_of_the_memory_within_bounds() {
+        let machine =
+            |megabytes: u64| format!("MemTotal:  {} kB\nMemFree: 1 kB\n", megabytes << 10);
+        assert_eq!(part_of_memory(&machine(2_048), "max\n"), 256);
+        assert_eq!(part_of_memory(&machine(65_536), "max\n"), 512);
+        assert_eq!(part_of_memory(&machine(65_536), &format!("{}\n", 1_u64 << 30)), 128);
+        assert_eq!(part_of_memory("", ""), 128);
+    }
 }

@@ -184,7 +184,8 @@ pub struct Chunk {
 /// When the database does not answer.
 pub async fn chunks(db: &PgPool, entry: &DocumentId, most: i64) -> sqlx::Result<Vec<Chunk>> {
     sqlx::query_as(
-        "select text, starts, ends from passages where document = $1 and searchable order by ordinal limit $2",
+        "select text, starts, ends from passages join passage_sources using (document, attempt)
+         where document = $1 order by ordinal limit $2",
     )
     .bind(entry.as_str())
     .bind(most)

@@ -1,4 +1,4 @@
-//! Read model: things in people's collections.
+//! Read model: things in people's collections. They go with the account.
 
 use crate::{ApplyError, Projection, column, runner::storable};
 use chrono::{DateTime, Utc};
@@ -6,6 +6,7 @@ use domain::{
     Decider, Recorded, codec,
     ids::{ItemId, UserId},
     item::{Event, Item},
+    user::{self, User},
 };
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -26,7 +27,7 @@ impl Projection for Items {
     }
 
     fn categories(&self) -> &'static [&'static str] {
-        &[Item::CATEGORY]
+        &[Item::CATEGORY, User::CATEGORY]
     }
 
     fn apply<'a>(
@@ -35,6 +36,14 @@ impl Projection for Items {
         recorded: &'a Recorded,
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         Box::pin(async move {
+            if recorded.stream.category() == User::CATEGORY {
+                let event = codec::decode::<user::Event>(&recorded.kind, &recorded.data)?;
+                if event == (user::Event::UserDeleted {}) {
+                    let gone = sqlx::query("delete from items where owner = $1");
+                    gone.bind(recorded.stream.key()).execute(db).await?;
+                }
+                return Ok(());
+            }
             // Keys of this category are made from ids.
             let Ok(id) = recorded.stream.key().parse::<ItemId>() else { return Ok(()) };
             let clean = storable(recorded);

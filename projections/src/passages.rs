@@ -1,8 +1,10 @@
 //! The search: passages with their words and vectors, and what BM25 needs to know of each knowledge base.
 //!
-//! A document's passages become searchable together, when its ingestion has ended, and vanish together. Until then they
-//! wait unseen, and those of an attempt that came to nothing are dropped when the next begins.
+//! A document's passages become searchable together, when its ingestion has ended, and vanish together: its row says which
+//! attempt's can be found, so that it takes no longer for many. They enter the indexes when they are stored, part by part;
+//! those of an attempt that came to nothing are dropped.
 
+mod counts;
 mod reading;
 
 pub use reading::{Placed, reading};
@@ -106,8 +108,8 @@ async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
     match codec::decode(&recorded.kind, &recorded.data)? {
         Event::DocumentUploaded { knowledge_base, name, metadata, origin, .. } => {
             sqlx::query(
-                "insert into passage_sources (document, knowledge_base, title, metadata, searchable, passages, revision)
-                 select $1, id, $3, $5, false, 0, $4 from passage_shelves where id = $2",
+                "insert into passage_sources (document, knowledge_base, title, metadata, passages, revision)
+                 select $1, id, $3, $5, 0, $4 from passage_shelves where id = $2",
             )
             .bind(id)
             .bind(knowledge_base.as_str())
@@ -117,33 +119,15 @@ async fn document(db: &mut PgConnection, recorded: &Recorded) -> Result<(), Appl
             .execute(db)
             .await?;
         }
-        Event::IngestionStarted { .. } => {
-            for unseen in [
-                "delete from passages where document = $1 and not searchable",
-                "delete from passage_vectors where document = $1 and not searchable",
-            ] {
-                sqlx::query(unseen).bind(id).execute(&mut *db).await?;
-            }
+        Event::IngestionStarted { .. } | Event::IngestionFailed { .. } => {
+            counts::drop_unseen(db, id).await?;
         }
         Event::PassagesStored { attempt, first, model, passages } => {
             store(db, id, (attempt, first), &model, &passages).await?;
         }
-        Event::DocumentIngested { attempt, .. } => {
-            retire(db, id).await?;
-            publish(db, recorded, attempt).await?;
-        }
-        Event::IngestionFailed { .. } | Event::RereadRequested {} => {}
-        Event::DocumentDeleted {} => {
-            retire(db, id).await?;
-            let statements = [
-                "delete from passage_vectors where document = $1",
-                "delete from passages where document = $1",
-                "delete from passage_sources where document = $1",
-            ];
-            for statement in statements {
-                sqlx::query(statement).bind(id).execute(&mut *db).await?;
-            }
-        }
+        Event::DocumentIngested { attempt, .. } => publish(db, recorded, attempt).await?,
+        Event::RereadRequested {} => {}
+        Event::DocumentDeleted {} => counts::drop_all(db, id).await?,
     }
     Ok(())
 }
@@ -169,7 +153,7 @@ struct New<'a> {
     row: Option<u32>,
 }
 
-/// Keeps passages, unseen as yet, with the vectors the memo has for them.
+/// Keeps and counts passages, unseen as yet, with the vectors the memo has for them.
 async fn store(
     db: &mut PgConnection,
     id: &str,
@@ -207,10 +191,12 @@ async fn store(
             }
         })
         .collect();
+    counts::add(db, id, &knowledge_base, new.iter().map(|passage| passage.terms.as_slice()))
+        .await?;
     sqlx::query(
-        "insert into passages (document, attempt, ordinal, knowledge_base, searchable, text, heading, starts, ends,
+        "insert into passages (document, attempt, ordinal, knowledge_base, text, heading, starts, ends,
             page, source_row, terms, counts, words, model)
-         select $1, $2, new.ordinal, $3, false, new.text, new.heading, new.starts, new.ends,
+         select $1, $2, new.ordinal, $3, new.text, new.heading, new.starts, new.ends,
             new.page, new.row, new.terms, new.counts, new.words, $4
          from json_to_recordset($5::json) as new (ordinal integer, text text, heading text, starts bigint,
             ends bigint, page integer, row integer, terms bigint[], counts smallint[], words integer)",
@@ -242,8 +228,8 @@ async fn remember(
     sqlx::query(
         "with known as (
              insert into passage_vectors
-                 (document, attempt, ordinal, knowledge_base, searchable, model, dimensions, embedding)
-             select $1, $2, $3 + nth - 1, $4, false, $5, cardinality(memo.embedding), memo.embedding::halfvec
+                 (document, attempt, ordinal, knowledge_base, model, dimensions, embedding)
+             select $1, $2, $3 + nth - 1, $4, $5, cardinality(memo.embedding), memo.embedding::halfvec
              from unnest($6::text[]) with ordinality as new (indexed, nth)
              join vector_memo memo on memo.model = $5 and memo.hash = sha256(convert_to(new.indexed, 'UTF8'))
              returning dimensions
@@ -261,75 +247,28 @@ async fn remember(
     Ok(())
 }
 
-/// Lets the passages of an attempt be found.
+/// Lets the passages of an attempt be found, instead of those that were.
 async fn publish(
     db: &mut PgConnection,
     recorded: &Recorded,
     attempt: u32,
 ) -> Result<(), ApplyError> {
-    let (id, attempt) = (recorded.stream.key(), i64::from(attempt));
-    for statement in [
-        "delete from passages where document = $1 and attempt <> $2",
-        "delete from passage_vectors where document = $1 and attempt <> $2",
-        "update passages set searchable = true where document = $1 and attempt = $2",
-        "update passage_vectors set searchable = true where document = $1 and attempt = $2",
-    ] {
-        sqlx::query(statement).bind(id).bind(attempt).execute(&mut *db).await?;
-    }
+    let id = recorded.stream.key();
+    counts::drop_others(db, id, attempt).await?;
     sqlx::query(
-        "update passage_sources set searchable = true, revision = $2,
-            passages = (select count(*) from passages where document = $1 and searchable)
-         where document = $1",
-    )
-    .bind(id)
-    .bind(column(recorded.revision.0))
-    .execute(&mut *db)
-    .await?;
-    count(db, id, 1).await
-}
-
-/// Takes a document's searchable passages out of the counts; the rows are the caller's.
-async fn retire(db: &mut PgConnection, id: &str) -> Result<(), ApplyError> {
-    let seen = "select exists (select from passages where document = $1 and searchable)";
-    if !sqlx::query_scalar::<_, bool>(seen).bind(id).fetch_one(&mut *db).await? {
-        return Ok(());
-    }
-    count(db, id, -1).await?;
-    // By key: a join on `any(terms)` looks at every term there is.
-    sqlx::query(
-        "with own as materialized (
-             select distinct knowledge_base, term from passages, unnest(terms) as term
-             where document = $1 and searchable
+        "with now as (
+             update passage_sources s set attempt = $2, revision = $3, stored = 0,
+                passages = n.passages, words = n.words, model = n.model
+             from (select count(*) as passages, coalesce(sum(words), 0) as words, min(model) as model from passages
+                   where document = $1 and attempt = $2) n
+             where s.document = $1 returning s.knowledge_base, s.passages, s.words
          )
-         delete from passage_terms gone using own
-         where gone.term = own.term and gone.knowledge_base = own.knowledge_base and gone.passages <= 0",
+         update passage_shelves k set passages = k.passages + now.passages, words = k.words + now.words
+         from now where k.id = now.knowledge_base",
     )
     .bind(id)
-    .execute(db)
-    .await?;
-    Ok(())
-}
-
-/// Adds the document's searchable passages to the counts, or takes them away.
-async fn count(db: &mut PgConnection, id: &str, sign: i64) -> Result<(), ApplyError> {
-    sqlx::query(
-        "update passage_shelves s set passages = s.passages + $2 * n.passages, words = s.words + $2 * n.words
-         from (select knowledge_base, count(*) as passages, sum(words) as words from passages
-               where document = $1 and searchable group by knowledge_base) n
-         where s.id = n.knowledge_base",
-    )
-    .bind(id)
-    .bind(sign)
-    .execute(&mut *db)
-    .await?;
-    sqlx::query(
-        "insert into passage_terms as old (knowledge_base, term, passages)
-         select knowledge_base, term, $2 * count(*) from passages, unnest(terms) as term
-         where document = $1 and searchable group by knowledge_base, term order by term
-         on conflict (term, knowledge_base) do update set passages = old.passages + excluded.passages",
-    )
-    .bind(id)
-    .bind(sign)
+    .bind(i64::from(attempt))
+    .bind(column(recorded.revision.0))
     .execute(db)
     .await?;
     Ok(())
@@ -347,7 +286,7 @@ pub async fn index_vectors(db: &PgPool, dimensions: usize) -> sqlx::Result<()> {
     let statement = format!(
         "create index if not exists passage_vectors_{dimensions} on passage_vectors
          using hnsw ((embedding::halfvec({dimensions})) halfvec_cosine_ops) with (m = 16, ef_construction = 128)
-         where searchable and dimensions = {dimensions}"
+         where dimensions = {dimensions}"
     );
     // What does not fit in memory is built many times slower.
     let mut transaction = db.begin().await?;

@@ -1,4 +1,4 @@
-//! Posts, and what became of them.
+//! Posts, and what became of them. They go with the account.
 
 use crate::{ApplyError, Projection, column};
 use chrono::{DateTime, Utc};
@@ -6,6 +6,7 @@ use domain::{
     Decider, Recorded, codec,
     ids::{PostId, UserId},
     post::{Event, Post},
+    user::{self, User},
 };
 use futures::future::BoxFuture;
 use serde_json::{Map, Value};
@@ -29,7 +30,7 @@ impl Projection for Posts {
     }
 
     fn categories(&self) -> &'static [&'static str] {
-        &[Post::CATEGORY]
+        &[Post::CATEGORY, User::CATEGORY]
     }
 
     fn apply<'a>(
@@ -38,7 +39,15 @@ impl Projection for Posts {
         recorded: &'a Recorded,
     ) -> BoxFuture<'a, Result<(), ApplyError>> {
         Box::pin(async move {
-            // The runner hands over streams of this category only, and their keys are made from ids.
+            if recorded.stream.category() == User::CATEGORY {
+                let event = codec::decode::<user::Event>(&recorded.kind, &recorded.data)?;
+                if event == (user::Event::UserDeleted {}) {
+                    let gone = sqlx::query("delete from posts where owner = $1");
+                    gone.bind(recorded.stream.key()).execute(db).await?;
+                }
+                return Ok(());
+            }
+            // The runner hands over streams of these categories only, and keys of posts are made from ids.
             let Ok(id) = recorded.stream.key().parse::<PostId>() else { return Ok(()) };
             let event = codec::decode::<Event>(&recorded.kind, &recorded.data)?;
             fold(db, id, recorded, event).await?;

@@ -7,16 +7,17 @@ mod filter;
 mod fusion;
 mod lexical;
 pub mod models;
+mod quotations;
+mod scope;
 mod semantic;
 
 use crate::meanings::{self, Asked};
 use domain::ids::{DocumentId, KnowledgeBaseId};
-use filter::Compiled;
 pub use filter::{Comparison, Filter};
-use lexical::Weighed;
-use pgvector::HalfVector;
+use lexical::{Shelf, Weighed};
+use scope::Scope;
 use semantic::Places;
-use sqlx::{AssertSqlSafe, FromRow, PgPool};
+use sqlx::{FromRow, PgPool};
 
 /// Most results of one question.
 pub const MAX_TOP_K: usize = 100;
@@ -119,130 +120,86 @@ pub async fn retrieve(db: &PgPool, question: Question<'_>) -> sqlx::Result<Vec<H
     if top_k == 0 || question.knowledge_bases.is_empty() {
         return Ok(Vec::new());
     }
-    let filter = question.filter.map(Compiled::new);
-    let mut shelves = lexical::shelves(db, &question, filter.as_ref()).await?;
-    shelves.retain(|shelf| shelf.eligible > 0);
-    if shelves.is_empty() {
-        return Ok(Vec::new());
-    }
-    let bags = lexical::bags(&shelves, question.text);
-    let asked: Vec<Asked<'_>> = shelves
-        .iter()
-        .zip(&bags)
-        .map(|(shelf, bag)| Asked { knowledge_base: &shelf.id, bag })
-        .collect();
-    let vector = question.vector.filter(|vector| vector.weight > 0.0);
-    let (weighed, places) = match question.rankings {
-        Rankings::Words => (Weighed::look_up(db, &shelves, &bags).await?, Places::default()),
-        Rankings::Vectors => {
-            let fitted = meanings::places(db, &asked).await?;
-            (Weighed::default(), Places::new(&shelves, vector, fitted))
-        }
-        Rankings::Both => {
-            let words = Weighed::look_up(db, &shelves, &bags);
-            let (weighed, fitted) = tokio::try_join!(words, meanings::places(db, &asked))?;
-            (weighed, Places::new(&shelves, vector, fitted))
-        }
-    };
-    let embedded = !places.small.is_empty() || !places.large.is_empty();
-    let weight = match question.rankings {
-        _ if places.is_empty() => 0.0,
-        Rankings::Words => 0.0,
-        Rankings::Vectors => 1.0,
-        Rankings::Both if embedded => vector.map_or(0.0, |vector| vector.weight),
-        Rankings::Both if shelves.iter().any(|shelf| shelf.passages >= ENOUGH) => MEANINGS.1,
-        Rankings::Both => MEANINGS.0,
-    };
-    let found = Search { question: &question, vector, filter: filter.unwrap_or_default() };
-    let rows = found.rows(db, &weighed, &places).await?;
-    Ok(fusion::fuse(rows, weight, top_k))
+    let question = Question { top_k, ..question };
+    let found = look(db, &question).await?;
+    // A document that is read again may change its passages between the rankings and their texts: then the new ones answer.
+    let found = if found.changed { look(db, &question).await? } else { found };
+    Ok(fusion::join(found.hits, top_k))
 }
 
-/// A passage that at least one ranking has.
+/// Quotations, best first.
+#[derive(Debug, Default)]
+struct Looked {
+    hits: Vec<Hit>,
+    /// Whether passages went away while they were looked for.
+    changed: bool,
+}
+
+/// Both rankings at the same time, each on a connection of its own, then the texts of the best.
+async fn look(db: &PgPool, question: &Question<'_>) -> sqlx::Result<Looked> {
+    let filter = question.filter.map(filter::Compiled::new);
+    let mut shelves = lexical::shelves(db, question, filter.as_ref()).await?;
+    shelves.retain(|shelf| shelf.eligible > 0);
+    if shelves.is_empty() {
+        return Ok(Looked::default());
+    }
+    let bags = lexical::bags(&shelves, question.text);
+    let scope = Scope::new(&shelves, filter);
+    let limit = i64::try_from(question.top_k).unwrap_or(i64::MAX).max(DEPTH);
+    let search = Search { db, question, shelves: &shelves, bags: &bags, scope: &scope, limit };
+    let (words, (vectors, weight)) = tokio::try_join!(search.words(), search.vectors())?;
+    // What lies far down joins nobody: it would only make quotations longer.
+    quotations::read(db, &fusion::rank(words, vectors, weight), 2 * question.top_k).await
+}
+
+/// A passage that a ranking has.
 #[derive(Debug, Clone, FromRow)]
-struct Row {
+struct Found {
     document: String,
+    attempt: i32,
     ordinal: i32,
-    knowledge_base: String,
-    title: String,
-    text: String,
-    heading: String,
-    starts: i64,
-    ends: i64,
-    page: Option<i32>,
-    lexical_rank: Option<i64>,
-    lexical_score: Option<f64>,
-    semantic_rank: Option<i64>,
-    semantic_score: Option<f64>,
+    score: f64,
 }
 
 struct Search<'a> {
+    db: &'a PgPool,
     question: &'a Question<'a>,
-    vector: Option<QueryVector<'a>>,
-    filter: Compiled,
+    shelves: &'a [Shelf],
+    bags: &'a [Vec<(i64, i16)>],
+    scope: &'a Scope,
+    /// Places of a ranking.
+    limit: i64,
 }
 
 impl Search<'_> {
-    /// Both rankings in one statement.
-    async fn rows(
-        &self,
-        db: &PgPool,
-        weighed: &Weighed,
-        places: &Places,
-    ) -> sqlx::Result<Vec<Row>> {
-        // Not a join: an index could not be walked in its order any more.
-        let filter = match self.filter.sql.as_str() {
-            "" => String::new(),
-            condition => format!(
-                "and coalesce(p.document in (select document from passage_sources s
-                    where s.knowledge_base = any($14) and s.searchable and {condition}), false)"
-            ),
-        };
-        let lexical = lexical::ranking(&filter);
-        let semantic = if places.is_empty() { NONE.to_owned() } else { places.ranking(&filter) };
-        // Put together from constants, numbers and the numbers of parameters.
-        let statement = AssertSqlSafe(format!("with {lexical}{semantic}{BOTH}"));
-        let top_k = i64::try_from(self.question.top_k.min(MAX_TOP_K)).unwrap_or(i64::MAX);
-        let limit = top_k.max(DEPTH);
-        let vector = self.vector.map_or(&[][..], |vector| vector.values);
-        let ids: Vec<&str> = self.question.knowledge_bases.iter().map(|id| id.as_str()).collect();
-        let query = sqlx::query_as(statement)
-            .bind(&weighed.terms)
-            .bind(&weighed.weights)
-            .bind(&weighed.candidates)
-            .bind(weighed.average_words.max(1.0))
-            .bind(limit)
-            .bind(&places.small)
-            .bind(&places.large)
-            .bind((!vector.is_empty()).then(|| HalfVector::from_f32_slice(vector)))
-            .bind(&self.filter.keys)
-            .bind(&self.filter.values)
-            .bind(self.vector.map_or("", |vector| vector.model))
-            .bind(&places.fitted)
-            .bind(&places.fitted_vectors)
-            .bind(ids);
-        if !places.walks() {
-            return query.fetch_all(db).await;
+    /// The ranking by words, best first.
+    async fn words(&self) -> sqlx::Result<Vec<Found>> {
+        if self.question.rankings == Rankings::Vectors {
+            return Ok(Vec::new());
         }
-        let mut transaction = db.begin_with(AssertSqlSafe(semantic::begin(limit))).await?;
-        let rows = query.fetch_all(&mut *transaction).await?;
-        transaction.commit().await?;
-        Ok(rows)
+        let weighed = Weighed::look_up(self.db, self.shelves, self.bags).await?;
+        lexical::ranking(self.db, &weighed, self.scope, self.limit).await
+    }
+
+    /// The ranking by vectors, best first, and what it counts.
+    async fn vectors(&self) -> sqlx::Result<(Vec<Found>, f32)> {
+        if self.question.rankings == Rankings::Words {
+            return Ok((Vec::new(), 0.0));
+        }
+        let asked = self.shelves.iter().zip(self.bags);
+        let asked: Vec<Asked<'_>> =
+            asked.map(|(shelf, bag)| Asked { knowledge_base: &shelf.id, bag }).collect();
+        let vector = self.question.vector.filter(|vector| vector.weight > 0.0);
+        let fitted = meanings::places(self.db, &asked).await?;
+        let places = Places::new(self.shelves, vector, fitted);
+        let weight = match self.question.rankings {
+            Rankings::Vectors => 1.0,
+            _ if places.has_embedded() => vector.map_or(0.0, |vector| vector.weight),
+            _ if self.shelves.iter().any(|shelf| shelf.passages >= ENOUGH) => MEANINGS.1,
+            _ => MEANINGS.0,
+        };
+        let found = semantic::ranking(self.db, &places, vector, self.scope, self.limit).await?;
+        let weight = if found.is_empty() && places.is_empty() { 0.0 } else { weight };
+        Ok((found, weight))
     }
 }
-
-/// The ranking by vectors when there is none.
-const NONE: &str = ",
-semantic as (
-    select document, attempt, ordinal, 0.0::float8 as score, 0::bigint as rank from passages where false
-)";
-
-/// All parameters have a type, also where a ranking does not use them.
-const BOTH: &str = "
-select document, ordinal, p.knowledge_base, s.title, p.text, p.heading, p.starts, p.ends, p.page,
-    l.rank as lexical_rank, l.score as lexical_score, v.rank as semantic_rank, v.score as semantic_score
-from lexical l full join semantic v using (document, attempt, ordinal)
-join passages p using (document, attempt, ordinal)
-join passage_sources s using (document)
-where p.searchable and num_nulls($6::text[], $7::text[], $8::halfvec, $9::text[], $10::text[], $11::text, $12::text[],
-    $13::halfvec[], $14::text[]) >= 0";

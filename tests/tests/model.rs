@@ -234,7 +234,7 @@ async fn an_endpoint_that_cannot_be_called_is_named_as_such() -> Result<()> {
 
 #[tokio::test]
 async fn silence_before_the_first_byte_is_tried_again_within_limits() -> Result<()> {
-    let first_byte = Duration::from_millis(300);
+    let first_byte = Duration::from_secs(1);
     for script in [
         Script { silent: true, ..Script::default() },
         Script { stall_after: Some(0), ..Script::default() },
@@ -253,7 +253,7 @@ async fn silence_before_the_first_byte_is_tried_again_within_limits() -> Result<
 
 #[tokio::test]
 async fn what_breaks_off_later_is_never_tried_again() -> Result<()> {
-    let idle = Duration::from_millis(400);
+    let idle = Duration::from_secs(1);
     let cases = [
         Script { break_after: Some(4), ..Script::default() },
         Script { stall_after: Some(4), ..Script::default() },
@@ -280,7 +280,7 @@ async fn what_breaks_off_later_is_never_tried_again() -> Result<()> {
 
 #[tokio::test]
 async fn a_finished_answer_needs_no_done_and_no_tidy_end() -> Result<()> {
-    let idle = Duration::from_millis(400);
+    let idle = Duration::from_secs(1);
     for linger_ms in [0, 60_000] {
         let script = Script { done: false, linger_ms, deltas: 3, ..Script::default() };
         let server = ModelServer::start(script).await?;

@@ -218,10 +218,10 @@ impl Case<'_> {
         let length = vector.len();
         let statement = format!(
             "select document, ordinal from passage_vectors
-             where searchable and dimensions = {length} and knowledge_base = $1
+             where dimensions = {length} and knowledge_base = $1
              order by embedding::halfvec({length}) <=> $2::real[]::halfvec({length}) limit {TOP}"
         );
-        let begin = "begin read only; set local hnsw.iterative_scan = 'relaxed_order'; set local hnsw.ef_search = 400";
+        let begin = "begin read only; set local hnsw.iterative_scan = 'relaxed_order'; set local hnsw.ef_search = 350";
         let mut transaction = self.pool.begin_with(begin).await?;
         // Numbers and constants.
         let query = sqlx::query_as(AssertSqlSafe(statement));
@@ -235,7 +235,7 @@ impl Case<'_> {
         let length = vector.len();
         let statement = format!(
             "select document, ordinal from passage_vectors
-             where searchable and dimensions = {length} and knowledge_base = $1
+             where dimensions = {length} and knowledge_base = $1
              order by (embedding::halfvec({length}) <=> $2::real[]::halfvec({length})) + 0 limit {TOP}"
         );
         // Numbers and constants.

@@ -14,7 +14,7 @@ mod file;
 
 use anyhow::{Context, Result, bail, ensure};
 use chrono::{DateTime, Utc};
-use commands::effects::{Sensitive, keys::MasterKey};
+use commands::effects::{Sensitive, keys::MasterKey, secret::hex};
 pub(super) use file::{Entry, WAITING, Writing, each};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -134,7 +134,7 @@ impl Tally {
 
     /// The sum.
     pub fn finish(self) -> Contents {
-        Contents { sha256: Some(hex(self.digest)), ..self.contents }
+        Contents { sha256: Some(hex(&self.digest.finalize())), ..self.contents }
     }
 }
 
@@ -171,7 +171,7 @@ pub(super) async fn check(
                 digest.update(&bytes);
                 size += bytes.len() as u64;
             }
-            let found = hex(digest);
+            let found = hex(&digest.finalize());
             ensure!(found == name && size == entry.size, "the file {name} is damaged");
             (files.count, files.bytes) = (files.count + 1, files.bytes + size);
         } else if entry.name == MANIFEST {
@@ -209,9 +209,4 @@ pub(super) async fn check(
 /// The table that an entry is a piece of.
 pub(super) fn table_of(entry: &str) -> Option<&str> {
     Some(entry.strip_prefix("tables/")?.split_once('/')?.0)
-}
-
-/// A SHA-256 as files and manifest spell it.
-pub(super) fn hex(digest: Sha256) -> String {
-    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -4,7 +4,7 @@ use super::{
     Progress,
     archive::{
         Contents, Entry, FILES, FORMAT, Head, KEY, MANIFEST, MARK, Manifest, SETTINGS, TABLES,
-        Table, Tally, WAITING, Writing, hex,
+        Table, Tally, WAITING, Writing,
     },
     progress::Bar,
 };
@@ -15,7 +15,10 @@ use crate::{
 use anyhow::{Context, Result, ensure};
 use bytes::{Bytes, BytesMut};
 use chrono::Utc;
-use commands::effects::blobs::{Blob, Blobs};
+use commands::effects::{
+    blobs::{Blob, Blobs},
+    secret::hex,
+};
 use futures::TryStreamExt;
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection};
@@ -155,7 +158,7 @@ async fn file(blobs: &Blobs, blob: &Blob, to: &mpsc::Sender<Bytes>) -> Result<()
         digest.update(&bytes);
         to.send(bytes).await.ok().context("nothing more can be written")?;
     }
-    let found = hex(digest);
+    let found = hex(&digest.finalize());
     ensure!(
         found == blob.hash.0,
         "the file {0} in the blob store is damaged: its bytes are not those of its name. Take it from an earlier backup or remove it, \

@@ -3,6 +3,7 @@
 mod database;
 mod machine;
 mod services;
+mod tiers;
 
 use crate::config::Config;
 use anyhow::Result;
@@ -60,7 +61,8 @@ pub(super) async fn run(config: &Config, arguments: Arguments) -> Result<ExitCod
     // Each part has deadlines of its own; together they take as long as the slowest.
     let (machine, database, services) =
         tokio::join!(machine::look(config), database::look(config), services::look(config));
-    let findings: Vec<Finding> = [machine, database, services].into_iter().flatten().collect();
+    let findings = [machine, database, tiers::look(config), services];
+    let findings: Vec<Finding> = findings.into_iter().flatten().collect();
     let mut out = io::stdout().lock();
     for finding in &findings {
         if arguments.json {

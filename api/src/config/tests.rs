@@ -52,7 +52,42 @@ fn tier_limits_replace_the_defaults() {
     assert!(limit(Action::MediaModifications).is_err());
     assert!(!limits.knows(&Tier::named("pro")));
     assert_eq!(config(&[]).unwrap().tier_limits, TierLimits::default());
-    assert!(config(&[("ANNALS_TIER_LIMITS", r#"{"starter": 3}"#)]).is_err());
+    let error = config(&[("ANNALS_TIER_LIMITS", r#"{"starter": 3}"#)]).unwrap_err().to_string();
+    assert!(error.starts_with("ANNALS_TIER_LIMITS: starter has to be an object"), "{error}");
+    let error = config(&[("ANNALS_TIER_LIMITS", r#"{"starter": "#)]).unwrap_err().to_string();
+    assert!(error.starts_with("ANNALS_TIER_LIMITS: has to be JSON: "), "{error}");
+}
+
+/// The file that comes with the sources says what is in force without one.
+#[test]
+fn tier_limits_come_from_a_file() {
+    const NAME: &str = "ANNALS_TIER_LIMITS_FILE";
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/tier_rate_limits.json");
+    assert_eq!(config(&[(NAME, path)]).unwrap().tier_limits, TierLimits::default());
+    for (pairs, told) in [
+        (&[(NAME, "/no/such.json")][..], "/no/such.json: No such file"),
+        (&[(NAME, concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))], "Cargo.toml: has to be"),
+        (&[(NAME, path), ("ANNALS_TIER_LIMITS", "{}")], "has to be unset where"),
+    ] {
+        let error = config(pairs).unwrap_err().to_string();
+        assert!(error.starts_with("ANNALS_TIER_LIMITS") && error.contains(told), "{error}");
+    }
+}
+
+#[test]
+fn roles_have_ids_elsewhere() {
+    const NAME: &str = "ANNALS_RBAC_ROLES";
+    let json = r#"{"0B1E7D3C-9a4f-4a86-8d5b-2f6c0a7e9d11": "creator"}"#;
+    let id = "0b1e7d3c-9a4f-4a86-8d5b-2f6c0a7e9d11".parse().unwrap();
+    assert_eq!(config(&[(NAME, json)]).unwrap().rbac_roles[&id], Role::Creator);
+    for (json, told) in [
+        ("[]", "has to be JSON such as"),
+        (r#"{"creator": "creator"}"#, "creator is no UUID"),
+        (r#"{"0b1e7d3c-9a4f-4a86-8d5b-2f6c0a7e9d11": "root"}"#, "has to be Administrator, "),
+    ] {
+        let error = config(&[(NAME, json)]).unwrap_err().to_string();
+        assert!(error.starts_with(NAME) && error.contains(told), "{error}");
+    }
 }
 
 #[test]
@@ -71,5 +106,19 @@ fn providers_and_mail_servers_are_checked_and_not_shown() {
     ] {
         let error = config(&[(name, value)]).unwrap_err().to_string();
         assert!(error.starts_with(name) && !error.contains("hunter2"), "{error}");
+    }
+}
+
+#[test]
+fn origins_are_as_browsers_write_them() {
+    let origins = |text| config(&[("ANNALS_CORS_ORIGINS", text)]).map(|config| config.cors_origins);
+    assert_eq!(config(&[]).unwrap().cors_origins, Origins::WithToken);
+    assert_eq!(origins("none").unwrap(), Origins::Listed(vec![]));
+    let listed = origins("HTTP://LocalHost:5173, https://app.example.com:443/").unwrap();
+    let written =
+        ["http://localhost:5173", "https://app.example.com"].map(|one| one.parse().unwrap());
+    assert_eq!(listed, Origins::Listed(written.to_vec()));
+    for bad in ["app.example.com", "https://e.example/path", "ftp://e.example", "*, none", "null"] {
+        assert!(origins(bad).is_err(), "{bad}");
     }
 }

@@ -1,7 +1,8 @@
 //! The files of the application.
 
+use commands::effects::secret::hex;
 use sha2::{Digest, Sha256};
-use std::{fmt::Write, sync::LazyLock};
+use std::sync::LazyLock;
 
 /// The page itself, with `{{root}}` and `{{assets}}` to be filled in.
 pub(super) const PAGE: &str = include_str!("app/index.html");
@@ -68,7 +69,7 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
         all.update(file.name);
         all.update(&file.tag);
     }
-    format!("v{}", hexadecimal(&all.finalize()[..8]))
+    format!("v{}", hex(&all.finalize()[..8]))
 });
 
 /// The file with this path.
@@ -92,15 +93,7 @@ pub(super) fn unversioned(path: &str) -> &str {
 
 /// The strong entity tag of these bytes, quotes included.
 pub(super) fn tag(bytes: &[u8]) -> String {
-    format!("\"{}\"", hexadecimal(&Sha256::digest(bytes)[..16]))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _infallible = write!(text, "{byte:02x}");
-        text
-    })
+    format!("\"{}\"", hex(&Sha256::digest(bytes)[..16]))
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use projections::{
 /// Name of the cookie that holds a login.
 pub const SESSION_COOKIE: &str = "sage_session";
 /// Header with which a trusted proxy vouches for somebody.
-const VOUCHED: &str = "x-sage-internal-userid";
+pub const VOUCHED: &str = "x-sage-internal-userid";
 
 /// An authenticated person, resolved anew on every request from what was sent and from the read models.
 #[derive(Debug, Clone)]

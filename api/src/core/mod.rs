@@ -5,6 +5,7 @@ pub mod active_runs;
 pub mod app_runs;
 pub mod caller;
 pub mod context;
+pub mod cors;
 pub mod error;
 pub mod extract;
 mod framing;

@@ -58,7 +58,7 @@ async fn list(
     let order = order(query.sort.as_deref().unwrap_or("-total_spend"))?;
     let limit = query.limit.map_or(PAGE, i64::from).min(MOST);
     let offset = query.offset.map_or(0, i64::from);
-    let seen = Seen::by(&caller, query.include.as_deref())?;
+    let seen = Seen::by(&app, &caller, query.include.as_deref())?;
     let filter = filter(query)?;
     let page = read_model::page(&app.db, &caller.user, &filter, order, (offset, limit)).await?;
     let meta = Counts { total_count: page.total, filter_count: page.fitting };
@@ -107,9 +107,9 @@ struct Seen {
 }
 
 impl Seen {
-    fn by(caller: &Caller, include: Option<&str>) -> std::result::Result<Self, Fault> {
+    fn by(app: &App, caller: &Caller, include: Option<&str>) -> std::result::Result<Self, Fault> {
         let tier = caller.person.as_ref().map(|person| &person.tier);
-        let wide = tier.is_some_and(|tier| matches!(tier.as_str(), "pro" | "studio"));
+        let wide = tier.is_some_and(|tier| app.usage.limits().fan_details(tier));
         let mut seen = Self { sentiment: wide, ..Self::default() };
         let names = include.unwrap_or_default().split(',').map(str::trim);
         for name in names.filter(|name| !name.is_empty()) {
@@ -199,7 +199,7 @@ async fn show(
     Path(id): Path<FanId>,
     Query(query): Query<ShowQuery>,
 ) -> Result<Done<Data<Shown>>> {
-    let seen = Seen::by(&caller, query.include.as_deref())?;
+    let seen = Seen::by(&app, &caller, query.include.as_deref())?;
     Ok(done(Data { data: one(&app, &caller, id, seen).await? }))
 }
 
@@ -234,7 +234,7 @@ async fn upsert(
     let upserted = app.fans.upsert(&caller.user, known, Utc::now(), &caller.metadata()).await;
     let upserted = upserted.map_err(told)?;
     app.caught_up("fans", upserted.position).await;
-    let fan = one(&app, &caller, upserted.id, Seen::by(&caller, None)?).await?;
+    let fan = one(&app, &caller, upserted.id, Seen::by(&app, &caller, None)?).await?;
     let status = if upserted.created { StatusCode::CREATED } else { StatusCode::OK };
     Ok((status, done(Upserted { created: upserted.created, data: fan })))
 }

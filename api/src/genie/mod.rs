@@ -64,19 +64,23 @@ fn resources() -> OpenApiRouter<App> {
 
 /// All routes of the dialect but those that another one serves, too, without prefix, each failing in the dialect's shape.
 pub fn routes() -> Router<App> {
-    Router::from(resources())
+    whole(resources())
+}
+
+fn whole(resources: OpenApiRouter<App>) -> Router<App> {
+    Router::from(resources)
         .method_not_allowed_fallback(async || Error::MethodNotAllowed)
         .layer(middleware::from_fn(enter))
 }
 
 /// `GET /api/skills`, which another dialect serves at the same path.
 pub fn skill_list() -> Router<App> {
-    Router::from(skills::list_routes()).layer(middleware::from_fn(enter))
+    whole(skills::list_routes())
 }
 
 /// `GET /api/skills/{id}`, where another dialect has paths, too.
 pub fn one_skill() -> Router<App> {
-    Router::from(skills::one_routes()).layer(middleware::from_fn(enter))
+    whole(skills::one_routes())
 }
 
 /// What answers paths below the dialect's own prefix that nobody serves.

@@ -67,6 +67,7 @@ pub fn routes() -> OpenApiRouter<App> {
     request_body = Body,
     responses(
         (status = 201, description = "It waits for its time.", body = Done<Scheduled>),
+        (status = 200, description = "The same, where `ANNALS_GENIE_POST_STATUS` says so.", body = Done<Scheduled>),
         (status = 403, description = "As many posts wait as the subscription allows (`tier_limit_reached`).", body = Failed),
     ),
 )]
@@ -102,7 +103,7 @@ async fn schedule(
     let row = read_model::post(&app.db, id).await?.ok_or(Error::NotFound)?;
     let remaining = kept.limit.remaining(kept.usage);
     let quota = Quota { limit: kept.limit, usage: kept.usage, remaining };
-    Ok((StatusCode::CREATED, done(Scheduled { post: record(row), quota })))
+    Ok((app.config.genie_post_status, done(Scheduled { post: record(row), quota })))
 }
 
 /// The client's name for the request: the same one is the same post.

@@ -18,8 +18,10 @@ use domain::{
     user::{Role, Status},
 };
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use utoipa::ToSchema;
 use utoipa_axum::{router::OpenApiRouter, routes};
+use uuid::Uuid;
 
 /// Most people in one call.
 const MOST: usize = 1_000;
@@ -56,7 +58,7 @@ struct Body {
 #[derive(Default, Deserialize, ToSchema)]
 #[schema(as = WantedStanding)]
 struct Wanted {
-    /// `Administrator`, `Creator` or `Viewer`.
+    /// `Administrator`, `Creator` or `Viewer`, or the id of a role that is configured (`ANNALS_RBAC_ROLES`).
     #[serde(default)]
     role: Option<String>,
     /// `active`; anything else suspends.
@@ -95,7 +97,7 @@ struct Outcome {
     security(("secret" = [])),
 )]
 async fn sync(State(app): State<App>, _: Server, Json(body): Json<Body>) -> Result<Done<Synced>> {
-    let standing = body.standing()?;
+    let standing = body.standing(&app.config.rbac_roles)?;
     if standing == Standing::default() {
         return Ok(done(Synced { results: vec![] }));
     }
@@ -118,16 +120,18 @@ async fn sync(State(app): State<App>, _: Server, Json(body): Json<Body>) -> Resu
 }
 
 impl Body {
-    fn standing(&self) -> std::result::Result<Standing, Fault> {
+    /// How they are to stand; `ids` are the roles' at the identity provider.
+    fn standing(&self, ids: &BTreeMap<Uuid, Role>) -> std::result::Result<Standing, Fault> {
         let role = self.wanted.role.as_deref().or(self.payload.role.as_deref());
-        let role = match role.map(|name| (name, Role::named(name))) {
-            Some((_, Some(role))) => Some(role),
-            Some((name, None)) => {
-                let message = format!("{name:.60} is no role: Administrator, Creator or Viewer");
-                return Err(Fault::new(StatusCode::BAD_REQUEST, "invalid_role", message));
-            }
-            None => None,
+        let by_id = |sent: &str| ids.get(&sent.trim().parse().ok()?).copied();
+        let known = |sent: &str| {
+            Role::named(sent).or_else(|| by_id(sent)).ok_or_else(|| {
+                let known = "Administrator, Creator, Viewer, or an id in ANNALS_RBAC_ROLES";
+                let message = format!("{sent:.60} is no role: {known}");
+                Fault::new(StatusCode::BAD_REQUEST, "invalid_role", message)
+            })
         };
+        let role = role.map(known).transpose()?;
         let status = self.wanted.status.as_deref().or(self.payload.status.as_deref());
         let status = status.map(|status| match status {
             "active" => Status::Active,

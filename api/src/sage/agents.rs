@@ -4,7 +4,7 @@ mod dto;
 mod shapes;
 mod sharing;
 mod tasks;
-mod writing;
+pub(in crate::sage) mod writing;
 
 use super::{Fault, Reply, Result, Text, text};
 use crate::{

@@ -4,6 +4,7 @@ mod overrides;
 mod provider;
 mod request;
 mod shapes;
+mod wording;
 
 use super::{Fault, text};
 use crate::{
@@ -40,6 +41,8 @@ pub fn routes() -> OpenApiRouter<App> {
         .routes(routes!(chat))
         .routes(routes!(stream))
         .routes(routes!(web_stream))
+        .routes(routes!(wording::whole))
+        .routes(routes!(wording::streamed))
         .tagged("Chat")
 }
 

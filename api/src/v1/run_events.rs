@@ -3,7 +3,7 @@
 use super::{events::Event, runs};
 use crate::{
     app::App,
-    core::{Caller, Error, Path, Problem, Query},
+    core::{Caller, Error, Path, Query},
     openapi::Documented,
 };
 use axum::{
@@ -73,10 +73,7 @@ async fn events(
         None => PAGE,
         Some(limit @ 1..=LONGEST_PAGE) => usize::try_from(limit).unwrap_or(PAGE),
         Some(other) => {
-            let loc = vec![json!("query"), json!("limit")];
-            let msg = "limit has to be between 1 and 1000".to_owned();
-            let input = json!(other);
-            return Err(Error::Invalid(vec![Problem { kind: "value_error", loc, msg, input }]));
+            return Err(super::bad("limit", "has to be between 1 and 1000", json!(other)));
         }
     };
     let run = RunId(runs::find(&app, &caller, &id).await?.run_id);

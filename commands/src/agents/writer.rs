@@ -34,14 +34,18 @@ impl Writer {
         task: &str,
         about: &str,
     ) -> Result<Option<Map<String, Value>>, Unanswered> {
+        Ok(object_in(&self.answer(task, about).await?))
+    }
+
+    /// What the model answers.
+    pub(super) async fn answer(&self, task: &str, about: &str) -> Result<String, Unanswered> {
         let messages = vec![
             json!({"role": "system", "content": task}),
             json!({"role": "user", "content": about}),
         ];
         let (endpoint, parameters) = (self.choice.endpoint.clone(), self.parameters.clone());
         let request = Request { endpoint, messages, parameters, ..Request::default() };
-        let answer = complete(&*self.choice.model, request, WITHIN).await?;
-        Ok(object_in(&answer))
+        complete(&*self.choice.model, request, WITHIN).await
     }
 }
 

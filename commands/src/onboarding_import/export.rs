@@ -1,5 +1,5 @@
 //! What is known of archives that people bring along: `persona.json` (or `profile.json`), `fans.json` and `fans.csv` (or
-//! `subscribers`), in whatever folder.
+//! `subscribers`), `user_nodes.json` (or `nodes`), in whatever folder.
 
 use crate::{
     effects::archive::{Archive, Entry, Limits, Unpackable},
@@ -16,6 +16,8 @@ const LIMITS: Limits = Limits { entries: 5_000, total: 256 << 20 };
 const FILE: u64 = 64 << 20;
 /// Fans of one export.
 const MOST_FANS: usize = 100_000;
+/// Nodes of one export.
+const MOST_NODES: usize = 10_000;
 /// Reasons that are gathered why something was left out; beyond that, only fans are counted.
 const MOST_REASONS: usize = 10_000;
 
@@ -26,6 +28,8 @@ pub struct Export {
     pub persona: Vec<Wish>,
     /// Their fans.
     pub fans: Vec<Record>,
+    /// What is to be known of them, besides.
+    pub nodes: Vec<Map<String, Value>>,
     /// Names of the files that were read.
     pub files: Vec<String>,
     /// Why something was left out.
@@ -40,12 +44,15 @@ pub enum Unusable {
     Archive(#[from] Unpackable),
     /// Nothing in it is known.
     #[error(
-        "the archive holds none of persona.json, profile.json, fans.json, fans.csv, subscribers.json, subscribers.csv"
+        "the archive holds none of persona.json, profile.json, fans.json, fans.csv, subscribers.json, subscribers.csv, user_nodes.json"
     )]
     Nothing,
     /// A file is not what its name says.
     #[error("{0:?} cannot be read: {1}")]
     File(String, String),
+    /// Too many nodes.
+    #[error("an export holds at most {MOST_NODES} nodes")]
+    TooManyNodes,
     /// Too many fans.
     #[error("an export holds at most {MOST_FANS} fans")]
     TooManyFans,
@@ -57,6 +64,7 @@ enum Kind {
     Persona,
     FansJson,
     FansCsv,
+    Nodes,
 }
 
 impl Kind {
@@ -65,6 +73,7 @@ impl Kind {
             "persona.json" | "profile.json" => Some(Self::Persona),
             "fans.json" | "subscribers.json" | "fan_profiles.json" => Some(Self::FansJson),
             "fans.csv" | "subscribers.csv" | "fan_profiles.csv" => Some(Self::FansCsv),
+            "user_nodes.json" | "nodes.json" | "knowledge_nodes.json" => Some(Self::Nodes),
             _ => None,
         }
     }
@@ -97,6 +106,7 @@ pub fn read(archive: &[u8]) -> Result<Export, Unusable> {
             Kind::Persona => export.persona.extend(persona(&json(&bytes).map_err(bad)?)),
             Kind::FansJson => fans(&mut export, list(json(&bytes).map_err(bad)?))?,
             Kind::FansCsv => fans(&mut export, table(&bytes).map_err(bad)?)?,
+            Kind::Nodes => nodes(&mut export, list(json(&bytes).map_err(bad)?))?,
         }
         export.files.push(file.path);
     }
@@ -144,7 +154,7 @@ fn text_of(field: Field, text: &str) -> Wish {
 fn list(value: Value) -> Vec<Value> {
     match value {
         Value::Array(all) => all,
-        Value::Object(mut fields) => ["fans", "subscribers", "data"]
+        Value::Object(mut fields) => ["fans", "subscribers", "nodes", "user_nodes", "data"]
             .into_iter()
             .find_map(|name| match fields.remove(name) {
                 Some(Value::Array(all)) => Some(all),
@@ -173,6 +183,19 @@ fn table(bytes: &[u8]) -> Result<Vec<Value>, String> {
         }
     }
     Ok(rows)
+}
+
+fn nodes(export: &mut Export, all: Vec<Value>) -> Result<(), Unusable> {
+    if export.nodes.len() + all.len() > MOST_NODES {
+        return Err(Unusable::TooManyNodes);
+    }
+    for node in all {
+        match node {
+            Value::Object(fields) => export.nodes.push(fields),
+            _ => export.left_out.push("a node has to be an object".to_owned()),
+        }
+    }
+    Ok(())
 }
 
 fn fans(export: &mut Export, rows: Vec<Value>) -> Result<(), Unusable> {

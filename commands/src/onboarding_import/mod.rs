@@ -1,7 +1,8 @@
-//! Takes in what somebody exported elsewhere: who they are, and who their fans are. Taking in the same again adds nothing,
+//! Takes in what somebody exported elsewhere: who they are, who their fans are, what is to be known of them. Taking in the same again adds nothing,
 //! so an import that was interrupted begins anew.
 
 mod export;
+mod nodes;
 #[cfg(test)]
 mod tests;
 
@@ -11,6 +12,7 @@ use crate::{
     effects::blobs::Blobs,
     execute::{self, Loaded},
     fans::{self, Fans, Record},
+    genie_chat::Shelf,
     log::EventLog,
     reactors::queue::Failed,
 };
@@ -22,6 +24,7 @@ use domain::{
     onboarding::{self, Onboarding},
     profile::{self, Profile},
     upload::Upload,
+    user::User,
 };
 use futures::{StreamExt, stream};
 use serde_json::{Map, Value, json};
@@ -40,6 +43,8 @@ pub struct OnboardingImport {
     pub blobs: Blobs,
     /// Where fans go.
     pub fans: Fans,
+    /// What is known of people already.
+    pub shelf: Arc<dyn Shelf>,
 }
 
 impl OnboardingImport {
@@ -54,6 +59,10 @@ impl OnboardingImport {
         progress: &(dyn Fn(f64) + Send + Sync),
     ) -> Result<Map<String, Value>, Failed> {
         let owner = &job.request.owner;
+        let account = Loaded::<User>::load(&*self.log, owner).await.map_err(for_now)?;
+        if account.state().account().is_none() {
+            return Err(Failed::for_good("the account is gone"));
+        }
         let archive = self.archive(owner, job.request.input_file.as_deref()).await?;
         self.move_on(owner, onboarding::Command::Resume(id), id).await?;
         let read = tokio::task::spawn_blocking(move || read(&archive)).await;
@@ -64,6 +73,8 @@ impl OnboardingImport {
         if persona {
             left_out.extend(self.describe(owner, export.persona, id).await?);
         }
+        let nodes = export.nodes.len();
+        left_out.extend(self.remember(owner, export.nodes, id).await?);
         let fans = export.fans.len();
         let now = Utc::now();
         let known = export.fans.into_iter().map(|record| self.fan(owner, record, now, id));
@@ -79,7 +90,7 @@ impl OnboardingImport {
         let skipped = left_out.len();
         left_out.truncate(REASONS);
         let result = json!({
-            "fans": fans, "persona": persona, "files": export.files, "skipped": skipped,
+            "fans": fans, "nodes": nodes, "persona": persona, "files": export.files, "skipped": skipped,
             "skipped_reasons": left_out,
         });
         Ok(result.as_object().cloned().unwrap_or_default())

@@ -28,12 +28,14 @@ fn what_is_known_is_read_and_the_rest_is_left_alone() {
             br#"{"fans":[{"platform":"x","id":"7"},{"platform":"x","aliases":7,"handle":3}]}"#,
         ),
         ("fans.csv", b"Platform,platform_fan_id,handle\nx,8,bob\nx,9\n"),
+        ("memory/nodes.json", br#"{"nodes":[{"id":"n","name":"sea"},"no node"]}"#),
         ("photos/a.jpg", b"\xff\xd8"),
     ]);
     assert_eq!(check(&archive), Ok(()));
     let export = read(&archive).unwrap();
     assert_eq!(export.persona, [Wish::Text(Field::Bio, Some("猫".to_owned()))]);
-    assert_eq!((export.fans.len(), export.files.len(), export.left_out.len()), (3, 3, 1));
+    assert_eq!((export.fans.len(), export.files.len(), export.left_out.len()), (3, 4, 2));
+    assert_eq!(export.nodes.len(), 1);
     let ids = export.fans.into_iter().map(|fan| fan.read().unwrap().accounts.remove(0));
     assert_eq!(ids.map(|account| account.platform_fan_id).collect::<Vec<_>>(), ["7", "8", "9"]);
 }

@@ -1,9 +1,6 @@
-//! What kinds of billable work there are, and how much of each a tier allows.
+//! What kinds of billable work there are, and how much of one may be allowed.
 
-use super::Refusal;
-use crate::billing::Tier;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 
 /// The kinds of billable work.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -86,77 +83,5 @@ impl From<Limit> for i64 {
             Limit::Unlimited => -1,
             Limit::UpTo(limit) => Self::try_from(limit).unwrap_or(Self::MAX),
         }
-    }
-}
-
-/// What each tier allows. Configuration; as JSON `{"starter": {"post_creations": 3, …, "scheduled_queue_size": 3}, …}`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct TierLimits(BTreeMap<Tier, Allowance>);
-
-/// What one tier allows.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Allowance {
-    /// Posts that wait for their time at any moment; nobody knows without it.
-    #[serde(default)]
-    scheduled_queue_size: Option<Limit>,
-    /// Work per billing cycle.
-    #[serde(flatten)]
-    per_cycle: BTreeMap<Action, Limit>,
-}
-
-impl Default for TierLimits {
-    fn default() -> Self {
-        let tiers = [
-            ("starter", [Limit::UpTo(3), Limit::UpTo(10), Limit::UpTo(5)]),
-            ("creator", [Limit::UpTo(50), Limit::UpTo(100), Limit::UpTo(30)]),
-            ("pro", [Limit::UpTo(200), Limit::UpTo(500), Limit::UpTo(150)]),
-            ("studio", [Limit::Unlimited; 3]),
-        ];
-        let tiers = tiers.map(|(tier, limits)| {
-            let posts = if tier == "starter" { Limit::UpTo(3) } else { Limit::Unlimited };
-            let per_cycle = Action::ALL.into_iter().zip(limits).collect();
-            (Tier::named(tier), Allowance { scheduled_queue_size: Some(posts), per_cycle })
-        });
-        Self(tiers.into_iter().collect())
-    }
-}
-
-impl TierLimits {
-    /// What `tier` allows of `action`.
-    ///
-    /// # Errors
-    /// [`Refusal::QuotaCheckFailed`] when the configuration does not say: what is not known to be allowed is not.
-    pub fn limit(&self, tier: &Tier, action: Action) -> Result<Limit, Refusal> {
-        let limit = self.0.get(tier).and_then(|limits| limits.per_cycle.get(&action));
-        limit.copied().ok_or(Refusal::QuotaCheckFailed)
-    }
-
-    /// How many posts may be scheduled at any moment.
-    ///
-    /// # Errors
-    /// As [`TierLimits::limit`].
-    pub fn scheduled_posts(&self, tier: &Tier) -> Result<Limit, Refusal> {
-        let limit = self.0.get(tier).and_then(|limits| limits.scheduled_queue_size);
-        limit.ok_or(Refusal::QuotaCheckFailed)
-    }
-
-    /// With how many platforms somebody may be connected at any moment.
-    ///
-    /// # Errors
-    /// As [`TierLimits::limit`].
-    pub fn connected_platforms(&self, tier: &Tier) -> Result<Limit, Refusal> {
-        match tier.as_str() {
-            "starter" => Ok(Limit::UpTo(1)),
-            "creator" => Ok(Limit::UpTo(3)),
-            "pro" => Ok(Limit::UpTo(6)),
-            "studio" => Ok(Limit::UpTo(9)),
-            _ => Err(Refusal::QuotaCheckFailed),
-        }
-    }
-
-    /// Whether the configuration knows this tier.
-    pub fn knows(&self, tier: &Tier) -> bool {
-        self.0.contains_key(tier)
     }
 }

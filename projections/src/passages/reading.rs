@@ -31,8 +31,8 @@ pub async fn reading(
     limit: i64,
 ) -> sqlx::Result<Vec<Placed>> {
     sqlx::query_as(
-        "select ordinal, text, heading, starts, ends, page from passages
-         where document = $1 and searchable and ordinal >= $2 order by ordinal limit $3",
+        "select ordinal, text, heading, starts, ends, page from passages join passage_sources using (document, attempt)
+         where document = $1 and ordinal >= $2 order by ordinal limit $3",
     )
     .bind(document.as_str())
     .bind(from)

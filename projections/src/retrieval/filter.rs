@@ -2,14 +2,17 @@
 
 pub use domain::document::{Comparison, Filter};
 
+/// Stands for the number of the parameter that holds the keys, and for that of the values.
+const BOUND: [&str; 2] = ["{keys}", "{values}"];
+
 /// A filter as a part of a statement: constants of ours, and the numbers of what is bound.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Compiled {
-    /// A condition on `s.metadata` that names elements of `$9` (keys) and `$10` (values).
-    pub sql: String,
-    /// To be bound as `$9`.
+    /// A condition on `s.metadata` that names elements of both parameters.
+    sql: String,
+    /// To be bound.
     pub keys: Vec<String>,
-    /// To be bound as `$10`.
+    /// To be bound.
     pub values: Vec<String>,
 }
 
@@ -18,6 +21,12 @@ impl Compiled {
         let mut compiled = Self::default();
         compiled.sql = compiled.condition(filter);
         compiled
+    }
+
+    /// The condition in a statement that binds keys and values as these parameters.
+    pub fn sql(&self, keys: usize, values: usize) -> String {
+        let numbered = self.sql.replace(BOUND[0], &format!("${keys}"));
+        numbered.replace(BOUND[1], &format!("${values}"))
     }
 
     fn condition(&mut self, filter: &Filter) -> String {
@@ -35,8 +44,9 @@ impl Compiled {
         self.keys.push(key.replace('\0', "\u{fffd}"));
         self.values.push(value.replace('\0', "\u{fffd}"));
         let nth = self.keys.len();
-        let (held, wanted) =
-            (format!("(s.metadata ->> ($9::text[])[{nth}])"), format!("($10::text[])[{nth}]"));
+        let [keys, values] = BOUND;
+        let held = format!("(s.metadata ->> ({keys}::text[])[{nth}])");
+        let wanted = format!("({values}::text[])[{nth}]");
         let sign = match comparison {
             Comparison::Equal => "=",
             Comparison::Greater => ">",
@@ -69,8 +79,10 @@ mod tests {
         let filter = Filter::All(vec![test("a'"), Filter::Any(vec![test("b"), test("c")])]);
         let compiled = Compiled::new(&filter);
         assert_eq!(compiled.keys, ["a'", "b", "c"]);
-        assert!(!compiled.sql.contains("drop") && !compiled.sql.contains("a'"));
-        assert!(compiled.sql.contains("[3]") && compiled.sql.contains(" or "));
+        let sql = compiled.sql(9, 10);
+        assert!(!sql.contains("drop") && !sql.contains("a'") && !sql.contains('{'));
+        assert!(sql.contains("($9::text[])[3]") && sql.contains("($10::text[])[3]"));
+        assert!(sql.contains(" or "));
     }
 
     #[test]

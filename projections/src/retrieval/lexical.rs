@@ -1,11 +1,11 @@
 //! The ranking by words: BM25.
 
-use super::{Question, filter::Compiled};
+use super::{Found, Question, filter::Compiled, scope::Scope};
 use crate::{
     passages::term,
     words::{self, Language},
 };
-use sqlx::{FromRow, PgPool};
+use sqlx::{AssertSqlSafe, FromRow, PgPool};
 use std::collections::HashMap;
 
 /// Distinct words of a question that are looked up, and of those the rarest that count.
@@ -27,9 +27,11 @@ pub(super) struct Shelf {
     pub model: Option<String>,
     /// Passages of documents that fit the filter.
     pub eligible: i64,
+    /// Whether it has passages that cannot be found, because their documents are being read.
+    pub storing: bool,
 }
 
-/// The knowledge bases of a question. `filter` speaks of `s.metadata`.
+/// The knowledge bases of a question.
 pub(super) async fn shelves(
     db: &PgPool,
     question: &Question<'_>,
@@ -39,18 +41,17 @@ pub(super) async fn shelves(
     let eligible = filter.map_or("k.passages".to_owned(), |filter| {
         format!(
             "(select coalesce(sum(s.passages), 0)::bigint from passage_sources s
-              where s.knowledge_base = k.id and s.searchable and {})",
-            filter.sql
+              where s.knowledge_base = k.id and s.attempt is not null and {})",
+            filter.sql(2, 3)
         )
     });
     let statement = format!(
-        "select id, language, passages, words, model, {eligible} as eligible
-         from passage_shelves k where id = any($1) and $9::text[] is not null and $10::text[] is not null
+        "select id, language, passages, words, model, {eligible} as eligible,
+            exists (select from passage_sources s where s.knowledge_base = k.id and s.stored > 0) as storing
+         from passage_shelves k where id = any($1) and $2::text[] is not null and $3::text[] is not null
          order by id"
-    )
-    .replace("$9", "$2")
-    .replace("$10", "$3");
-    sqlx::query_as(sqlx::AssertSqlSafe(statement))
+    );
+    sqlx::query_as(AssertSqlSafe(statement))
         .bind(ids)
         .bind(filter.map_or(&[][..], |filter| &filter.keys))
         .bind(filter.map_or(&[][..], |filter| &filter.values))
@@ -139,29 +140,44 @@ impl Weighed {
     }
 }
 
-/// BM25 with k1 = 1.2 and b = 0.75. A passage's terms are sorted, so `width_bucket` finds one by bisection.
-/// $1 terms, $2 their weights, $3 the terms that bring up candidates, $4 average words of a passage, $5 limit.
-pub(super) fn ranking(filter: &str) -> String {
-    format!(
-        "
-wanted as materialized (select * from unnest($1::bigint[], $2::float8[]) as w (term, weight)),
-lexical as (
-    select document, attempt, ordinal, score, row_number() over (order by score desc, document, ordinal) as rank
-    from (
-        select p.document, p.attempt, p.ordinal, s.score
-        from (
-            select document, attempt, ordinal, terms, counts, words from passages p
-            where searchable and terms && $3::bigint[] {filter} limit {SCORED}
-        ) p
-        cross join lateral (
-            select sum(w.weight * f.n * 2.2 / (f.n + 0.3 + 0.9 / $4::float8 * p.words)) as score
-            from wanted w
-            cross join lateral (select width_bucket(w.term, p.terms) as i) at
-            cross join lateral (select p.counts[at.i]::float8 as n) f
-            where p.terms[at.i] = w.term
-        ) s
-        order by s.score desc, p.document, p.ordinal limit $5
-    ) best
-)"
-    )
+/// BM25 with k1 = 1.2 and b = 0.75, the best `limit`. A passage's terms are sorted, so `width_bucket` finds one by bisection.
+pub(super) async fn ranking(
+    db: &PgPool,
+    weighed: &Weighed,
+    scope: &Scope,
+    limit: i64,
+) -> sqlx::Result<Vec<Found>> {
+    if weighed.candidates.is_empty() {
+        return Ok(Vec::new());
+    }
+    let counts = scope.sql([6, 7, 8]);
+    // Put together from constants, numbers and the numbers of parameters, which all have a type, also where none is used.
+    let statement = AssertSqlSafe(format!(
+        "with wanted as materialized (select * from unnest($1::bigint[], $2::float8[]) as w (term, weight))
+         select p.document, p.attempt, p.ordinal, s.score
+         from (
+             select document, attempt, ordinal, terms, counts, words from passages p
+             where terms && $3::bigint[] {counts} limit {SCORED}
+         ) p
+         cross join lateral (
+             select sum(w.weight * f.n * 2.2 / (f.n + 0.3 + 0.9 / $4::float8 * p.words)) as score
+             from wanted w
+             cross join lateral (select width_bucket(w.term, p.terms) as i) at
+             cross join lateral (select p.counts[at.i]::float8 as n) f
+             where p.terms[at.i] = w.term
+         ) s
+         where num_nulls($6::text[], $7::text[], $8::text[]) >= 0
+         order by s.score desc, p.document, p.ordinal limit $5"
+    ));
+    sqlx::query_as(statement)
+        .bind(&weighed.terms)
+        .bind(&weighed.weights)
+        .bind(&weighed.candidates)
+        .bind(weighed.average_words.max(1.0))
+        .bind(limit)
+        .bind(&scope.shelves)
+        .bind(scope.keys())
+        .bind(scope.values())
+        .fetch_all(db)
+        .await
 }

@@ -39,11 +39,11 @@ pub async fn embeddings(
         "select id, model, dimensions, least = $2 and greatest = $2 as current
          from unnest($1::text[]) as k (id)
          cross join lateral (select
-            (select min(model) from passages where searchable and knowledge_base = k.id) as least,
-            (select max(model) from passages where searchable and knowledge_base = k.id) as greatest) ends
+            (select min(model) from passage_sources where knowledge_base = k.id) as least,
+            (select max(model) from passage_sources where knowledge_base = k.id) as greatest) ends
          cross join lateral (select case when least = $2 then greatest else least end as model) shown
          left join lateral (select dimensions from passage_vectors v
-            where searchable and v.knowledge_base = k.id and v.model = shown.model limit 1) vectors on true
+            where v.knowledge_base = k.id and v.model = shown.model limit 1) vectors on true
          where least is not null",
     )
     .bind(knowledge_bases)
@@ -66,8 +66,8 @@ pub async fn embeddings(
 pub async fn outdated(db: &PgPool, in_use: &str) -> sqlx::Result<i64> {
     sqlx::query_scalar(
         "select count(*) from passage_shelves k
-         where (select min(model) from passages where searchable and knowledge_base = k.id) <> $1
-            or (select max(model) from passages where searchable and knowledge_base = k.id) <> $1",
+         where (select min(model) from passage_sources where knowledge_base = k.id) <> $1
+            or (select max(model) from passage_sources where knowledge_base = k.id) <> $1",
     )
     .bind(in_use)
     .fetch_one(db)

@@ -5,9 +5,10 @@ use super::{Batch, Delivery, Failure, Feed, Interest, Trouble, failure::Backoff}
 use crate::{Projection, checkpoints, wait::Progress};
 use domain::{Position, Recorded};
 use futures::{FutureExt, StreamExt};
-use sqlx::{PgConnection, PgPool};
+use sqlx::{AssertSqlSafe, PgConnection, PgPool};
 use std::{
     panic::AssertUnwindSafe,
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -26,13 +27,25 @@ const TICK: Duration = Duration::from_secs(2);
 const POISON_CAP: Duration = Duration::from_secs(30);
 /// Longest pause before an absent database is tried again: it is usually back within seconds.
 const ABSENT_CAP: Duration = Duration::from_secs(3);
+/// A transaction that has taken so long takes in no further event: what waits for the ones before shall see them.
+const LONG: Duration = Duration::from_secs(2);
 /// No transaction takes longer; a connection whose other end is gone without a word would.
 const DEADLINE: Duration = Duration::from_secs(120);
+/// No statement takes longer.
+const STATEMENT: Duration = Duration::from_secs(60);
+/// An event that does not make it in these times gets twice as much each time it is tried again, up to so many times as much:
+/// on a slow machine a large one is late, and never stuck.
+const PATIENCE: u32 = 16;
 
 /// Commits here need not wait for the disk: the log is the truth, and a crash of the database takes rows and checkpoint
 /// back together, so the events are applied again. The timeouts keep one stuck node from stopping the others.
-const BEGIN: &str = "begin; set local synchronous_commit = off; set local lock_timeout = '10s'; \
-     set local statement_timeout = '60s'; set local idle_in_transaction_session_timeout = '30s'";
+fn begin(patience: u32) -> String {
+    let statement = (STATEMENT * patience).as_secs();
+    format!(
+        "begin; set local synchronous_commit = off; set local lock_timeout = '10s'; \
+         set local statement_timeout = '{statement}s'; set local idle_in_transaction_session_timeout = '30s'"
+    )
+}
 
 /// Follows the log for one read model.
 pub(super) struct Task {
@@ -45,6 +58,8 @@ pub(super) struct Task {
     stored: Position,
     /// Everything up to here is applied or of no interest. At or after `stored`.
     passed: Position,
+    /// How many times as long a transaction may take.
+    patience: u32,
 }
 
 impl Task {
@@ -56,7 +71,7 @@ impl Task {
         stop: watch::Receiver<bool>,
     ) -> Self {
         let start = Position::START;
-        Self { projection, feed, pool, progress, stop, stored: start, passed: start }
+        Self { projection, feed, pool, progress, stop, stored: start, passed: start, patience: 1 }
     }
 
     /// Runs until it is told to stop.
@@ -152,19 +167,46 @@ impl Task {
         }
     }
 
-    /// One transaction: the events after the checkpoint, and the checkpoint.
+    /// The events after the checkpoint, and the checkpoint: one transaction, or several where one would take long.
     async fn transact(&mut self, events: &[Arc<Recorded>], upto: Position) -> Result<(), Trouble> {
-        let attempt = timeout(DEADLINE, self.attempt(events, upto)).await;
-        self.stored = attempt.unwrap_or_else(|_| Err(too_slow()))?;
-        self.passed = self.stored.max(self.passed);
-        self.report();
-        Ok(())
+        loop {
+            let began = Instant::now();
+            let attempt = self.patiently(self.attempt(events, upto)).await;
+            if matches!(attempt, Err(Trouble::Unavailable(_))) && began.elapsed() >= STATEMENT {
+                self.patience = (self.patience * 2).min(PATIENCE);
+            }
+            self.stored = attempt?;
+            self.patience = 1;
+            self.passed = self.stored.max(self.passed);
+            self.report();
+            if self.stored >= upto {
+                return Ok(());
+            }
+            if *self.stop.borrow() {
+                return Err(Trouble::Stopped);
+            }
+        }
+    }
+
+    /// Waits for a transaction, and shows life meanwhile.
+    async fn patiently(
+        &self,
+        attempt: impl Future<Output = Result<Position, Trouble>>,
+    ) -> Result<Position, Trouble> {
+        let mut attempt = pin!(timeout(DEADLINE * self.patience, attempt));
+        loop {
+            match timeout(TICK, &mut attempt).await {
+                Ok(ended) => return ended.unwrap_or_else(|_| Err(too_slow())),
+                Err(_) => self.show_life(),
+            }
+        }
     }
 
     /// Where the checkpoint came to lie.
     async fn attempt(&self, events: &[Arc<Recorded>], upto: Position) -> Result<Position, Trouble> {
         let name = self.projection.name();
-        let mut db = self.pool.begin_with(BEGIN).await.map_err(unavailable)?;
+        let mut db =
+            self.pool.begin_with(AssertSqlSafe(begin(self.patience))).await.map_err(unavailable)?;
         let Some(stored) = checkpoints::lock(&mut db, name).await.map_err(unavailable)? else {
             return Err(Trouble::Rewound);
         };
@@ -176,13 +218,23 @@ impl Task {
             db.rollback().await.map_err(unavailable)?;
             return Ok(stored);
         }
-        for event in events.iter().filter(|event| event.position > stored) {
+        let (began, mut last) = (Instant::now(), stored);
+        for event in events {
+            if event.position <= stored {
+                continue;
+            }
+            if began.elapsed() >= LONG {
+                break;
+            }
             apply(&*self.projection, &mut db, event).await?;
+            last = event.position;
         }
-        checkpoints::advance(&mut db, name, upto).await.map_err(unavailable)?;
+        let all = events.last().is_none_or(|event| event.position <= last);
+        let reached = if all { upto } else { last };
+        checkpoints::advance(&mut db, name, reached).await.map_err(unavailable)?;
         // Constraints that wait for the end of the transaction speak here.
         db.commit().await?;
-        Ok(upto)
+        Ok(reached)
     }
 
     /// Stores how far the task has come without events of interest, and notices when the database lost commits.
@@ -207,10 +259,7 @@ impl Task {
     async fn pause(&self, pause: Duration) -> Result<(), Trouble> {
         let end = Instant::now() + pause;
         loop {
-            self.progress.send_if_modified(|now| {
-                now.heartbeat = Instant::now();
-                false
-            });
+            self.show_life();
             let rest = end.saturating_duration_since(Instant::now());
             if rest.is_zero() {
                 return Ok(());
@@ -219,6 +268,13 @@ impl Task {
                 return Err(Trouble::Stopped);
             }
         }
+    }
+
+    fn show_life(&self) {
+        self.progress.send_if_modified(|now| {
+            now.heartbeat = Instant::now();
+            false
+        });
     }
 
     /// Tells the others where the rows stand. Called only when the database has just answered.

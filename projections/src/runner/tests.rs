@@ -93,6 +93,38 @@ async fn a_transaction_that_dies_before_its_commit_leaves_nothing() {
     node.shutdown().await;
 }
 
+#[tokio::test]
+async fn what_took_long_is_committed_before_what_comes_after_it() {
+    let scenario = given(&[arrived()]).await;
+    scenario.log.append("pet-tom", "Arrived", &json!({"owner": "ann"}));
+    let node = scenario.node();
+    scenario.when_applied_by(&node).await;
+    node.shutdown().await;
+    // Rex takes longer than a transaction should, and Tom cannot be stroked at all.
+    sqlx::raw_sql(
+        "create function take_long() returns trigger language plpgsql as
+            $$ begin perform pg_sleep(2.1); return new; end $$;
+         create trigger slow before update on pets for each row when (new.id = 'rex') execute function take_long()",
+    )
+    .execute(&scenario.pool)
+    .await
+    .unwrap();
+    let mut holder = PgConnection::connect(&scenario.url).await.unwrap();
+    let hold = "begin; update pets set strokes = strokes where id = 'tom'";
+    sqlx::raw_sql(hold).execute(&mut holder).await.unwrap();
+    scenario.append("Stroked", &json!({}));
+    scenario.log.append("pet-tom", "Stroked", &json!({}));
+    let node = scenario.node();
+    until(&node, |status| status.position == Position(3)).await;
+    let strokes = "select id, strokes from pets order by id";
+    let rex = json!({"id": "rex", "strokes": 1});
+    scenario.then_rows(strokes, json!([rex, {"id": "tom", "strokes": 0}])).await;
+    holder.close().await.unwrap();
+    scenario.when_applied_by(&node).await;
+    scenario.then_rows(strokes, json!([rex, {"id": "tom", "strokes": 1}])).await;
+    node.shutdown().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_nodes_on_one_database_apply_each_event_once() {
     let scenario = given(&[arrived()]).await;

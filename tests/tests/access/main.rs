@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod browser;
+mod cross_origin;
 mod event_store;
 mod guarding;
 mod mail;

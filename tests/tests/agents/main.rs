@@ -6,4 +6,5 @@ mod change;
 mod room;
 mod sharing;
 mod tasks;
+mod wording;
 mod writing;

@@ -143,6 +143,31 @@ async fn messages_come_with_what_belongs_to_them() -> Result<()> {
 }
 
 #[tokio::test]
+async fn switches_that_clients_set_are_not_shown_as_if_somebody_had_said_them() -> Result<()> {
+    let room = Room::open().await?;
+    let switches =
+        "<enable_deep_thinking>false</enable_deep_thinking> <enable_plan>true</enable_plan>";
+    let picture = json!({"type": "image_url", "image_url": {"url": "data:image/png;base64,AAAA"}});
+    let cases = [
+        (json!(format!("{switches} <skill>x</skill> hello")), json!("<skill>x</skill> hello")),
+        (
+            json!([{"type": "text", "text": format!("{switches} hello")}, picture.clone()]),
+            json!([{"type": "text", "text": "hello"}, picture.clone()]),
+        ),
+        (json!([{"type": "text", "text": switches}, picture.clone()]), json!([picture])),
+    ];
+    for (at, (sent, shown)) in cases.into_iter().enumerate() {
+        let session = format!("s{at}");
+        let body = json!({"messages": [{"role": "user", "content": sent}], "session_id": session});
+        room.ann.post(WEB).json(&body).send().await?.error_for_status()?.bytes().await?;
+        assert_eq!(room.ann.messages(&session).await?["messages"][0]["content"], shown);
+        let shared = format!("/api/share/conversations/{session}/messages");
+        assert_eq!(data(room.ann.get(&shared)).await?["messages"][0]["content"], shown);
+    }
+    room.close().await
+}
+
+#[tokio::test]
 async fn somebody_elses_conversation_is_as_good_as_none() -> Result<()> {
     let room = Room::open().await?;
     room.said("s", &Script::default()).await?;

@@ -99,7 +99,8 @@ async fn a_reader_that_comes_late_gets_what_was_said_and_what_comes() -> Result<
     let all = resumed(&room.ann, "s", "?last_index=10").await?;
     lines.extend(all);
     check_whole(&lines)?;
-    assert_eq!(late, lines[next..]);
+    // Who has all, because the run was over by then, is told the end again.
+    assert_eq!(late, lines[next.min(lines.len() - 1)..]);
     check_snapshot(&snapshot, &lines, 0)?;
     assert_eq!(parsed(&lines)?.len(), 3 + 40 + 3);
     room.close().await

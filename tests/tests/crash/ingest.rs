@@ -190,7 +190,7 @@ async fn check(folder: &Folder, setup: &Setup) -> Result<()> {
     let expected = [("DocumentIngested", 480), ("DocumentUploaded", 500)];
     assert_eq!(kinds, expected.map(|(kind, count)| (kind.to_owned(), count)));
     let doubled: i64 = sqlx::query_scalar(
-        "select count(*) from (select document from passages where searchable
+        "select count(*) from (select document from passages
          group by document having count(distinct attempt) > 1) doubled",
     )
     .fetch_one(&db)

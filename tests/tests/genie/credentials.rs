@@ -2,6 +2,7 @@ use crate::world::{SECRET, World, ask, good, refused};
 use aes_gcm::{Aes256Gcm, KeyInit, Nonce, aead::Aead};
 use annals_tests::{
     app::Person,
+    audit::audit,
     process::{Folder, Setup},
 };
 use anyhow::{Context, Result};
@@ -11,6 +12,7 @@ use domain::{
     billing::Tier,
     user::{self, Role, User},
 };
+use projections::posts::{self, Wanted};
 use reqwest::RequestBuilder;
 use serde_json::{Value, json};
 
@@ -249,6 +251,30 @@ async fn what_makes_no_sense_is_refused() -> Result<()> {
     let sync = world.app.nobody()?.post("/api/rbac-sync").json(&json!({"payload": {}}));
     good(as_server(sync)).await?;
     assert_eq!(world.app.app.log.head().await?, head);
+    world.app.stop().await
+}
+
+/// §14.4: another server does not know that somebody is gone.
+#[tokio::test]
+async fn nothing_is_kept_any_more_for_somebody_who_is_gone() -> Result<()> {
+    let world = World::start().await?;
+    let (admin, ann) = (world.admin().await?, world.creator("ann").await?);
+    let id = connected(&ann, "one").await?;
+    let draft = json!({"platform": "x", "content": "a draft"});
+    good(ann.post("/api/posts/schedule").json(&draft)).await?;
+    let erase = json!({"operation": "users.erase", "params": {"userId": ann.user}});
+    good(admin.post("/api/goose").json(&erase)).await?;
+    let again = json!({"creatorProfileId": id, "credentials": {"key": "two"}});
+    let store = as_server(world.app.nobody()?.post("/api/credentials/store").json(&again));
+    assert_eq!(refused(store).await?, (404, "not_found".to_owned()));
+    let shown = as_server(reveal(&world.app.nobody()?, &id));
+    assert_eq!(refused(shown).await?, (404, "credentials_not_found".to_owned()));
+    assert_eq!(world.count("CredentialsStored").await?, 1);
+    world.app.settled().await?;
+    let everything = Wanted { status: None, platform: None, offset: 0, limit: 10 };
+    let (rows, ..) = posts::page(&world.app.app.db, &ann.user, everything).await?;
+    assert!(rows.is_empty(), "what they wrote goes with them");
+    audit(&world.app.database_url()).await?;
     world.app.stop().await
 }
 

@@ -11,6 +11,7 @@ mod onboarding;
 mod posts;
 mod queue;
 mod register;
+mod settings;
 mod skills;
 mod stream_chat;
 mod stream_chat_actions;

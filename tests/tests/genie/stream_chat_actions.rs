@@ -1,11 +1,14 @@
 use crate::{
+    queue::over,
     stream_chat::{Room, answered, chat, text_in, types},
     world::{ask, good, refused},
 };
 use annals_tests::{
     app::Person,
     audit::audit,
+    form::Form,
     model_server::{ModelServer, Script},
+    skill_archive::zip,
 };
 use anyhow::{Context, Result};
 use serde_json::{Value, json};
@@ -199,6 +202,55 @@ async fn the_model_is_told_what_is_known_of_its_own_user() -> Result<()> {
     assert_eq!(refused(ann.get("/items/directus_users")).await?.0, 404);
     let empty = ann.post("/items/user_nodes").json(&json!({}));
     assert_eq!(refused(empty).await?.0, 400);
+    room.close().await
+}
+
+/// §2.7, §8: what somebody brings along is known from then on, until they are gone.
+#[tokio::test]
+async fn the_model_is_told_what_an_export_says_of_its_user() -> Result<()> {
+    let room = Room::open(&[]).await?;
+    let ann = room.world.creator("ann").await?;
+    let nodes = json!({"nodes": [
+        {"id": "n1", "name": "Beach fan", "content": "Loves the beach at dawn", "tags": ["beach"],
+         "related": [{"id": "n2", "weight": 0.9}], "date_created": "2020-01-01"},
+        {"id": "n2", "name": "Old camera", "content": "Takes a film camera along"},
+        {"id": "n3", "name": "Too long", "content": "x".repeat(40_000)},
+        {"id": "n4", "name": null}, "no node",
+    ]});
+    let archive = zip(&[("export/user_nodes.json", nodes.to_string().as_bytes())])?;
+    let bring = async || -> Result<Value> {
+        let back = json!({"state": "DATA_COLLECTION", "userId": ann.user});
+        let admin = room.world.admin().await?;
+        good(admin.request(reqwest::Method::PATCH, "/api/onboarding").json(&back)).await?;
+        let form = Form::default().raw(b"name=\"file\"; filename=\"export.zip\"", &archive);
+        let sent = ann.post("/api/onboarding/zip-upload");
+        let sent = sent.header("content-type", form.media_type()).body(form.end());
+        over(&ann, good(sent).await?["jobId"].as_str().context("a job")?.parse()?).await
+    };
+    let job = bring().await?;
+    let result = (&job["status"], &job["result"]["nodes"], &job["result"]["skipped"]);
+    assert_eq!(result, (&json!("completed"), &json!(4), &json!(3)), "{job}");
+    let known = kept(&ann, "user_nodes").await?;
+    assert_eq!(known.len(), 2, "{known:?}");
+    answered(chat(&ann, "Plan a post for the beach")).await?;
+    let system = room.told()[0].clone();
+    assert!(system.contains("Loves the beach at dawn"), "{system}");
+    assert!(system.contains("film camera"), "what is related to it, too: {system}");
+
+    // The same again is nothing new, and what somebody has deleted stays deleted.
+    let camera = known.iter().find(|node| node["name"] == "Old camera").context("a node")?;
+    let path = format!("/items/user_nodes/{}", camera["id"].as_str().context("an id")?);
+    assert_eq!(ask(ann.request(reqwest::Method::DELETE, &path)).await?.0, 204);
+    assert_eq!(bring().await?["result"]["skipped"], 4);
+    assert_eq!(kept(&ann, "user_nodes").await?.len(), 1);
+    assert_eq!(room.world.count("ItemWritten").await?, 2);
+
+    // It goes with the account.
+    let gone = json!({"operation": "users.erase", "params": {"userId": ann.user}});
+    good(room.world.admin().await?.post("/api/goose").json(&gone)).await?;
+    room.world.app.settled().await?;
+    let rows = projections::items::count(&room.world.app.app.db, &ann.user, "user_nodes").await?;
+    assert_eq!(rows, 0);
     room.close().await
 }
 

@@ -145,10 +145,10 @@ async fn what_is_read_again_waits_and_is_found_meanwhile() {
     assert_eq!(states(&scenario).await, [("a".to_owned(), PENDING)]);
     scenario.given_start("a", 2).await;
     scenario.given_passages("a", 2, &["two"]).await;
-    let found = "select count(*) from passages where searchable and text = 'one'";
+    let found = "select count(*) from passages join passage_sources using (document, attempt) where text = 'one'";
     assert_eq!(scenario.number(found).await, 1);
     scenario.given_end("a", 2).await;
-    let found = "select count(*) from passages where searchable and text = 'two'";
+    let found = "select count(*) from passages join passage_sources using (document, attempt) where text = 'two'";
     assert_eq!(scenario.number(found).await, 1);
     assert_eq!(scenario.number("select count(*) from passages").await, 1);
     assert_eq!(scenario.number("select passages from passage_shelves").await, 1);

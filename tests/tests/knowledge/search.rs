@@ -133,6 +133,59 @@ async fn passages_are_found_from_success_until_deletion_and_counts_follow() {
     assert_eq!(scenario.number("select count(*) from passages").await, 0);
 }
 
+#[tokio::test]
+async fn what_is_being_read_takes_no_place_of_what_can_be_found() {
+    let mut scenario = Scenario::new().await;
+    scenario.given_shelf("kb", "ann").await;
+    let near: Vec<String> = (0..300).map(|n| format!("near {n}")).collect();
+    let near: Vec<&str> = near.iter().map(String::as_str).collect();
+    let mut vectors: Vec<(&str, [f32; 3])> =
+        near.iter().map(|text| (*text, [1.0, 0.0, 0.0])).collect();
+    vectors.push(("far and near", [0.2, 1.0, 0.0]));
+    remember(&scenario, &vectors).await;
+    scenario.given_document("one", "kb", &["far and near"]).await;
+    scenario.given_upload("many", "kb", "many.txt").await;
+    scenario.given_start("many", 1).await;
+    scenario.given_passages("many", 1, &near).await;
+    let ids = ["kb".into()];
+    let vector = Some(QueryVector { model: "m", values: &[1.0, 0.0, 0.0], weight: 0.5 });
+    for rankings in [Rankings::Both, Rankings::Words, Rankings::Vectors] {
+        let filter = None;
+        let asked =
+            Question { knowledge_bases: &ids, text: "near", vector, filter, rankings, top_k: 5 };
+        let hits = retrieve(&scenario.db, asked).await.unwrap();
+        assert_eq!(texts(&hits), ["far and near"], "{rankings:?}");
+    }
+    // Nothing is left of what is given up.
+    let failed = Event::IngestionFailed { attempt: 1, reason: "no".to_owned(), retry_in_ms: None };
+    scenario.given("document-many", &failed).await;
+    for table in [
+        "select count(*) from passages",
+        "select count(*) from passage_vectors",
+        "select max(passages) from passage_terms",
+        "select count(*) from passage_sources where stored = 0 and document = 'many'",
+    ] {
+        assert_eq!(scenario.number(table).await, 1, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_document_goes_as_a_whole_and_the_words_of_others_stay() {
+    let mut scenario = Scenario::new().await;
+    scenario.given_shelf("kb", "ann").await;
+    let texts: Vec<String> = (0..20_100).map(|n| format!("passage number {n}")).collect();
+    let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+    scenario.given_document("small", "kb", &["passage number one"]).await;
+    scenario.given_document("large", "kb", &texts).await;
+    let most = "select max(passages) from passage_terms";
+    assert_eq!(scenario.number(most).await, 20_101);
+    scenario.given("document-large", &Event::DocumentDeleted {}).await;
+    assert_eq!(scenario.number(most).await, 1);
+    assert_eq!(scenario.number("select count(*) from passage_terms").await, 3);
+    assert_eq!(scenario.number("select count(*) from passages").await, 1);
+    assert_eq!(scenario.number("select passages from passage_shelves").await, 1);
+}
+
 async fn remember(scenario: &Scenario, vectors: &[(&str, [f32; 3])]) {
     let vectors = vectors.iter().map(|(text, v)| (TextHash::of(text), v.to_vec())).collect();
     PostgresMemo(scenario.db.clone()).remember("m", vectors).await.unwrap();

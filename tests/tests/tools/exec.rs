@@ -226,6 +226,10 @@ async fn a_conversation_has_a_list_of_tasks() -> Result<()> {
     let list =
         data(write(json!([{"id": "t1", "status": "completed", "conclusion": "done"}]))).await?;
     assert_eq!((&list["total"], &list["unfinished"]), (&json!(2), &json!(1)));
+    // What Sage's web client shows of each.
+    let shown = |at: usize| (&list["tasks"][at]["name"], &list["tasks"][at]["status"]);
+    assert_eq!(shown(0), (&json!("read"), &json!("completed")));
+    assert_eq!(shown(1), (&json!("write"), &json!("pending")));
     assert!(raised(write(json!([{"id": "t3"}]))).await?.contains("no content"));
     let (code, body) = status(&room.ann).await?;
     assert_eq!(

@@ -198,7 +198,10 @@ impl Work {
     }
 }
 
-async fn writer(app: &App, caller: &Caller) -> std::result::Result<Writer, Fault> {
+pub(in crate::sage) async fn writer(
+    app: &App,
+    caller: &Caller,
+) -> std::result::Result<Writer, Fault> {
     let writer = app.models.writer(&caller.user).await;
     writer.map_err(|unavailable| {
         let reason = unavailable.to_string();
@@ -218,7 +221,7 @@ async fn offered(app: &App, caller: &Caller) -> Vec<String> {
     }
 }
 
-fn language(sent: Option<&str>) -> Language {
+pub(in crate::sage) fn language(sent: Option<&str>) -> Language {
     match (sent.filter(|tag| !tag.is_empty()), Context::current().locale) {
         (Some(tag), _) => Language::tagged(tag),
         (None, Locale::English) => Language::English,
@@ -226,7 +229,11 @@ fn language(sent: Option<&str>) -> Language {
     }
 }
 
-fn check(field: &str, value: &str, needed: bool) -> std::result::Result<(), Fault> {
+pub(in crate::sage) fn check(
+    field: &str,
+    value: &str,
+    needed: bool,
+) -> std::result::Result<(), Fault> {
     if needed && value.trim().is_empty() {
         return Err(invalid(field, "Value error, the text is empty"));
     }

@@ -11,6 +11,7 @@ use crate::{
 use domain::{
     ids::{ConversationId, RunId},
     message::Message,
+    prompt_text::without_switches,
 };
 use projections::conversations::{self as read_model, Snapshot};
 use serde::Serialize;
@@ -93,9 +94,29 @@ struct Told {
 }
 
 impl From<Message> for Shown {
-    fn from(message: Message) -> Self {
+    fn from(mut message: Message) -> Self {
+        if message.role == "user" {
+            message.content = message.content.map(said);
+        }
         let message_type = message.kind.clone();
         Self { message, message_type, chunk_id: None, is_final: false, is_chunk: false }
+    }
+}
+
+/// What somebody said, without the switches that the client put before it. Of parts the first text holds them, and goes when
+/// it holds nothing else.
+fn said(content: Value) -> Value {
+    match content {
+        Value::String(text) => without_switches(&text).into(),
+        Value::Array(mut parts) => {
+            if let Some(part) = parts.iter_mut().find(|part| part["text"].is_string()) {
+                let rest = part["text"].as_str().map(without_switches).map(Value::from);
+                part["text"] = rest.unwrap_or_default();
+                parts.retain(|part| part["text"] != "");
+            }
+            parts.into()
+        }
+        other => other,
     }
 }
 

@@ -27,7 +27,8 @@ use std::{borrow::Cow, ops::Range};
 
 /// Mails within mails within mails are read down to here.
 const DEPTH: u32 = 3;
-/// Bytes of text that one file may become: its passages become searchable in one transaction, which has a minute.
+/// Bytes of text that one file may become. Each reader at work holds it several times over: as it is read, as it is handed on
+/// and as it is cut.
 pub const TEXT: usize = 32 << 20;
 /// Headings of one file that count as such, and rows of a table of questions: what is kept of each is more than its text.
 const PARTS: usize = 200_000;

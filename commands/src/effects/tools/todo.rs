@@ -60,9 +60,14 @@ fn away(failure: &Failure) -> String {
     "the to-do list does not answer; try again later".to_owned()
 }
 
+/// The list as the model and Sage's clients read it; those show `name`.
 fn shown(list: &TodoList) -> Value {
     let open = list.0.iter().filter(|item| item.status != Status::Completed).count();
-    json!({"tasks": list.0, "total": list.0.len(), "unfinished": open})
+    let mut tasks = json!(list.0);
+    for task in tasks.as_array_mut().into_iter().flatten() {
+        task["name"] = task["content"].clone();
+    }
+    json!({"tasks": tasks, "total": list.0.len(), "unfinished": open})
 }
 
 impl Tools for Todo {
