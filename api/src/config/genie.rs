@@ -59,6 +59,7 @@ impl Values {
         };
         named.into_iter().map(read).collect()
     }
+
     /// What scheduling a post answers with.
     pub fn genie_post_status(&self) -> Result<StatusCode, ConfigError> {
         self.parse("ANNALS_GENIE_POST_STATUS", "200 or 201", |text| {
